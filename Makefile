@@ -1,0 +1,27 @@
+# The whole interface of a working copy. `make demo SCENARIO=cdnow`, `make demo SCENARIO=csv SCENARIO_FILE=orders.csv`.
+
+.PHONY: setup demo test lint bench screenshots requirements
+export SCENARIO SCENARIO_FILE PORT DEVSTORE_PORT
+
+setup:
+	@tools/setup.sh
+
+demo: setup
+	@.venv/bin/python tools/demo.py
+
+# PYTEST_ARGS narrows or extends the run: make test PYTEST_ARGS="tests/loyalty -x"
+test:
+	@tools/test.sh $(PYTEST_ARGS)
+
+lint: setup
+	@tools/lint.sh
+
+bench: setup
+	@.venv/bin/python -m bench
+
+screenshots:
+	@tools/test.sh tests/screens -k screenshots --store-screenshots
+
+# Resolves requirements.in anew, after a change there.
+requirements: setup
+	@.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

@@ -1,0 +1,61 @@
+/** What the server puts in front of the loader: public, the same for every visitor of a shop. */
+export interface Settings {
+  /** Path of the app proxy below the shop's root, without slashes at its ends: `apps/encore`. */
+  proxy: string;
+  /** Absolute address of the panel's module. */
+  panel: string;
+  /** Paths of the shop's account pages, from its root: `/account/login`, `/account/register`. */
+  login: string;
+  register: string;
+}
+
+/** The answer of `<proxy>/v1/session`. Money and dates arrive as text in the asked language. */
+export interface Session {
+  programme: Programme | null;
+  member: Member | null;
+}
+
+export interface Programme {
+  name: string;
+  earn: { points: number; per: string };
+  worth: { points: number; amount: string };
+}
+
+export interface Member {
+  first_name: string | null;
+  points: number;
+  worth: string;
+  entries: Entry[];
+}
+
+export interface Entry {
+  id: number;
+  /** The instant, ISO 8601. */
+  at: string;
+  /** The day in words: "20 Nov". */
+  when: string;
+  what: string;
+  /** Signed. */
+  points: number;
+  why: string[];
+}
+
+export type Locale = "en" | "zh-Hant";
+
+/** What the loader hands to the panel: its button, the last answer and the way to ask again. */
+export interface Launcher {
+  root: ShadowRoot;
+  button: HTMLButtonElement;
+  locale: Locale;
+  /** The shop's root with no slash at its end: "" or "/pt-br". */
+  base: string;
+  settings: Settings;
+  session: Session;
+  /** Asks the server once more and redraws the button; false when the answer is unusable. */
+  refresh(): Promise<boolean>;
+}
+
+/** The panel's module. */
+export interface Panel {
+  open(launcher: Launcher): void;
+}

@@ -68,7 +68,7 @@ compile_catalogues() {
 
 make_venv
 unless_stamped .venv/.requirements-hash "requirements.txt requirements-uv.txt" install_python_packages
-unless_stamped node_modules/.lock-hash "package.json package-lock.json" install_node_packages
+unless_stamped node_modules/.lock-hash "package-lock.json" install_node_packages
 .venv/bin/python tools/fetch_data.py
 say "Building front-end assets"
 npm run --silent build

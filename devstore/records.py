@@ -1,0 +1,146 @@
+"""Documents in and out of the database. Saving keeps what was there before, for stale reads."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from devstore.documents import Customer, Order, Product
+from devstore.state import dump, load, marks
+
+EARLIER_STATES_KEPT = 5
+
+
+def customer(connection: sqlite3.Connection, shop_id: int, customer_id: int) -> Customer | None:
+    return _one(connection, "SELECT document FROM customers WHERE id = ? AND shop_id = ?", (customer_id, shop_id))
+
+
+def customer_by_email(connection: sqlite3.Connection, shop_id: int, email: str) -> Customer | None:
+    return _one(connection, "SELECT document FROM customers WHERE shop_id = ? AND email = ?", (shop_id, email))
+
+
+def order(connection: sqlite3.Connection, shop_id: int, order_id: int) -> Order | None:
+    return _one(connection, "SELECT document FROM orders WHERE id = ? AND shop_id = ?", (order_id, shop_id))
+
+
+def product(connection: sqlite3.Connection, shop_id: int, product_id: int) -> Product | None:
+    return _one(connection, "SELECT document FROM products WHERE id = ? AND shop_id = ?", (product_id, shop_id))
+
+
+def products_of_variants(connection: sqlite3.Connection, shop_id: int, variant_ids: Sequence[int]) -> dict[int, Product]:
+    """The product of each variant that exists."""
+    if not variant_ids:
+        return {}
+    rows = connection.execute(
+        "SELECT variants.id, document FROM variants JOIN products ON products.id = product_id"
+        f" WHERE shop_id = ? AND variants.id IN ({marks(variant_ids)})",
+        (shop_id, *variant_ids),
+    )
+    return {variant_id: load(document) for variant_id, document in rows}
+
+
+def next_order_number(connection: sqlite3.Connection, shop_id: int) -> int:
+    (last,) = connection.execute("SELECT max(number) FROM orders WHERE shop_id = ?", (shop_id,)).fetchone()
+    return (last or 1000) + 1
+
+
+def save_customer(connection: sqlite3.Connection, shop_id: int, document: Customer, *, password: str | None = None) -> None:
+    """Insert or update; `password` is a stored hash, None keeps the one there is."""
+    _keep_earlier(connection, "customers", "Customer", document["id"])
+    insert_customers(connection, shop_id, [(document, password)])
+
+
+def insert_customers(connection: sqlite3.Connection, shop_id: int, rows: Iterable[tuple[Customer, str | None]]) -> None:
+    connection.executemany(
+        "INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email,"
+        " password = coalesce(excluded.password, password), updated_at = excluded.updated_at, document = excluded.document",
+        (
+            (each["id"], shop_id, each["email"], password, each["created_at"], each["updated_at"], dump(each))
+            for each, password in rows
+        ),
+    )
+
+
+def save_order(connection: sqlite3.Connection, shop_id: int, document: Order) -> None:
+    _keep_earlier(connection, "orders", "Order", document["id"])
+    insert_orders(connection, shop_id, [document])
+
+
+def insert_orders(connection: sqlite3.Connection, shop_id: int, rows: Iterable[Order]) -> None:
+    connection.executemany(
+        "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+        " customer_id = excluded.customer_id, updated_at = excluded.updated_at, document = excluded.document",
+        (
+            (
+                each["id"],
+                shop_id,
+                each["number"],
+                each["token"],
+                each["customer_id"],
+                each["created_at"],
+                each["processed_at"],
+                each["updated_at"],
+                dump(each),
+            )
+            for each in rows
+        ),
+    )
+
+
+def save_product(connection: sqlite3.Connection, shop_id: int, document: Product) -> None:
+    _keep_earlier(connection, "products", "Product", document["id"])
+    insert_products(connection, shop_id, [document])
+
+
+def insert_products(connection: sqlite3.Connection, shop_id: int, rows: Sequence[Product]) -> None:
+    connection.executemany(
+        "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+        " handle = excluded.handle, updated_at = excluded.updated_at, document = excluded.document",
+        ((each["id"], shop_id, each["handle"], each["created_at"], each["updated_at"], dump(each)) for each in rows),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO variants VALUES (?, ?)",
+        ((variant["id"], each["id"]) for each in rows for variant in each["variants"]),
+    )
+
+
+def count_purchases(connection: sqlite3.Connection, shop_id: int, buyer: Customer, at: str) -> None:
+    """Bring `orders_count`, `spent` and the last order of a customer up to date with the orders as saved."""
+    rows = connection.execute(
+        "SELECT id, created_at, document ->> 'total', document ->> 'refunded' FROM orders"
+        " WHERE shop_id = ? AND customer_id = ? AND document ->> 'cancelled_at' IS NULL AND NOT document ->> 'test'"
+        " ORDER BY processed_at, id",
+        (shop_id, buyer["id"]),
+    ).fetchall()
+    buyer["orders_count"] = len(rows)
+    buyer["spent"] = sum(total - refunded for _, _, total, refunded in rows)
+    buyer["last_order_id"], buyer["last_order_at"] = rows[-1][:2] if rows else (None, None)
+    buyer["updated_at"] = max(buyer["updated_at"], at)
+
+
+def earlier_states(connection: sqlite3.Connection, kind: str, resource_ids: Sequence[int]) -> dict[int, list[Any]]:
+    """Earlier documents of resources, by id, oldest first."""
+    rows = connection.execute(
+        f"SELECT resource_id, document FROM earlier_states WHERE kind = ? AND resource_id IN ({marks(resource_ids)}) ORDER BY id",
+        (kind, *resource_ids),
+    )
+    found: dict[int, list[Any]] = {}
+    for resource_id, document in rows:
+        found.setdefault(resource_id, []).append(load(document))
+    return found
+
+
+def _keep_earlier(connection: sqlite3.Connection, table: str, kind: str, resource_id: int) -> None:
+    connection.execute(
+        f"INSERT INTO earlier_states (kind, resource_id, document) SELECT ?, id, document FROM {table} WHERE id = ?",
+        (kind, resource_id),
+    )
+    connection.execute(
+        "DELETE FROM earlier_states WHERE kind = ? AND resource_id = ? AND id NOT IN"
+        " (SELECT id FROM earlier_states WHERE kind = ? AND resource_id = ? ORDER BY id DESC LIMIT ?)",
+        (kind, resource_id, kind, resource_id, EARLIER_STATES_KEPT),
+    )
+
+
+def _one(connection: sqlite3.Connection, query: str, parameters: tuple[Any, ...]) -> Any:
+    row = connection.execute(query, parameters).fetchone()
+    return load(row[0]) if row else None

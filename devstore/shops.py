@@ -1,0 +1,138 @@
+"""The store of everything, and one shop of it."""
+
+import dataclasses
+import secrets
+import sqlite3
+import threading
+from functools import cached_property
+from typing import Any, cast
+
+from devstore import knobs
+from devstore.clock import Clock
+from devstore.config import AppSettings, Config
+from devstore.documents import ShopDocument, Staff
+from devstore.knobs import Knobs
+from devstore.state import Database, dump, load
+
+
+class Store:
+    """All shops of this devstore, their database, their clock, and the app they installed or may install."""
+
+    def __init__(self, config: Config) -> None:
+        config.state_dir.mkdir(parents=True, exist_ok=True)
+        self.config = config
+        self.database = Database(config.state_dir / "devstore.sqlite3")
+        self.clock = Clock(float(self.setting("clock_offset", 0.0)))
+        self.shops: dict[str, Shop] = {}
+        for row in self.database.connection().execute("SELECT id, document, knobs FROM shops ORDER BY id"):
+            shop = Shop(self, row[0], load(row[1]), Knobs().turned(load(row[2])))
+            self.shops[shop.domain] = shop
+
+    @cached_property
+    def app(self) -> AppSettings:
+        """The app's settings, read once on first use."""
+        return AppSettings.read(self.config.app_toml, self.config.app_url)
+
+    @cached_property
+    def signing_key(self) -> str:
+        """Devstore's own secret for links it gives out (bulk results) and its session cookies."""
+        return str(self.setting("signing_key", None) or self.set("signing_key", secrets.token_hex(32)))
+
+    @property
+    def default_shop(self) -> "Shop":
+        """The shop that answers under any host name that is not a shop's own: the scenario's."""
+        return next(iter(self.shops.values()))
+
+    def shop_for_host(self, host: str) -> "Shop | None":
+        """The shop of a Host header: its own for `<name>.myshopify.com` (None when there is no such shop), else the default."""
+        name = host.partition(":")[0].lower()
+        return self.shops.get(name) if name.endswith(".myshopify.com") else self.default_shop
+
+    def add_shop(self, document: ShopDocument) -> "Shop":
+        with self.database.write() as connection:
+            connection.execute(
+                "INSERT INTO shops (id, handle, document, knobs) VALUES (?, ?, ?, ?)",
+                (document["id"], document["handle"], dump(document), dump(Knobs().as_dict())),
+            )
+        shop = Shop(self, document["id"], document, Knobs())
+        self.shops[shop.domain] = shop
+        return shop
+
+    def turn_clock(self, offset: float) -> None:
+        """Set the clock's offset from the real time, in seconds."""
+        self.clock.offset = offset
+        self.set("clock_offset", offset)
+
+    def setting(self, name: str, default: Any) -> Any:
+        row = self.database.connection().execute("SELECT document FROM settings WHERE name = ?", (name,)).fetchone()
+        return load(row[0]) if row else default
+
+    def set(self, name: str, value: Any) -> Any:
+        with self.database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, dump(value)))
+        return value
+
+
+class Shop:
+    """One shop: its settings (`document`), knobs and shortcuts. Changes go through `update` and `turn`."""
+
+    def __init__(self, store: Store, number: int, document: ShopDocument, shop_knobs: Knobs) -> None:
+        self.store = store
+        self.database = store.database
+        self.clock = store.clock
+        self.id = number
+        self.document = document
+        self._knobs = shop_knobs
+        self._lock = threading.Lock()
+
+    @property
+    def domain(self) -> str:
+        return self.document["domain"]
+
+    @property
+    def handle(self) -> str:
+        return self.document["handle"]
+
+    @property
+    def currency(self) -> str:
+        return self.document["currency"]
+
+    @property
+    def installed(self) -> bool:
+        return self.document["installed_at"] is not None
+
+    @property
+    def knobs(self) -> Knobs:
+        """The shop's knobs with the changes of the request being served."""
+        changes = knobs.for_this_request.get()
+        return self._knobs.turned(changes) if changes else self._knobs
+
+    def turn(self, changes: dict[str, Any]) -> Knobs:
+        """Change the shop's knobs. Raises ValueError."""
+        with self._lock, self.database.write() as connection:
+            self._knobs = self._knobs.turned(changes)
+            connection.execute("UPDATE shops SET knobs = ? WHERE id = ?", (dump(self._knobs.as_dict()), self.id))
+        return self._knobs
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the shop's document. Raises KeyError for an unknown one."""
+        with self.database.write() as connection:
+            for name in changes:
+                self.document[name]  # type: ignore[literal-required]
+            self._save(connection, cast(ShopDocument, {**self.document, **changes}))
+
+    def _save(self, connection: sqlite3.Connection, document: ShopDocument) -> None:
+        connection.execute("UPDATE shops SET document = ? WHERE id = ?", (dump(document), self.id))
+        self.document = document
+
+    def staff(self, staff_id: int | None = None) -> Staff:
+        """A staff member by id; the owner when none is named. Raises LookupError."""
+        for person in self.document["staff"]:
+            if person["id"] == staff_id or (staff_id is None and person["account_owner"]):
+                return person
+        raise LookupError(f"no staff member {staff_id}")
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """The start-up settings as plain values, without the secret."""
+    return {name: str(value) for name, value in dataclasses.asdict(config).items() if name != "api_secret"}

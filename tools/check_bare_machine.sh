@@ -75,7 +75,7 @@ make_chroot() {
     apt_install debootstrap
     say "Making a Debian 12 chroot in $chroot"
     local mirror
-    mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -oE 'https?://[^ ]+/debian/?( |$)' | head -n 1)
+    mirror=$(grep -rohE --exclude='*disabled*' 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1) || true
     debootstrap --variant=minbase --include=git,make,ca-certificates,python3 bookworm "$chroot" ${mirror:+"$mirror"} >"$logs/debootstrap.log"
   fi
   rm -f "$chroot/etc/apt/sources.list"

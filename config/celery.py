@@ -1,0 +1,14 @@
+"""Celery wakes workers; what there is to do stands in the tables."""
+
+import os
+
+from celery import Celery
+
+from config.schedule import SCHEDULE
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
+
+app = Celery("encore")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.beat_schedule = SCHEDULE
+app.autodiscover_tasks()

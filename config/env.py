@@ -1,0 +1,76 @@
+"""Reads the environment (DESIGN 2). A missing or wrong value stops start-up with one clear line, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+
+from environs import Env
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var"
+
+env = Env()
+
+
+def refuse(message: str) -> NoReturn:
+    """Stop the process with one line on standard error."""
+    sys.exit(f"Encore can't start: {message}")
+
+
+def secret(name: str, default: str | None = None) -> str:
+    value = env.str(name, default)
+    if not value:
+        refuse(f"{name} is not set (see .env.example).")
+    return value
+
+
+def url(name: str, default: str) -> str:
+    """An absolute http(s) URL without a trailing slash."""
+    value = env.str(name, default).rstrip("/")
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        refuse(f"{name} must be an http(s) URL, not {value!r}.")
+    return value
+
+
+def encryption_keys(name: str, default: str | None = None) -> list[str]:
+    from cryptography.fernet import Fernet
+
+    keys = [key.strip() for key in secret(name, default).split(",") if key.strip()]
+    for position, key in enumerate(keys, 1):
+        try:
+            Fernet(key)
+        except ValueError:
+            refuse(f"{name}: key {position} is no Fernet key (32 bytes, url-safe base64).")
+    return keys
+
+
+def database(name: str, value: str) -> dict[str, Any]:
+    """Django's settings for a `sqlite:///path` or `postgresql://user:password@host:port/name` URL."""
+    parts = urlsplit(value)
+    if parts.scheme == "sqlite":
+        path = unquote(parts.path)
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": path[1:] if path.startswith("//") else str(ROOT / path.lstrip("/")),
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 30,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536;",
+            },
+        }
+    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        refuse(f"{name} must be sqlite:///path or postgresql://user:password@host:port/name, not {value!r}.")
+    return {
+        "ENGINE": "retention_app.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8}},
+    }

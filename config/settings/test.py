@@ -1,0 +1,21 @@
+"""Tests: fixed secrets, the servers that `make test` started."""
+
+import os
+
+os.environ.update(
+    SECRET_KEY="test-secret-key",
+    FIELD_ENCRYPTION_KEYS="dGVzdC1vbmx5LW5vdC1hLXNlY3JldC0wMTIzNDU2Nzg=",
+    SHOPIFY_API_KEY="test-client-id",
+    SHOPIFY_API_SECRET="hush",
+    APP_URL="http://localhost:8000",
+    APP_BRIDGE_URL="http://127.0.0.1:8700/devstore/app-bridge.js",
+    LOG_FORMAT="json",
+)
+
+from config.settings.base import *  # noqa: F403
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class RetentionAppConfig(AppConfig):
+    name = "retention_app"
+    verbose_name = "Encore"
+
+    def ready(self) -> None:
+        from retention_app import checks  # noqa: F401
+        from retention_app.postgresql.roles import serving_role_grant
+
+        post_migrate.connect(serving_role_grant, sender=self)

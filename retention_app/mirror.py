@@ -1,0 +1,383 @@
+"""The one way into the mirror, for webhooks, imports and reconciliation alike.
+
+Every function takes a batch of rows as `retention_app.shopify.mapping` makes them, runs inside the shop's scope and is
+one short transaction of a fixed number of statements. A row never goes backwards: an older `updated_at` is ignored, an
+equal one is decided by the read that began later (`read_at`). What really changed is told as events.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+
+from retention_app import setwise
+from retention_app.events import Fact, events_record
+from retention_app.models import DomainEvent, Order, Refund
+from retention_app.tenancy import current_shop_id
+
+_NEWER = (
+    "(excluded.updated_at > {table}.updated_at"
+    " OR (excluded.updated_at = {table}.updated_at AND excluded.read_at > {table}.read_at))"
+)
+
+_CUSTOMER: setwise.Columns = {
+    "shopify_id": "bigint",
+    "first_name": "text",
+    "last_name": "text",
+    "email": "text",
+    "locale": "text",
+    "created_at": "timestamptz",
+    "updated_at": "timestamptz",
+    "read_at": "timestamptz",
+    "search_name": "text",
+    "search_email": "text",
+}
+_PRODUCT: setwise.Columns = {
+    "shopify_id": "bigint",
+    "title": "text",
+    "handle": "text",
+    "status": "text",
+    "product_type": "text",
+    "is_gift_card": "boolean",
+    "updated_at": "timestamptz",
+    "read_at": "timestamptz",
+}
+_ORDER: setwise.Columns = {
+    "shopify_id": "bigint",
+    "customer_shopify_id": "bigint",
+    "name": "text",
+    "currency": "text",
+    "processed_at": "timestamptz",
+    "created_at": "timestamptz",
+    "updated_at": "timestamptz",
+    "read_at": "timestamptz",
+    "digest": "text",
+    "cancelled_at": "timestamptz",
+    "test": "boolean",
+    "financial_status": "text",
+    "paid": "boolean",
+    "taxes_included": "boolean",
+    "total_minor": "bigint",
+    "refunded_minor": "bigint",
+}
+_LINE: setwise.Columns = {
+    "order_id": "bigint",
+    "shopify_id": "bigint",
+    "product_shopify_id": "bigint",
+    "title": "text",
+    "sku": "text",
+    "quantity": "integer",
+    "current_quantity": "integer",
+    "gift_card": "boolean",
+    "net_minor": "bigint",
+}
+_REFUND: setwise.Columns = {
+    "order_id": "bigint",
+    "shopify_id": "bigint",
+    "processed_at": "timestamptz",
+    "total_minor": "bigint",
+    "unlined_minor": "bigint",
+}
+_REFUND_LINE: setwise.Columns = {
+    "refund_shopify_id": "bigint",
+    "line_shopify_id": "bigint",
+    "quantity": "integer",
+    "net_minor": "bigint",
+}
+_TRANSACTION: setwise.Columns = {
+    "order_id": "bigint",
+    "shopify_id": "bigint",
+    "kind": "text",
+    "status": "text",
+    "gateway": "text",
+    "amount_minor": "bigint",
+    "processed_at": "timestamptz",
+}
+
+
+def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, origin: DomainEvent.Origin) -> list[int]:
+    """Bring customers up to date; answers the Shopify ids that were written. A new one is told as an event."""
+    full = {
+        row["shopify_id"]: {
+            **row,
+            "read_at": read_at,
+            "search_name": f"{row['first_name']} {row['last_name']}".strip().lower(),
+            "search_email": row["email"].lower(),
+        }
+        for row in rows
+    }
+    with transaction.atomic():
+        written = _upsert("retention_app_customer", list(full.values()), _CUSTOMER, returning="id, shopify_id")
+        events_record(
+            [
+                Fact(
+                    type="customer.registered",
+                    key=f"customer.registered:{shopify_id}",
+                    subject_id=customer_id,
+                    customer_id=customer_id,
+                    occurred_at=full[shopify_id]["created_at"],
+                )
+                for customer_id, shopify_id in written
+            ],
+            origin=origin,
+        )
+    return [shopify_id for _, shopify_id in written]
+
+
+def products_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime) -> list[int]:
+    """Bring products up to date; answers the Shopify ids that were written."""
+    full = {row["shopify_id"]: {**row, "read_at": read_at} for row in rows}
+    with transaction.atomic():
+        written = _upsert("retention_app_product", list(full.values()), _PRODUCT, returning="shopify_id")
+    return [shopify_id for (shopify_id,) in written]
+
+
+def orders_upsert(
+    orders: Iterable[dict[str, Any]],
+    *,
+    read_at: dt.datetime,
+    origin: DomainEvent.Origin,
+    defer_events: bool = False,
+) -> list[int]:
+    """Bring whole orders (lines, refunds, transactions) up to date; answers the Shopify ids that were written.
+
+    Each written order is marked `event_due`; its facts are told in the same transaction, or, with `defer_events`, later
+    by `due_events_tell`: an import writes all aggregates first and tells their facts in chronological order.
+    An order whose customer isn't in the mirror is kept without one.
+    """
+    aggregates = {order["shopify_id"]: order for order in orders}
+    if not aggregates:
+        return []
+    rows = [{**order, "read_at": read_at, "digest": _digest(order)} for order in aggregates.values()]
+    with transaction.atomic():
+        _customers_lock(aggregates.keys(), [row["customer_shopify_id"] for row in rows])
+        former = _customers_of(aggregates.keys())
+        order_ids = {shopify_id: order_id for order_id, shopify_id in _orders_write(rows)}
+        if order_ids:
+            _children_write(order_ids, aggregates)
+            _summaries_refresh({*former, *_customers_of(order_ids)})
+            if not defer_events:
+                _events_tell(Order.objects.filter(event_due=True, id__in=order_ids.values()), origin)
+    return list(order_ids)
+
+
+def due_events_tell(*, origin: DomainEvent.Origin, limit: int) -> int:
+    """Tell the facts of up to `limit` written orders still marked due, oldest business first; answers how many."""
+    with transaction.atomic():
+        return _events_tell(Order.objects.filter(event_due=True).order_by("processed_at", "shopify_id")[:limit], origin)
+
+
+def _upsert(table: str, rows: Sequence[setwise.Row], columns: setwise.Columns, *, returning: str) -> list[Any]:
+    """INSERT … ON CONFLICT (shop_id, shopify_id) for rows that are newer; answers what was written."""
+    if not rows:
+        return []
+    names = ", ".join(columns)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "shopify_id")
+    extra = {"retention_app_customer": ("orders_count, spent_minor", "0, 0")}.get(table)
+    into, values = (f"{names}, {extra[0]}", f"{names}, {extra[1]}") if extra else (names, names)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (shop_id, {into}) SELECT %s, {values} FROM {setwise.rows_from(columns)}"
+            f" WHERE true ORDER BY shopify_id"
+            f" ON CONFLICT (shop_id, shopify_id) DO UPDATE SET {changed}"
+            f" WHERE {_NEWER.format(table=table)} RETURNING {returning}",
+            [current_shop_id(), setwise.rows_json(rows, columns)],
+        )
+        return list(cursor.fetchall())
+
+
+def _orders_write(rows: Sequence[setwise.Row]) -> list[tuple[int, int]]:
+    """Write the orders' own columns where they are newer; answers (id, Shopify id) of those whose state differs."""
+    own = [name for name in _ORDER if name != "customer_shopify_id"]
+    names = ", ".join(own)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in own if name != "shopify_id")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO retention_app_order (shop_id, customer_id, event_due, placed_told, {names})"
+            f" SELECT %s, c.id, true, false, {', '.join(f'r.{name}' for name in own)}"
+            f" FROM {setwise.rows_from(_ORDER)}"
+            " LEFT JOIN retention_app_customer c ON c.shop_id = %s AND c.shopify_id = r.customer_shopify_id"
+            " WHERE true ORDER BY r.shopify_id"
+            " ON CONFLICT (shop_id, shopify_id) DO UPDATE SET event_due = retention_app_order.event_due"
+            " OR excluded.digest <> retention_app_order.digest"
+            " OR excluded.customer_id IS DISTINCT FROM retention_app_order.customer_id,"
+            f" customer_id = excluded.customer_id, {changed}"
+            f" WHERE {_NEWER.format(table='retention_app_order')}"
+            " RETURNING id, shopify_id, event_due",
+            [current_shop_id(), setwise.rows_json(rows, _ORDER), current_shop_id()],
+        )
+        return [(order_id, shopify_id) for order_id, shopify_id, event_due in cursor.fetchall() if event_due]
+
+
+def _children_write(order_ids: dict[int, int], aggregates: dict[int, dict[str, Any]]) -> None:
+    """Replace the lines, refunds and transactions of written orders."""
+    lines, refunds, refund_lines, transactions = [], [], [], []
+    for shopify_id, order_id in order_ids.items():
+        order = aggregates[shopify_id]
+        lines += [{**line, "order_id": order_id} for line in order["lines"]]
+        transactions += [{**row, "order_id": order_id} for row in order["transactions"]]
+        for refund in order["refunds"]:
+            refunds.append({**refund, "order_id": order_id})
+            refund_lines += [{**line, "refund_shopify_id": refund["shopify_id"]} for line in _summed(refund["lines"])]
+    shop_id, ids = current_shop_id(), setwise.ids_json(order_ids.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM retention_app_refundline WHERE shop_id = %s AND refund_id IN"
+            f" (SELECT id FROM retention_app_refund WHERE shop_id = %s AND {setwise.ids_in('order_id')})",
+            [shop_id, shop_id, ids],
+        )
+        for table in ("retention_app_refund", "retention_app_orderline", "retention_app_ordertransaction"):
+            cursor.execute(f"DELETE FROM {table} WHERE shop_id = %s AND {setwise.ids_in('order_id')}", [shop_id, ids])
+    _insert("retention_app_orderline", lines, _LINE)
+    _insert("retention_app_ordertransaction", transactions, _TRANSACTION)
+    _insert("retention_app_refund", refunds, _REFUND)
+    if refund_lines:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO retention_app_refundline (shop_id, refund_id, line_shopify_id, quantity, net_minor)"
+                " SELECT %s, f.id, r.line_shopify_id, r.quantity, r.net_minor"
+                f" FROM {setwise.rows_from(_REFUND_LINE)}"
+                " JOIN retention_app_refund f ON f.shop_id = %s AND f.shopify_id = r.refund_shopify_id",
+                [shop_id, setwise.rows_json(refund_lines, _REFUND_LINE), shop_id],
+            )
+
+
+def _insert(table: str, rows: Sequence[setwise.Row], columns: setwise.Columns) -> None:
+    if not rows:
+        return
+    names = ", ".join(columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (shop_id, {names}) SELECT %s, {names} FROM {setwise.rows_from(columns)}",
+            [current_shop_id(), setwise.rows_json(rows, columns)],
+        )
+
+
+def _summed(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row per order line: a refund may name the same line twice (pieces restocked differently)."""
+    total: dict[int, dict[str, Any]] = {}
+    for line in lines:
+        row = total.setdefault(line["line_shopify_id"], {**line, "quantity": 0, "net_minor": 0})
+        row["quantity"] += line["quantity"]
+        row["net_minor"] += line["net_minor"]
+    return list(total.values())
+
+
+def _customers_lock(order_shopify_ids: Iterable[int], customer_shopify_ids: Iterable[int | None]) -> None:
+    """Lock the customers these orders belong to, before and after, in one order, so that batches can't deadlock."""
+    if connection.vendor != "postgresql":
+        return  # SQLite has one writer
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM retention_app_customer WHERE shop_id = %s AND ("
+            f" {setwise.ids_in('shopify_id')} OR id IN (SELECT customer_id FROM retention_app_order"
+            f" WHERE shop_id = %s AND {setwise.ids_in('shopify_id')})) ORDER BY id FOR UPDATE",
+            [
+                current_shop_id(),
+                setwise.ids_json(id_ for id_ in customer_shopify_ids if id_ is not None),
+                current_shop_id(),
+                setwise.ids_json(order_shopify_ids),
+            ],
+        )
+
+
+def _customers_of(order_shopify_ids: Iterable[int]) -> set[int]:
+    """The customers the mirror has these orders under."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT customer_id FROM retention_app_order"
+            f" WHERE shop_id = %s AND {setwise.ids_in('shopify_id')} AND customer_id IS NOT NULL",
+            [current_shop_id(), setwise.ids_json(order_shopify_ids)],
+        )
+        return {customer_id for (customer_id,) in cursor.fetchall()}
+
+
+def _summaries_refresh(customer_ids: Iterable[int]) -> None:
+    """Recompute the customers' summaries from their counted orders (neither cancelled nor test)."""
+    ids = setwise.ids_json(customer_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE retention_app_customer SET orders_count = s.orders, spent_minor = s.spent,"
+            " first_order_at = s.first, last_order_at = s.last"
+            " FROM (SELECT c.id, count(o.id) AS orders, coalesce(sum(o.total_minor - o.refunded_minor), 0) AS spent,"
+            " min(o.processed_at) AS first, max(o.processed_at) AS last"
+            " FROM retention_app_customer c LEFT JOIN retention_app_order o ON o.shop_id = c.shop_id"
+            " AND o.customer_id = c.id AND o.cancelled_at IS NULL AND NOT o.test"
+            f" WHERE c.shop_id = %s AND {setwise.ids_in('c.id')} GROUP BY c.id) AS s"
+            " WHERE retention_app_customer.shop_id = %s AND retention_app_customer.id = s.id",
+            [current_shop_id(), ids, current_shop_id()],
+        )
+
+
+def _events_tell(due: Any, origin: DomainEvent.Origin) -> int:
+    """Record the facts of written orders and take their mark away. `due` is a queryset of marked orders."""
+    orders = list(
+        due.values(
+            "id",
+            "shopify_id",
+            "customer_id",
+            "processed_at",
+            "updated_at",
+            "read_at",
+            "cancelled_at",
+            "paid",
+            "placed_told",
+        )
+    )
+    if not orders:
+        return 0
+    refunds: dict[int, list[tuple[int, dt.datetime]]] = {}
+    ids = setwise.ids_json(order["id"] for order in orders)
+    of_orders = Refund.objects.filter(order_id__in=[order["id"] for order in orders]).order_by("shopify_id")
+    for order_id, shopify_id, processed_at in of_orders.values_list("order_id", "shopify_id", "processed_at"):
+        refunds.setdefault(order_id, []).append((shopify_id, processed_at))
+    events_record(
+        [fact for order in orders for fact in order_facts(order, refunds.get(order["id"], []))], origin=origin
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE retention_app_order SET event_due = false, placed_told = true"
+            f" WHERE shop_id = %s AND {setwise.ids_in('id')}",
+            [current_shop_id(), ids],
+        )
+    return len(orders)
+
+
+def order_facts(order: dict[str, Any], refunds: Sequence[tuple[int, dt.datetime]]) -> list[Fact]:
+    """What a written state of an order tells: what is new about it, and what can be told only once.
+
+    `order` holds the columns of the mirror's row, `refunds` (Shopify id, processed_at) of each refund.
+    """
+    shopify_id = order["shopify_id"]
+
+    def fact(type_: str, key: object, occurred_at: dt.datetime) -> Fact:
+        return Fact(
+            type=type_,
+            key=f"{type_}:{key}",
+            subject_id=order["id"],
+            customer_id=order["customer_id"],
+            occurred_at=occurred_at,
+        )
+
+    if order["placed_told"]:
+        state = f"{shopify_id}:{order['updated_at'].isoformat()}:{order['read_at'].isoformat()}"
+        facts = [fact("order.updated", state, order["updated_at"])]
+    else:
+        facts = [fact("order.placed", shopify_id, order["processed_at"])]
+    if order["paid"]:
+        facts.append(fact("order.paid", shopify_id, order["processed_at"]))
+    if order["cancelled_at"]:
+        facts.append(fact("order.cancelled", shopify_id, order["cancelled_at"]))
+    facts += [fact("order.refunded", refund_id, processed_at) for refund_id, processed_at in refunds]
+    return facts
+
+
+def _digest(order: dict[str, Any]) -> str:
+    """A fingerprint of an order's mapped state, whenever it was updated: an equal one changes nothing."""
+    state = {name: value for name, value in order.items() if name != "updated_at"}
+    return hashlib.blake2b(orjson.dumps(state, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()

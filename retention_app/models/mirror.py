@@ -1,0 +1,157 @@
+"""The mirror: our copy of the shop's customers, orders and products. Written by `retention_app.mirror` only.
+
+Money is integer minor units of the row's currency. `updated_at` is the platform's, `read_at` when the read that
+brought the row began: together they keep an upsert from going backwards. Text the platform withholds is empty.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from retention_app.tenancy import ShopOwned
+
+
+class Customer(ShopOwned):
+    """A customer, with the summary of their counted orders (neither cancelled nor test)."""
+
+    shopify_id = models.BigIntegerField()
+    first_name = models.CharField(max_length=255, blank=True)
+    last_name = models.CharField(max_length=255, blank=True)
+    email = models.CharField(max_length=320, blank=True)
+    locale = models.CharField(max_length=16, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    read_at = models.DateTimeField()
+    search_name = models.CharField(max_length=512, blank=True)  # lower case, for prefix search
+    search_email = models.CharField(max_length=320, blank=True)  # lower case
+    orders_count = models.PositiveIntegerField(default=0)
+    spent_minor = models.BigIntegerField(default=0)  # in the shop's currency, refunds taken off
+    first_order_at = models.DateTimeField(null=True)
+    last_order_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "shopify_id"], name="customer_shopify_id")]
+        indexes = [
+            models.Index(fields=["shop", "-last_order_at", "-id"], name="customer_by_last_order"),
+            models.Index(fields=["shop", "search_name"], name="customer_by_name"),
+            models.Index(fields=["shop", "search_email"], name="customer_by_email"),
+        ]
+
+    @property
+    def name(self) -> str:
+        """First and last name; empty when the platform withholds them."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+class Product(ShopOwned):
+    """A product; its variants' prices aren't mirrored until a rule needs them."""
+
+    shopify_id = models.BigIntegerField()
+    title = models.CharField(max_length=512)
+    handle = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=16)
+    product_type = models.CharField(max_length=255, blank=True)
+    is_gift_card = models.BooleanField(default=False)
+    updated_at = models.DateTimeField()
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "shopify_id"], name="product_shopify_id")]
+
+
+class Order(ShopOwned):
+    """An order with its totals. `event_due` marks a written state whose event row is still to be inserted."""
+
+    shopify_id = models.BigIntegerField()
+    customer = models.ForeignKey(Customer, null=True, on_delete=models.SET_NULL, related_name="orders", db_index=False)
+    name = models.CharField(max_length=64)  # as people say it: #1042
+    currency = models.CharField(max_length=3)
+    processed_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    read_at = models.DateTimeField()
+    digest = models.CharField(max_length=32)  # of the mapped state: an equal one writes nothing
+    cancelled_at = models.DateTimeField(null=True)
+    test = models.BooleanField(default=False)
+    financial_status = models.CharField(max_length=24, blank=True)
+    paid = models.BooleanField(default=False)  # fully paid at some time, whatever was refunded later
+    taxes_included = models.BooleanField(default=False)
+    total_minor = models.BigIntegerField()  # as placed and edited, with tax and shipping
+    refunded_minor = models.BigIntegerField(default=0)
+    event_due = models.BooleanField(default=False)
+    placed_told = models.BooleanField(default=False)  # its first event row exists
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "shopify_id"], name="order_shopify_id")]
+        indexes = [
+            models.Index(fields=["shop", "customer", "processed_at"], name="order_by_customer"),
+            models.Index(fields=["shop", "-processed_at", "-id"], name="order_by_processed_at"),
+            models.Index(fields=["shop", "name"], name="order_by_name"),
+            models.Index(
+                fields=["shop", "processed_at", "shopify_id"],
+                name="order_event_due",
+                condition=models.Q(event_due=True),
+            ),
+        ]
+
+
+class OrderLine(ShopOwned):
+    """A line of an order. `net_minor` is its price after all discounts, without tax, for `quantity` pieces."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines", db_index=False)
+    shopify_id = models.BigIntegerField()
+    product_shopify_id = models.BigIntegerField(null=True)
+    title = models.CharField(max_length=512)
+    sku = models.CharField(max_length=255, blank=True)
+    quantity = models.PositiveIntegerField()
+    current_quantity = models.PositiveIntegerField()  # less what edits removed and refunds returned
+    gift_card = models.BooleanField(default=False)
+    net_minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "shopify_id"], name="orderline_shopify_id")]
+        indexes = [models.Index(fields=["shop", "order"], name="orderline_by_order")]
+
+
+class Refund(ShopOwned):
+    """A refund. `unlined_minor` is what it gave back beyond its lines, their tax and shipping."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="refunds", db_index=False)
+    shopify_id = models.BigIntegerField()
+    processed_at = models.DateTimeField()
+    total_minor = models.BigIntegerField()
+    unlined_minor = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "shopify_id"], name="refund_shopify_id")]
+        indexes = [models.Index(fields=["shop", "order"], name="refund_by_order")]
+
+
+class RefundLine(ShopOwned):
+    """Pieces of an order line that a refund took back. `net_minor` is their price after discounts, without tax."""
+
+    refund = models.ForeignKey(Refund, on_delete=models.CASCADE, related_name="lines", db_index=False)
+    line_shopify_id = models.BigIntegerField()
+    quantity = models.PositiveIntegerField()
+    net_minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["shop", "refund", "line_shopify_id"], name="refundline_once_per_line")
+        ]
+
+
+class OrderTransaction(ShopOwned):
+    """A movement of money on an order, as the platform tells it."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="transactions", db_index=False)
+    shopify_id = models.BigIntegerField()
+    kind = models.CharField(max_length=24)
+    status = models.CharField(max_length=24)
+    gateway = models.CharField(max_length=64, blank=True)
+    amount_minor = models.BigIntegerField()
+    processed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "shopify_id"], name="ordertransaction_shopify_id")]
+        indexes = [models.Index(fields=["shop", "order"], name="ordertransaction_by_order")]

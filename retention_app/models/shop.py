@@ -1,0 +1,61 @@
+"""The tenant and its access to the platform."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+
+from retention_app.fields import EncryptedTextField
+from retention_app.tenancy import ShopOwned
+
+
+def new_public_id() -> str:
+    """The name a storefront knows the shop by: 16 characters, says nothing about it."""
+    return secrets.token_hex(8)
+
+
+class Shop(models.Model):
+    """One installed store. Spans the scope: it is found by domain or public id before a scope exists."""
+
+    class State(models.TextChoices):
+        INSTALLED = "installed"
+        UNINSTALLED = "uninstalled"
+
+    domain = models.CharField(max_length=255, unique=True)  # <name>.myshopify.com
+    public_id = models.CharField(max_length=32, unique=True, default=new_public_id)
+    shopify_id = models.BigIntegerField(null=True)
+    name = models.CharField(max_length=255, blank=True)
+    currency = models.CharField(max_length=3, default="USD")
+    timezone = models.CharField(max_length=64, default="UTC")  # IANA
+    state = models.CharField(max_length=16, choices=State.choices, default=State.INSTALLED)
+    installed_at = models.DateTimeField()
+    uninstalled_at = models.DateTimeField(null=True)
+    script_tag_id = models.BigIntegerField(null=True)  # the platform's id of the loader's script tag
+    storefront_problem = models.CharField(max_length=255, blank=True)  # why the loader couldn't be placed
+
+    def __str__(self) -> str:
+        return self.domain
+
+    @property
+    def handle(self) -> str:
+        """`bean-shop` of `bean-shop.myshopify.com`."""
+        return self.domain.removesuffix(".myshopify.com")
+
+
+class ShopToken(ShopOwned):
+    """The shop's offline access token and its refresh token, rotated together.
+
+    `lease_until` makes refreshing single-flight: who holds the lease talks to the platform, with no lock held.
+    """
+
+    access_token = EncryptedTextField()
+    expires_at = models.DateTimeField()
+    refresh_token = EncryptedTextField(blank=True)
+    refresh_expires_at = models.DateTimeField(null=True)
+    scope = models.TextField(blank=True)  # comma separated, as granted
+    version = models.PositiveIntegerField(default=1)  # counts pairs: a refresh writes WHERE version = the one it read
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop"], name="shoptoken_one_per_shop")]

@@ -1,0 +1,50 @@
+"""Money between its decimal text and integer minor units. Exact, or an error; never a float."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+# ISO 4217 minor units where they aren't 2. Display rules (CLDR) differ for some currencies and don't belong here.
+_EXPONENTS = {
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
+}
+
+
+def exponent(currency: str) -> int:
+    """How many decimals the currency's smallest unit has: 2 for EUR, 0 for JPY, 3 for KWD."""
+    return _EXPONENTS.get(currency, 2)
+
+
+def minor_units(amount: str, currency: str) -> int:
+    """`"18.5"` EUR → 1850. Raises ValueError for text that isn't an amount or has more decimals than the currency."""
+    try:
+        minor = Decimal(amount).scaleb(exponent(currency))
+        whole = minor.to_integral_exact()
+    except (InvalidOperation, TypeError) as error:
+        raise ValueError(f"{amount!r} is no amount.") from error
+    if minor != whole:
+        raise ValueError(f"{amount} has more decimals than {currency} allows.")
+    return int(whole)

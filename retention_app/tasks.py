@@ -1,0 +1,159 @@
+"""Celery tasks: thin adapters that claim due work and hand it to a service. Losing one loses nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import structlog
+from celery import Task, shared_task
+from celery.signals import worker_ready
+from django.db.models import Q
+
+from retention_app import clock, sync, work
+from retention_app.events import BATCH_MAX, Consumer, consumers
+from retention_app.models import DomainEvent, EventRun, Shop, SyncRun, WebhookDelivery
+from retention_app.observability import RUNS
+from retention_app.tenancy import shop_scope
+
+log = structlog.get_logger(__name__)
+
+SLICE_SECONDS = 20  # a task hands over to a successor after this, so that shops take turns
+
+
+class ShopTask(Task):  # type: ignore[type-arg]
+    """Opens the scope of the `shop_id` the task is called with."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with shop_scope(kwargs["shop_id"]), structlog.contextvars.bound_contextvars(task=self.name):
+            return super().__call__(*args, **kwargs)
+
+
+def _until() -> dt.datetime:
+    return clock.now() + dt.timedelta(seconds=SLICE_SECONDS)
+
+
+@shared_task(base=ShopTask)
+def event_runs_work(*, shop_id: int, consumer: str) -> None:
+    """Work off a consumer's due runs, batch by batch."""
+    until = _until()
+    while ids := work.runs_claim(
+        shop_id=shop_id, consumer=consumer, limit=BATCH_MAX if consumers()[consumer].batch else 1
+    ):
+        runs = list(EventRun.objects.filter(id__in=ids).order_by("event_id"))
+        events = DomainEvent.objects.in_bulk([run.event_id for run in runs])
+        if consumers()[consumer].batch:
+            runs_handle(consumers()[consumer], runs, events)
+        else:
+            _run_step(consumers()[consumer], runs[0], events[runs[0].event_id], until)
+        if clock.now() >= until:
+            event_runs_work.delay(shop_id=shop_id, consumer=consumer)
+            return
+
+
+def runs_handle(consumer: Consumer, runs: list[EventRun], events: dict[int, DomainEvent]) -> None:
+    """Hand a batch to its consumer; a failing batch is split until the bad run is alone, the rest goes through."""
+    assert consumer.batch is not None
+    try:
+        consumer.batch([events[run.event_id] for run in runs])
+    except Exception as error:
+        if len(runs) > 1:
+            middle = len(runs) // 2
+            runs_handle(consumer, runs[:middle], events)
+            runs_handle(consumer, runs[middle:], events)
+            return
+        log.exception("event_run_failed", consumer=consumer.name, event_id=runs[0].event_id)
+        RUNS.labels(consumer.name, "failed").inc()
+        work.run_failed(runs[0], f"{type(error).__name__}: {error}")
+        return
+    work.runs_done([run.id for run in runs])
+    RUNS.labels(consumer.name, "done").inc(len(runs))
+
+
+def _run_step(consumer: Consumer, run: EventRun, event: DomainEvent, until: dt.datetime) -> None:
+    """Take steps of a long run, keeping its cursor, until it is done or its slice of time is over."""
+    assert consumer.step is not None
+    cursor: int | None = run.cursor
+    try:
+        while cursor is not None and clock.now() < until:
+            cursor = consumer.step(event, cursor)
+            if cursor is not None:
+                EventRun.objects.filter(id=run.id).update(
+                    cursor=cursor, attempts=1, lease_until=clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS)
+                )
+    except Exception as error:
+        log.exception("event_run_failed", consumer=consumer.name, event_id=event.id)
+        RUNS.labels(consumer.name, "failed").inc()
+        work.run_failed(run, f"{type(error).__name__}: {error}")
+        return
+    if cursor is None:
+        work.runs_done([run.id])
+        RUNS.labels(consumer.name, "done").inc()
+    else:
+        EventRun.objects.filter(id=run.id).update(lease_until=None)
+
+
+@shared_task(base=ShopTask)
+def sync_work(*, shop_id: int, run_id: int) -> None:
+    """Advance an import; comes back by itself while there is more to do."""
+    if not work.sync_claim(run_id=run_id):
+        return
+    if sync.sync_advance(run_id=run_id, until=_until()):
+        sync_work.delay(shop_id=shop_id, run_id=run_id)
+    elif SyncRun.objects.get(id=run_id).running:
+        sync_work.apply_async(kwargs={"shop_id": shop_id, "run_id": run_id}, countdown=sync.POLL_SECONDS)
+
+
+@shared_task
+def deliveries_work(*, shop_domain: str) -> None:
+    """Work off the deliveries that name a shop."""
+    from retention_app import intake
+
+    shop = Shop.objects.filter(domain=shop_domain).first()
+    until = _until()
+    while ids := work.deliveries_claim(shop_domain=shop_domain):
+        deliveries = list(WebhookDelivery.objects.filter(id__in=ids).order_by("id"))
+        if shop is None:
+            for delivery in deliveries:
+                work.delivery_failed(delivery, "No such shop is installed.", permanent=True)
+            continue
+        with shop_scope(shop.id):
+            intake.deliveries_apply(shop, deliveries)
+        if clock.now() >= until:
+            deliveries_work.delay(shop_domain=shop_domain)
+            return
+
+
+@shared_task
+def sweep() -> None:
+    """Find due work whose wake-up was lost, over all shops, and wake a worker for it."""
+    now = clock.now()
+    free = Q(due_at__lte=now) & (Q(lease_until=None) | Q(lease_until__lte=now))
+    waiting = WebhookDelivery.objects.filter(free, state=WebhookDelivery.State.WAITING)
+    for shop_domain in waiting.values_list("shop_domain", flat=True).distinct():
+        deliveries_work.delay(shop_domain=shop_domain)
+    for shop_id, run_id in (
+        SyncRun.objects.filter(free)
+        .exclude(phase__in=[SyncRun.Phase.DONE, SyncRun.Phase.FAILED])
+        .values_list("shop_id", "id")
+    ):
+        sync_work.delay(shop_id=shop_id, run_id=run_id)
+    runs = EventRun.objects.filter(free, state=EventRun.State.WAITING)
+    for shop_id, consumer in runs.values_list("shop_id", "consumer").distinct():
+        if consumer in consumers():
+            event_runs_work.delay(shop_id=shop_id, consumer=consumer)
+
+
+@worker_ready.connect
+def sweep_on_start(**kwargs: Any) -> None:
+    """A worker that starts doesn't wait a minute for what its predecessor left."""
+    sweep.delay()
+
+
+@shared_task
+def tokens_keep_alive() -> None:
+    """Refresh tokens of shops that made no call for a while, so that their refresh tokens don't run out."""
+    from retention_app.doors import for_each_shop
+    from retention_app.shopify import tokens
+
+    for_each_shop(lambda shop: tokens.keep_alive(shop.id))

@@ -1,0 +1,57 @@
+"""For operators: alive, ready, metrics."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+
+from retention_app.selectors import backlog
+
+BACKLOG = Gauge("encore_backlog", "Rows not yet done.", ["kind"])
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """The process can serve: database and, where there is one, Redis answer. 503 names what doesn't."""
+    parts = {"database": _answers(_ask_database)}
+    if settings.REDIS_URL:
+        parts["redis"] = _answers(_ask_cache)
+    ready = all(parts.values())
+    return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus' text format."""
+    for kind, count in backlog().items():
+        BACKLOG.labels(kind).set(count)
+    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _answers(ask: object) -> bool:
+    from redis.exceptions import RedisError
+
+    try:
+        ask()  # type: ignore[operator]
+    except (DatabaseError, RedisError):
+        return False
+    return True
+
+
+def _ask_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM retention_app_shop LIMIT 1")
+
+
+def _ask_cache() -> None:
+    cache.get("readyz")

@@ -31,6 +31,7 @@ _EXPONENTS = {
     **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
     **dict.fromkeys(["CLF", "UYW"], 4),
 }
+_LARGEST = 2**63 - 1  # what a database column holds
 
 
 def exponent(currency: str) -> int:
@@ -42,9 +43,10 @@ def minor_units(amount: str, currency: str) -> int:
     """`"18.5"` EUR → 1850. Raises ValueError for text that isn't an amount or has more decimals than the currency."""
     try:
         minor = Decimal(amount).scaleb(exponent(currency))
-        whole = minor.to_integral_exact()
     except (InvalidOperation, TypeError) as error:
         raise ValueError(f"{amount!r} is no amount.") from error
-    if minor != whole:
+    if not minor.is_finite() or abs(minor) > _LARGEST:
+        raise ValueError(f"{amount} is no amount we can keep.")
+    if minor != minor.to_integral_value():
         raise ValueError(f"{amount} has more decimals than {currency} allows.")
-    return int(whole)
+    return int(minor)

@@ -16,7 +16,7 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter, Histogram
 
-from retention_app.tenancy import scoped_shop_id
+from retention_app.scope import scoped_shop_id
 
 REQUESTS = Histogram("encore_request_seconds", "Time to answer a request.", ["view", "method", "status"])
 DELIVERIES = Counter("encore_deliveries_total", "Webhook deliveries by answer.", ["topic", "answer"])

@@ -1,8 +1,8 @@
 """Row-level security as a migration operation: the second wall behind `retention_app.tenancy` (DESIGN 9).
 
-`RowSecurity("loyalty_entry")` makes a PostgreSQL table show and accept only rows whose `shop_id` is the one named by the
-transaction's `app.shop_id`; FORCE binds the owner too. On SQLite it does nothing. `SPANNING_TABLES` are the tables that
-span shops by design: a test compares both lists with the models.
+`RowSecurity("loyalty_entry")` makes a PostgreSQL table show and accept only rows whose `shop_id` is the one named by
+the transaction's `app.shop_id`; FORCE binds the owner too. On SQLite it does nothing. `SPANNING_TABLES` are the tables
+that span shops by design: a test compares both lists with the models.
 """
 
 from __future__ import annotations

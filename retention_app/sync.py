@@ -95,7 +95,7 @@ def _enter(run: SyncRun, phase: Phase) -> None:
     run.save(update_fields=["phase", "lines_read", "finished_at"])
 
 
-# --- steps: each does one batch, commits, and answers whether the next may follow at once ------------------------------
+# --- steps: each does one batch, commits, and answers whether the next may follow at once ----------------------------
 
 
 def _request(run: SyncRun) -> bool:

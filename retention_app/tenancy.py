@@ -1,61 +1,32 @@
 """The shop scope: which tenant the running code acts for.
 
-Inside `shop_scope(shop)` every `ShopOwned` query is filtered by that shop, every write of another shop's row is refused,
-and on PostgreSQL each transaction tells the row-level policies which shop it serves (`retention_app.postgresql`).
-Outside a scope a query on a `ShopOwned` table raises instead of returning every shop's rows.
+Inside `shop_scope(shop)` every `ShopOwned` query is filtered by that shop, every write of another shop's row is
+refused, and on PostgreSQL each transaction tells the row-level policies which shop it serves
+(`retention_app.postgresql`). Outside a scope a query on a `ShopOwned` table raises instead of
+returning every shop's rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django.db import models
 
+from retention_app.scope import ShopScopeMissing, WrongShop, current_shop_id, scoped_shop_id, shop_scope
+
+__all__ = [
+    "ShopManager",
+    "ShopOwned",
+    "ShopQuerySet",
+    "ShopScopeMissing",
+    "WrongShop",
+    "current_shop_id",
+    "scoped_shop_id",
+    "shop_scope",
+]
+
 M = TypeVar("M", bound=models.Model)
-
-_current_shop_id: ContextVar[int | None] = ContextVar("current_shop_id", default=None)
-
-
-class ShopScopeMissing(RuntimeError):
-    """A tenant's table was queried while no shop was in scope."""
-
-
-class WrongShop(RuntimeError):
-    """A row of one shop was written, or another shop's scope opened, while a different shop was in scope."""
-
-
-def current_shop_id() -> int:
-    """The shop in scope. Raises `ShopScopeMissing` when there is none."""
-    shop_id = _current_shop_id.get()
-    if shop_id is None:
-        raise ShopScopeMissing("No shop in scope: open one with shop_scope(shop).")
-    return shop_id
-
-
-def scoped_shop_id() -> int | None:
-    """The shop in scope, or None: for what must work in both cases (the database backend, log processors)."""
-    return _current_shop_id.get()
-
-
-@contextmanager
-def shop_scope(shop_id: int) -> Iterator[int]:
-    """Act for one shop until the block ends.
-
-    Raises `ShopScopeMissing` for None and `WrongShop` when another shop's scope is open.
-    """
-    if shop_id is None:
-        raise ShopScopeMissing("shop_scope() needs a shop's id, got None.")
-    outer = _current_shop_id.get()
-    if outer is not None and outer != shop_id:
-        raise WrongShop(f"Shop {shop_id} can't be opened inside the scope of shop {outer}.")
-    token = _current_shop_id.set(shop_id)
-    try:
-        yield shop_id
-    finally:
-        _current_shop_id.reset(token)
 
 
 class ShopQuerySet(models.QuerySet[M]):

@@ -95,7 +95,7 @@ CACHES = {
     )
 }
 
-# --- Celery: messages only wake workers, the tables are the queue (DESIGN 4) ------------------------------------------------
+# --- Celery: messages only wake workers, the tables are the queue (DESIGN 4) ------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or "filesystem://"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 if CELERY_BROKER_URL == "filesystem://":

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
-from retention_app.tenancy import scoped_shop_id
+from retention_app.scope import scoped_shop_id
 
 _UNKNOWN = -1  # after a rolled-back savepoint: the setting is what it was at the savepoint
 

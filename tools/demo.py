@@ -7,6 +7,7 @@ behind. A worker that dies is started again, because nothing may be lost by it; 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -23,7 +24,7 @@ import urllib.request
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -73,7 +74,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted
 
 
-def demo(children: list[Child]) -> None:
+def demo(children: list[Child]) -> NoReturn:
     scenario, file = chosen_scenario()
     port, devstore_port = int(os.environ.get("PORT") or 8000), int(os.environ.get("DEVSTORE_PORT") or 8700)
     check_port(port, "PORT")
@@ -158,7 +159,7 @@ def check_port(port: int, variable: str) -> None:
         try:
             probe.bind(("0.0.0.0", port))
         except OSError:
-            raise DemoError(f"port {port} is in use; stop what uses it, or choose another: make demo {variable}=…") from None
+            raise DemoError(f"port {port} is in use; free it or choose another: make demo {variable}=…") from None
 
 
 def environment(app_url: str, devstore_url: str) -> dict[str, str]:
@@ -225,7 +226,7 @@ def empty_postgresql(url: str) -> None:
             demo_domains = [f"{name}.myshopify.com" for name in SCENARIOS]
             query = "SELECT domain FROM retention_app_shop WHERE domain <> ALL(%s) LIMIT 1"
             if foreign := connection.execute(query, [demo_domains]).fetchone():
-                raise DemoError(f"DATABASE_URL holds the shop {foreign[0]}; the demo empties its database, so give it another")
+                raise DemoError(f"the demo empties its database, but DATABASE_URL holds the shop {foreign[0]}")
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
         connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
@@ -269,10 +270,8 @@ class Child:
         self.start()
 
     def kill_group(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
 
@@ -332,7 +331,8 @@ def http_json(url: str, body: bytes) -> dict[str, Any]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+            decoded: dict[str, Any] = json.load(answer)
+            return decoded
     except (OSError, ValueError) as error:
         raise DemoError(f"POST {url}: {error}") from None
 
@@ -366,23 +366,22 @@ class Progress:
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
             self._latest = json.loads(line)
-        self.started = self.started or bool(self._latest) or self.process.poll() is not None
-        if self.show and self._latest:
+        self.started = self.started or bool(self._latest.get("phase")) or self.process.poll() is not None
+        if self.show and self._latest.get("phase"):
             self._tell(self._latest)
 
     def _tell(self, run: dict[str, Any]) -> None:
-        done, total = run["orders_done"], run["orders_total"]
-        percent = 100 * done // total if total else 0
-        running = run["phase"] not in ("done", "failed")
+        orders, total, left = run["orders"], run["orders_total"], run["event_runs"]
+        percent = 100 * orders // total if total else 0
         terminal = sys.stdout.isatty()
-        state = (run["phase"], done if terminal else percent // self.STEP)
+        state = (run["phase"], orders if terminal else percent // self.STEP, left if terminal else left > 0)
         if state == self._shown:
             return
         self._shown = state
-        line = f"Import: {run['phase']:<10} {run['customers_done']:>7,} customers, {done:>7,} orders ({percent} %)"
-        if run["phase"] == "failed":
-            line += f": {run.get('error', '')}"
-        print(f"\r{line}" if terminal else line, end="" if terminal and running else "\n", flush=True)
+        line = f"Import: {run['phase']:<9} {run['customers']:>6,} customers, {orders:>6,} orders ({percent} %)"
+        line += f", {left:,} events to work off"
+        last = not run["running"] and not left
+        print(f"\r{line:<100}" if terminal else line, end="" if terminal and not last else "\n", flush=True)
 
     def stop(self) -> None:
         self.process.kill()

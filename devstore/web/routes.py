@@ -1,0 +1,17 @@
+"""All routes of the pages for people; `devstore.app` mounts them."""
+
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from devstore.web import admin, carts, proxy, staff, theme
+from devstore.web.visit import HERE, page
+
+routes: list[BaseRoute] = [
+    Mount("/devstore/static", StaticFiles(directory=HERE / "static")),
+    *carts.ROUTES,
+    *theme.ROUTES,
+    *proxy.ROUTES,
+    *admin.ROUTES,
+    *staff.ROUTES,
+    page("/{path:path}", theme.not_found),
+]

@@ -1,0 +1,45 @@
+/* The theme's only script: price of the chosen variant, adding to the cart without leaving the page, focus on errors. */
+(() => {
+  'use strict';
+
+  const wrong = document.querySelector('[data-focus]');
+  if (wrong) wrong.focus();
+
+  for (const field of document.querySelectorAll('[data-cart-quantity]')) {
+    field.addEventListener('change', () => field.form.requestSubmit(field.form.querySelector('[name="update"]')));
+  }
+
+  const form = document.querySelector('[data-add-to-cart]');
+  if (!form) return;
+
+  const choice = form.querySelector('select[name="id"]');
+  const price = document.querySelector('[data-price]');
+  const priceOfChoice = () => {
+    if (choice) price.textContent = choice.selectedOptions[0].dataset.price;
+  };
+  if (choice) choice.addEventListener('change', priceOfChoice);
+  priceOfChoice();
+
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const said = form.querySelector('[data-added]');
+    const button = form.querySelector('button');
+    if (button.getAttribute('aria-busy') === 'true') return;
+    button.setAttribute('aria-busy', 'true');
+    said.textContent = '';
+    try {
+      const added = await fetch('/cart/add.js', { method: 'POST', body: new FormData(form) });
+      if (!added.ok) throw new Error((await added.json()).description);
+      const cart = await (await fetch('/cart.js')).json();
+      for (const count of document.querySelectorAll('[data-cart-count]')) count.textContent = cart.item_count;
+      const link = document.createElement('a');
+      link.href = '/cart';
+      link.textContent = said.dataset.link;
+      said.append(`${said.dataset.text} `, link);
+    } catch (problem) {
+      said.textContent = said.dataset.failed;
+    } finally {
+      button.removeAttribute('aria-busy');
+    }
+  });
+})();

@@ -10,6 +10,7 @@ os.environ.update(
     APP_URL="http://localhost:8000",
     APP_BRIDGE_URL="http://127.0.0.1:8700/devstore/app-bridge.js",
     LOG_FORMAT="json",
+    CELERY_BROKER_URL="memory://",  # wake-ups go nowhere: tests do the worker's part themselves
 )
 
 from config.settings.base import *  # noqa: F403
@@ -19,3 +20,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+for _alias in DATABASES.values():  # noqa: F405
+    if "pool" in _alias["OPTIONS"]:
+        _alias["OPTIONS"] = {}  # a test's database is dropped at its end; a pool would hold it

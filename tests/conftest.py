@@ -1,0 +1,155 @@
+"""Fixtures for every test: the database under its two roles, three fixed shops, a merchant, the workers run by hand.
+
+`make test` names PostgreSQL and Redis in the environment; without them tests run on SQLite, as `make demo` does.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import datetime as dt
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection, connections
+from django.test import Client
+from psycopg import sql
+
+from retention_app import clock
+from retention_app.models import Shop, ShopToken
+from retention_app.tenancy import shop_scope
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """A database of this process's own. On PostgreSQL the owner role migrates it and the serving role uses it."""
+    with django_db_blocker.unblock():
+        if connection.vendor == "postgresql":
+            with _postgresql_database() as name:
+                for alias in ("default", "owner"):
+                    connections[alias].close()
+                    connections[alias].settings_dict["NAME"] = name
+                call_command("migrate", verbosity=0)
+                with connections["owner"].cursor() as cursor:  # so that transactional tests can clean up after themselves
+                    cursor.execute(
+                        f"GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO {settings.DATABASES['default']['USER']}"
+                    )
+                yield
+                connections.close_all()
+        else:
+            former = connection.creation.create_test_db(verbosity=0, serialize=False)
+            yield
+            connection.creation.destroy_test_db(former, verbosity=0)
+
+
+class _postgresql_database:  # noqa: N801 - used as a with block
+    def __enter__(self) -> str:
+        self.name = f"test_encore_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{secrets.token_hex(4)}"
+        self._admin(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                sql.Identifier(self.name), sql.Identifier(settings.DATABASES["owner"]["USER"])
+            )
+        )
+        return self.name
+
+    def __exit__(self, *error: object) -> None:
+        self._admin(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name)))
+
+    def _admin(self, statement: sql.Composed) -> None:
+        with psycopg.connect(os.environ["TEST_DATABASE_ADMIN_URL"], autocommit=True) as admin:
+            admin.execute(statement)
+
+
+def make_shop(name: str, **fields: Any) -> Shop:
+    now = clock.now()
+    shop = Shop.objects.create(
+        domain=f"{name}.myshopify.com",
+        public_id=f"{name}-public-id",
+        shopify_id=548380009 + len(name),
+        name=name.capitalize(),
+        installed_at=now,
+        **fields,
+    )
+    contextvars.Context().run(_give_token, shop)  # whatever scope the test is in
+    return shop
+
+
+def _give_token(shop: Shop) -> None:
+    now = clock.now()
+    with shop_scope(shop.id):
+        ShopToken.objects.create(
+            shop=shop,
+            access_token=f"shpat_{shop.handle}",
+            expires_at=now + dt.timedelta(minutes=60),
+            refresh_token=f"shprt_{shop.handle}",
+            refresh_expires_at=now + dt.timedelta(days=90),
+            scope=",".join(settings.SHOPIFY_SCOPES),
+        )
+
+
+@pytest.fixture
+def alpha(db: None) -> Shop:
+    """Our shop."""
+    return make_shop("alpha", currency="USD", timezone="UTC")
+
+
+@pytest.fixture
+def beta(db: None) -> Shop:
+    """A stranger's shop."""
+    return make_shop("beta", currency="BRL", timezone="America/Sao_Paulo")
+
+
+@pytest.fixture
+def gone(db: None) -> Shop:
+    """A shop that uninstalled."""
+    return make_shop("gone", state=Shop.State.UNINSTALLED, uninstalled_at=clock.now())
+
+
+@pytest.fixture
+def shop(alpha: Shop) -> Iterator[Shop]:
+    """Our shop, with its scope open."""
+    with shop_scope(alpha.id):
+        yield alpha
+
+
+def id_token(shop: Shop, **claims: Any) -> str:
+    """An ID token as the platform signs it, with any claim replaced (None leaves it out)."""
+    now = int(clock.now().timestamp())
+    payload = {
+        "iss": f"https://{shop.domain}/admin",
+        "dest": f"https://{shop.domain}",
+        "aud": settings.SHOPIFY_API_KEY,
+        "sub": "42",
+        "exp": now + 60,
+        "nbf": now - 1,
+        "iat": now - 1,
+        "jti": secrets.token_hex(8),
+        "sid": secrets.token_hex(8),
+        **claims,
+    }
+    secret = payload.pop("secret", settings.SHOPIFY_API_SECRET)
+    return jwt.encode({k: v for k, v in payload.items() if v is not None}, secret, algorithm="HS256")
+
+
+@pytest.fixture
+def merchant() -> Callable[[Shop], Client]:
+    """`merchant(shop)`: a client whose every request carries a fresh-enough ID token of that shop, as App Bridge's does."""
+
+    def client_of(shop: Shop) -> Client:
+        return Client(headers={"Authorization": f"Bearer {id_token(shop)}"})
+
+    return client_of
+
+
+@pytest.fixture
+def work_off() -> Callable[[], None]:
+    """Does by hand, in this process, everything a worker would do, until nothing is due."""
+    from tests.workers import work_off
+
+    return work_off

@@ -1,0 +1,42 @@
+"""The one HTTP client for calls to the platform, and how they reach devstore in demo and tests."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import httpx
+from django.conf import settings
+
+TIMEOUT_SECONDS = 30.0
+SHOP_SUFFIX = ".myshopify.com"
+
+
+class DevstoreTransport(httpx.BaseTransport):
+    """Sends what is meant for a shop's domain to devstore: same path, same Host header, other address."""
+
+    def __init__(self, devstore_url: str) -> None:
+        self._devstore = httpx.URL(devstore_url)
+        self._inner = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host.endswith(SHOP_SUFFIX):
+            request.url = request.url.copy_with(
+                scheme=self._devstore.scheme, host=self._devstore.host, port=self._devstore.port
+            )
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def http() -> httpx.Client:
+    """The process's client (connections don't survive a fork). Follows no redirects."""
+    return _http(os.getpid(), settings.SHOPIFY_DEVSTORE_URL)
+
+
+@cache
+def _http(pid: int, devstore_url: str) -> httpx.Client:
+    if devstore_url:  # proxy settings of the environment would lead past the transport
+        return httpx.Client(transport=DevstoreTransport(devstore_url), timeout=TIMEOUT_SECONDS, trust_env=False)
+    return httpx.Client(timeout=TIMEOUT_SECONDS)

@@ -36,7 +36,9 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
                     connections[alias].close()
                     connections[alias].settings_dict["NAME"] = name
                 call_command("migrate", verbosity=0)
-                with connections["owner"].cursor() as cursor:  # so that transactional tests can clean up after themselves
+                with connections[
+                    "owner"
+                ].cursor() as cursor:  # so that transactional tests can clean up after themselves
                     cursor.execute(
                         f"GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO {settings.DATABASES['default']['USER']}"
                     )

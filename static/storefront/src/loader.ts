@@ -24,11 +24,10 @@ async function ask(): Promise<Session | undefined> {
     headers: { accept: "application/json" },
     signal: AbortSignal.timeout(PATIENCE),
   });
-  if (!response.ok) return;
   const session: Session = await response.json();
   const { programme, member } = session;
-  const complete = programme === null || (programme.name && programme.earn && programme.worth);
-  if (complete && (member === null || (Number.isInteger(member.points) && Array.isArray(member.entries)))) return session;
+  const usable = response.ok && (programme === null || (programme.name && programme.earn && programme.worth));
+  if (usable && (member === null || (Number.isInteger(member.points) && Array.isArray(member.entries)))) return session;
 }
 
 function sheet(css: string): CSSStyleSheet {
@@ -37,7 +36,7 @@ function sheet(css: string): CSSStyleSheet {
   return made;
 }
 
-/** Draws the launcher in a shadow root next to the body, with the page's own font and colours as defaults. */
+/** Draws the launcher in a shadow root at the end of the body, with the page's own font and colours as defaults. */
 function draw(session: Session): void {
   const page = getComputedStyle(document.body);
   const host = document.createElement("encore-rewards");
@@ -84,7 +83,7 @@ function draw(session: Session): void {
   };
   // A page brought back by Back or Forward may belong to somebody who has signed out since.
   addEventListener("pageshow", (event) => event.persisted && launcher.refresh());
-  document.documentElement.append(host);
+  document.body.append(host);
 }
 
 async function start(): Promise<void> {

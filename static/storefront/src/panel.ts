@@ -134,7 +134,7 @@ class RewardsPanel {
   }
 
   private member(programme: Programme, member: Member): Child[] {
-    const { hello, welcome, worth, history, empty } = this.words;
+    const { hello, welcome, worth, history, empty, rules } = this.words;
     const { locale } = this.launcher;
     const [before = "", after = ""] = this.points(member.points).split(grouped(locale, member.points));
     return [
@@ -149,6 +149,7 @@ class RewardsPanel {
       member.entries.length
         ? h("ul", { className: "history" }, ...member.entries.map((entry) => this.entry(entry)))
         : h("p", { className: "empty" }, empty),
+      h("h3", {}, rules),
       this.rules(programme),
     ];
   }
@@ -157,7 +158,7 @@ class RewardsPanel {
     const rule = (left: string, right: string): Child => h("li", {}, ...fill(this.words.equals, { left, right }));
     return h(
       "ul",
-      { className: "rules", ariaLabel: this.words.rules },
+      { className: "rules" },
       rule(earn.per, this.points(earn.points)),
       rule(this.points(worth.points), worth.amount),
     );

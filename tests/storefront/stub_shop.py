@@ -1,0 +1,140 @@
+"""A stub of a shop's pages for the loader's browser tests: one page, the two built files, and an app proxy that
+answers whatever the test put there. The full path through devstore and the app is another test's work."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+DIST = Path(__file__).parents[2] / "static/storefront/dist"
+STRICT_CSP = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'"
+SETTINGS = {
+    "proxy": "apps/encore",
+    "panel": "/storefront/panel/test.js",
+    "login": "/account/login",
+    "register": "/account/register",
+}
+
+PROGRAMME = {
+    "version": 1,
+    "name": "Aurora Rewards",
+    "earn": {"points": 1, "per": "R$1.00"},
+    "worth": {"points": 100, "amount": "R$5.00"},
+}
+ENTRIES = [
+    {
+        "id": 9,
+        "at": "2026-11-20T14:02:00Z",
+        "when": "20 Nov",
+        "what": "Order #1042",
+        "points": 108,
+        "why": ["108.00 × 1 = 108", "Version 1 of the programme, in force when the order was placed."],
+    },
+    {
+        "id": 8,
+        "at": "2026-11-18T09:40:00Z",
+        "when": "18 Nov",
+        "what": "Return from order #1031",
+        "points": -35,
+        "why": ["floor(120.50) − floor(85.00) = 35", "The returned mug had earned 35 under version 1."],
+    },
+    {"id": 7, "at": "2026-11-12T18:21:00Z", "when": "12 Nov", "what": "Order #1031", "points": 120, "why": []},
+]
+MEMBER = {"first_name": "Ana", "points": 1240, "worth": "R$62.00", "entries": ENTRIES}
+
+
+def session(member: dict[str, Any] | None = None, programme: dict[str, Any] | None = PROGRAMME) -> dict[str, Any]:
+    """A proxy answer: anonymous by default."""
+    return {"shop": {"name": "Aurora", "currency": "BRL"}, "programme": programme, "member": member}
+
+
+@dataclass
+class StubShop:
+    """What the stub serves, changed by tests while it runs, and what it was asked."""
+
+    answer: dict[str, Any] | bytes = field(default_factory=session)
+    status: int = 200
+    delay: float = 0.0  # seconds before the proxy answers
+    html: str = '<html lang="en">'  # the page's opening tag
+    shopify: dict[str, Any] | None = None  # window.Shopify, written by an external script
+    css: str = ""
+    loaders: int = 1
+    panel: bool = True  # False: the panel's address answers 404
+    asked: list[dict[str, list[str]]] = field(default_factory=list)  # queries of the session calls
+    paths: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def page(self) -> str:
+        scripts = '<script async src="/storefront/abc.js"></script>' * self.loaders
+        return (
+            f'<!doctype html>{self.html}<head><meta charset="utf-8"><title>Aurora</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<link rel="icon" href="/icon.svg"><link rel="stylesheet" href="/theme.css">'
+            '<script src="/theme.js"></script>'
+            f"{scripts}</head><body><main><h1>Aurora</h1><p>Coffee, tea and the cups they deserve.</p>"
+            '<a href="/products/coffee" id="first">Coffee</a></main></body></html>'
+        )
+
+    def body(self, path: str, query: str) -> tuple[int, str, bytes]:
+        """Status, content type and bytes for a path."""
+        script, style = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+        if path.endswith("apps/encore/v1/session"):
+            self.asked.append(parse_qs(query))
+            time.sleep(self.delay)
+            answer = self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
+            return self.status, "application/json", answer
+        if path == "/storefront/abc.js":
+            built = (DIST / "loader.js").read_text()
+            return 200, script, f"{{const ENCORE={json.dumps(SETTINGS)};{built}}}".encode()
+        if path == SETTINGS["panel"]:
+            return (200, script, (DIST / "panel.js").read_bytes()) if self.panel else (404, script, b"")
+        if path == "/theme.js":
+            assigned = "" if self.shopify is None else f"window.Shopify={json.dumps(self.shopify)}"
+            return 200, script, assigned.encode()
+        if path == "/theme.css":
+            return 200, style, self.css.encode()
+        if path == "/icon.svg":
+            return 200, "image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+        return 200, "text/html; charset=utf-8", self.page().encode()
+
+
+@contextmanager
+def serve() -> Iterator[StubShop]:
+    """Runs a stub shop on a free port of this machine until the block ends."""
+    shop = StubShop()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            shop.paths.append(parts.path)
+            status, content_type, body = shop.body(parts.path, parts.query)
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Security-Policy", STRICT_CSP)
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with suppress(BrokenPipeError):  # a browser that gave up waiting, as the slow-answer tests want
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    shop.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield shop
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.storefront.conftest import ROOT
+from tests.storefront.stub_shop import ENTRIES, MEMBER, PROGRAMME, StubShop, session
+
+AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
+MORE = {
+    **MEMBER,
+    "points": 1290,
+    "worth": "R$64.50",
+    "entries": [{**ENTRIES[0], "id": 10, "what": "Order #1043", "points": 50, "why": ["50.00 × 1 = 50"]}, *ENTRIES],
+}
+
+
+def opened(stub: StubShop, page: Page) -> Locator:
+    """Opens the page and its panel."""
+    page.goto(stub.url)
+    page.locator("encore-rewards button").click()
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    return dialog
+
+
+def focused(page: Page) -> str:
+    """The name, or the text, of what has the focus inside the shadow root."""
+    return page.evaluate(
+        "(({ activeElement: it }) => it?.ariaLabel ?? it?.textContent)"
+        "(document.querySelector('encore-rewards')?.shadowRoot ?? {})"
+    )
+
+
+def test_anonymous_visitor_sees_what_points_are_and_how_to_join(stub: StubShop, page: Page) -> None:
+    dialog = opened(stub, page)
+    expect(page.get_by_role("dialog", name="Aurora Rewards")).to_be_visible()
+    expect(dialog).to_contain_text("Points on every order")
+    expect(dialog.get_by_role("listitem")).to_have_text(["R$1.00 = 1 point", "100 points = R$5.00"])
+    expect(dialog.get_by_role("link", name="Sign in")).to_have_attribute("href", "/account/login")
+    expect(dialog.get_by_role("link", name="Create account")).to_have_attribute("href", "/account/register")
+
+
+def test_member_sees_points_their_worth_and_the_last_entries(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    dialog = opened(stub, page)
+    for text in ("Hello Ana", "1,240 points", "worth R$62.00", "Order #1042", "+108", "20 Nov", "−35", "Why −35?"):
+        expect(dialog).to_contain_text(text)
+    expect(dialog.get_by_role("link")).to_have_count(0)
+
+
+def test_member_without_name_and_entries_is_told_what_comes(stub: StubShop, page: Page) -> None:
+    stub.answer = session({"first_name": None, "points": 0, "worth": "R$0.00", "entries": []})
+    dialog = opened(stub, page)
+    expect(dialog).to_contain_text("0 points")
+    expect(dialog).to_contain_text("Your next order shows up here")
+    expect(dialog).not_to_contain_text(re.compile("null|undefined|NaN"))
+
+
+def test_one_point_is_singular(stub: StubShop, page: Page) -> None:
+    stub.answer = session({**MEMBER, "points": 1})
+    expect(opened(stub, page)).to_contain_text(re.compile(r"Ana1 pointworth"))
+
+
+def test_why_unfolds_the_sum_and_folds_it_again(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    dialog = opened(stub, page)
+    why = dialog.get_by_role("button", name="Why 108 points for Order #1042?")
+    expect(why).to_have_attribute("aria-expanded", "false")
+    expect(dialog.get_by_text("108.00 × 1 = 108")).to_be_hidden()
+    why.click()
+    expect(why).to_have_attribute("aria-expanded", "true")
+    expect(dialog.get_by_text("108.00 × 1 = 108")).to_be_visible()
+    why.click()
+    expect(dialog.get_by_text("108.00 × 1 = 108")).to_be_hidden()
+
+
+def test_entry_without_reason_has_no_why(stub: StubShop, page: Page) -> None:
+    stub.answer = session({**MEMBER, "entries": [{**ENTRIES[0], "why": []}]})
+    expect(opened(stub, page).get_by_role("button")).to_have_count(1)
+
+
+def test_names_are_text_never_markup(stub: StubShop, page: Page) -> None:
+    nasty = "<img src=x onerror=alert(1)>"
+    stub.answer = session({**MEMBER, "first_name": nasty}, {**PROGRAMME, "name": nasty})
+    dialog = opened(stub, page)
+    expect(dialog).to_contain_text(f"Hello {nasty}")
+    assert dialog.locator("img").count() == 0
+
+
+def test_keyboard_reaches_everything_and_focus_returns(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    page.goto(stub.url)
+    page.get_by_role("button", name="Rewards").wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "first"
+    page.keyboard.press("Tab")
+    assert focused(page) == "Rewards, 1,240 points"
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    walk = [focused(page)]
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        walk.append(focused(page))
+    assert walk == [
+        "Aurora Rewards",
+        "Close",
+        "Why 108 points for Order #1042?",
+        "Why −35 points for Return from order #1031?",
+    ]
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") != "first"
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert focused(page) == "Rewards, 1,240 points"
+    page.keyboard.press("Space")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_focus_is_visible_inside_and_outside(stub: StubShop, page: Page) -> None:
+    page.goto(stub.url)
+    page.get_by_role("button", name="Rewards").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        outline = page.evaluate(
+            "getComputedStyle(document.querySelector('encore-rewards').shadowRoot.activeElement).outlineStyle"
+        )
+        assert outline == "solid", focused(page)
+
+
+@pytest.mark.parametrize("how", ["x", "outside"])
+def test_close_button_and_a_tap_outside_close_it(stub: StubShop, page: Page, how: str) -> None:
+    dialog = opened(stub, page)
+    if how == "x":
+        dialog.get_by_role("button", name="Close").click()
+    else:
+        page.mouse.click(100, 100)
+    expect(dialog).to_be_hidden()
+    assert focused(page) == "Rewards"
+    expect(page.locator("encore-rewards button").first).to_be_visible()
+
+
+def test_drag_that_starts_inside_keeps_it_open(stub: StubShop, page: Page) -> None:
+    dialog = opened(stub, page)
+    box = dialog.get_by_text("Points on every order").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(100, 100)
+    page.mouse.up()
+    page.wait_for_timeout(200)
+    expect(dialog).to_be_visible()
+
+
+def test_points_of_an_order_arrive_within_5_seconds(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    dialog = opened(stub, page)
+    dialog.get_by_role("button", name="Why 108 points").click()
+    page.wait_for_timeout(500)
+    stub.answer = session(MORE)
+    expect(dialog.get_by_text("Order #1043")).to_be_visible(timeout=5000)
+    expect(dialog).to_contain_text("1,290 points")
+    expect(dialog.get_by_role("status")).to_have_text("1,290 points")
+    expect(page.locator("encore-rewards .launcher")).to_have_text("1,290")
+    assert focused(page) == "Why 108 points for Order #1042?"
+    expect(dialog.get_by_text("108.00 × 1 = 108")).to_be_visible()
+
+
+def test_first_look_is_fresh_however_old_the_page_is(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    page.goto(stub.url)
+    page.get_by_role("button", name="Rewards").wait_for()
+    stub.answer = session(MORE)
+    page.get_by_role("button", name="Rewards").click()
+    expect(page.get_by_role("dialog")).to_contain_text("1,290 points", timeout=2000)
+
+
+def test_stops_asking_after_two_minutes_and_starts_again_when_looked_at(stub: StubShop, page: Page) -> None:
+    page.clock.install()
+    page.goto(stub.url)
+    page.clock.run_for(3000)
+    page.get_by_role("button", name="Rewards").click()
+    page.get_by_role("dialog").wait_for()
+
+    def pass_seconds(seconds: int) -> int:
+        before = len(stub.asked)
+        for _ in range(seconds // 4):
+            page.clock.run_for(4000)
+            page.evaluate("fetch('/icon.svg').then((answer) => answer.text())")
+        return len(stub.asked) - before
+
+    assert 25 <= pass_seconds(140) <= 31
+    assert pass_seconds(60) == 0
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert pass_seconds(20) >= 4
+    page.keyboard.press("Escape")
+    assert pass_seconds(60) <= 1
+
+
+def test_failing_answers_leave_the_last_ones_standing(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    dialog = opened(stub, page)
+    stub.status = 500
+    page.wait_for_timeout(4500)
+    expect(dialog).to_contain_text("1,240 points")
+    expect(page.locator("encore-rewards .launcher")).to_have_text("1,240")
+
+
+def test_signed_out_elsewhere_becomes_the_invitation(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    dialog = opened(stub, page)
+    page.wait_for_timeout(300)
+    stub.answer = session()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(dialog.get_by_role("link", name="Sign in")).to_be_visible()
+    expect(dialog).not_to_contain_text("Ana")
+
+
+def test_ended_programme_takes_everything_away(stub: StubShop, page: Page) -> None:
+    opened(stub, page)
+    page.wait_for_timeout(300)
+    stub.answer = session(programme=None)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("encore-rewards")).to_have_count(0)
+    page.mouse.click(60, 160)
+
+
+def test_traditional_chinese_has_no_english_left(stub: StubShop, page: Page) -> None:
+    stub.html = '<html lang="zh-TW">'
+    entry = {**ENTRIES[0], "what": "訂單 #1042", "when": "11月20日", "why": ["108.00 × 1 = 108"]}
+    stub.answer = session({**MEMBER, "entries": [entry]}, {**PROGRAMME, "name": "極光會員"})
+    dialog = opened(stub, page)
+    dialog.get_by_role("button", name="訂單 #1042：為什麼是 108 點？").click()
+    assert set(re.findall(r"[A-Za-z]{2,}", dialog.inner_text())) <= {"Ana"}
+    expect(dialog).to_contain_text("價值 R$62.00")
+    expect(dialog).to_have_attribute("lang", "zh-Hant")
+
+
+def test_right_to_left_page_mirrors_it(stub: StubShop, page: Page) -> None:
+    stub.html = '<html lang="ar" dir="rtl">'
+    stub.answer = session(MEMBER)
+    page.goto(stub.url)
+    launcher = page.get_by_role("button", name="Rewards")
+    box = launcher.bounding_box()
+    assert box is not None
+    assert box["x"] == 16
+    launcher.click()
+    dialog = page.get_by_role("dialog")
+    left = "(it) => it.getBoundingClientRect().left"
+    assert dialog.evaluate(left) == 16
+    assert dialog.get_by_role("button", name="Close").evaluate(left) < 60
+    assert dialog.get_by_text("Order #1042").evaluate(left) > dialog.get_by_text("+108").evaluate(left)
+
+
+SIZES = {"desktop": (1280, 800), "phone": (390, 844), "zoomed to 200%": (640, 400), "small phone": (320, 568)}
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+@pytest.mark.parametrize("answer", [session(), session(MEMBER)], ids=["anonymous", "member"])
+def test_fits_the_window_with_close_in_sight(
+    stub: StubShop, new_page: Callable[..., Page], size: tuple[int, int], answer: dict[str, Any]
+) -> None:
+    page = new_page(*size)
+    stub.answer = answer
+    dialog = opened(stub, page)
+    page.wait_for_timeout(300)
+    box = dialog.bounding_box()
+    assert box is not None
+    assert min(box["x"], box["y"]) >= 0
+    assert box["x"] + box["width"] <= size[0]
+    assert box["y"] + box["height"] <= size[1]
+    if size[0] <= 480:
+        assert (box["x"], box["width"], box["y"] + box["height"]) == (0, size[0], size[1])
+        assert box["height"] <= 0.85 * size[1] + 1
+    expect(dialog.get_by_role("button", name="Close")).to_be_in_viewport()
+    dialog.evaluate("(it) => it.scrollTo(0, it.scrollHeight)")
+    expect(dialog.get_by_role("button", name="Close")).to_be_in_viewport()
+    cut = dialog.evaluate(
+        "(it) => [it, ...it.querySelectorAll('*')].filter((e) => e.className != 'unseen')"
+        ".filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != 'inline')"
+        ".map((e) => e.outerHTML)"
+    )
+    assert cut == []
+
+
+def test_reduced_motion_only_fades(stub: StubShop, new_page: Callable[..., Page]) -> None:
+    page = new_page(reduced_motion="reduce")
+    dialog = opened(stub, page)
+    assert dialog.evaluate("(it) => getComputedStyle(it).translate") == "none"
+
+
+THEMES = {
+    "plain": "",
+    "soft text": "body { color: rgba(18, 18, 18, .75); background: #fff }",
+    "dark": "body { background: #111; color: #eee }",
+    "pale text": "body { color: #aaa; background: #fff }",
+    "accent": ":root { --encore-accent: #0b6e4f }",
+    "dark surface on a light page": "encore-rewards { --encore-surface: #1d1d2b; --encore-accent: #ffd400 }",
+}
+
+
+@pytest.mark.parametrize("css", THEMES.values(), ids=THEMES.keys())
+@pytest.mark.parametrize("answer", [session(), session(MEMBER)], ids=["anonymous", "member"])
+def test_axe_finds_nothing(stub: StubShop, page: Page, css: str, answer: dict[str, Any]) -> None:
+    stub.css, stub.answer = css, answer
+    dialog = opened(stub, page)
+    why = dialog.get_by_role("button", name="Why 108 points")
+    if why.count():
+        why.click()
+    page.wait_for_timeout(300)
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run({ include: [['encore-rewards']] }).then(({ violations }) => violations)")
+    assert [(it["id"], [node["html"] for node in it["nodes"]]) for it in found] == []
+    checked = page.evaluate(
+        "axe.run({ include: [['encore-rewards']] }, { runOnly: ['color-contrast'] })"
+        ".then(({ passes, incomplete }) => [passes.length, incomplete.flatMap((it) => it.nodes.map((n) => n.html))])"
+    )
+    assert checked == [1, []]
+
+
+def test_axe_finds_nothing_on_the_launcher(stub: StubShop, page: Page) -> None:
+    page.goto(stub.url)
+    page.get_by_role("button", name="Rewards").wait_for()
+    page.evaluate(AXE)
+    assert page.evaluate("axe.run({ include: [['encore-rewards']] }).then(({ violations }) => violations)") == []

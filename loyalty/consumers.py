@@ -1,0 +1,33 @@
+"""What loyalty does when it hears of facts. Names never change: a renamed consumer would run every event again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loyalty.ledger import members_bring_up_to_date
+from retention_app.events import Consumer, register
+from retention_app.models import Customer, DomainEvent
+
+CATCH_UP_SLICE = 500  # customers a step
+
+
+def bring_up_to_date(events: Sequence[DomainEvent]) -> None:
+    """Post what the events' customers are missing, and take back from whom an order was moved away."""
+    members_bring_up_to_date(
+        {event.customer_id for event in events if event.customer_id is not None},
+        order_ids={event.subject_id for event in events if event.subject_id is not None},
+    )
+
+
+def catch_up(event: DomainEvent, cursor: int) -> int | None:
+    """Judge the next slice of customers by the programme as published; the cursor is the last customer's id."""
+    customers = Customer.objects.filter(id__gt=cursor).order_by("id").values_list("id", flat=True)
+    customer_ids = list(customers[:CATCH_UP_SLICE])
+    members_bring_up_to_date(customer_ids)
+    return customer_ids[-1] if len(customer_ids) == CATCH_UP_SLICE else None
+
+
+register(
+    Consumer(name="loyalty.bring_up_to_date", types=frozenset({"order.paid", "order.updated"}), batch=bring_up_to_date)
+)
+register(Consumer(name="loyalty.catch_up", types=frozenset({"programme.published"}), step=catch_up))

@@ -1,0 +1,403 @@
+"""The ledger: the only writer of members, transactions and entries (DESIGN 5).
+
+Bringing a member up to date posts the difference between their statement and what was posted. Nothing is computed
+inside a write transaction: read one consistent snapshot, fold it, then write guarded by each member's revision. After
+the commit the facts are looked at once more, because the posting may have rested on facts that changed meanwhile (an
+order that moved to another customer leaves no trace in the revision); those members, and the losers of the guard, are
+read again. Whatever the number of members, a round costs the same statements.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Max, Sum
+from psycopg import IsolationLevel
+
+from loyalty import facts
+from loyalty.models import Account, Entry
+from loyalty.rules.facts import OrderFact
+from loyalty.rules.programme import Programme
+from loyalty.rules.statement import Explanation, StatementLine, statement
+from retention_app import clock, setwise
+from retention_app.models import Order
+from retention_app.tenancy import current_shop_id
+
+TRIES_MAX = 10  # rounds of reading and writing before a batch is given back
+
+
+class MembersBusy(RuntimeError):
+    """Others kept posting for the same members; nothing is lost, try again later."""
+
+
+@dataclass(kw_only=True)
+class Posted:
+    """What a bringing up to date did: members judged anew, entries on their accounts, points they sum up to."""
+
+    members: int = 0
+    entries: int = 0
+    points: int = 0
+
+
+class Difference(NamedTuple):
+    """What is left to post for one source."""
+
+    source: str
+    order_id: int | None
+    amount: int
+    occurred_at: dt.datetime
+    version: int | None
+    explanation: Explanation
+
+
+class _PostedSum(NamedTuple):
+    """What was posted for one source so far."""
+
+    amount: int
+    order_id: int | None
+    occurred_at: dt.datetime
+
+
+@dataclass(kw_only=True)
+class Judgement:
+    """A customer's statement against the ledger. `member_id` is None for one the programme sees first."""
+
+    customer_id: int
+    member_id: int | None
+    account_id: int | None
+    revision: int
+    fingerprint: str
+    balance: int
+    differences: list[Difference] = field(default_factory=list)
+
+
+def members_bring_up_to_date(customer_ids: Iterable[int], *, order_ids: Iterable[int] = ()) -> Posted:
+    """Post what is missing for these customers, and for members who hold postings of these orders (mirror ids).
+
+    Safe to repeat: with nothing to post it writes nothing. Without a programme it does nothing. Raises `MembersBusy`
+    after `TRIES_MAX` rounds.
+    """
+    posted = Posted()
+    waiting = {*customer_ids, *_holders(order_ids)}
+    for _ in range(TRIES_MAX):
+        if not waiting:
+            return posted
+        with read_snapshot():
+            programme = facts.programme()
+            judgements = members_judge(waiting, programme) if programme else []
+        if not programme or not judgements:
+            return posted
+        written = _write(judgements, posted)
+        current, none = _fingerprints(waiting, programme), _fingerprint(programme, ())
+        waiting = {
+            judgement.customer_id
+            for judgement in judgements
+            if judgement.customer_id not in written or judgement.fingerprint != current.get(judgement.customer_id, none)
+        }
+    raise MembersBusy(f"{len(waiting)} members kept changing for {TRIES_MAX} rounds.")
+
+
+@contextmanager
+def read_snapshot() -> Iterator[None]:
+    """Make all reads of the block see one state. Inside a transaction they see what that transaction sees."""
+    if connection.in_atomic_block:
+        yield
+    elif connection.vendor == "postgresql":
+        connection.ensure_connection()
+        driver = connection.connection
+        usual, driver.isolation_level = driver.isolation_level, IsolationLevel.REPEATABLE_READ
+        try:
+            with transaction.atomic():
+                yield
+        finally:
+            if not driver.closed:
+                driver.isolation_level = usual
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")  # Django's own transactions here take the write lock at once
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+
+
+def members_judge(customer_ids: Collection[int], programme: Programme, *, only_changed: bool = True) -> list[Judgement]:
+    """Fold the customers' facts and compare with what was posted.
+
+    Leaves out customers who never ordered and, with `only_changed`, those whose facts are the ones judged last.
+    """
+    fingerprints = _fingerprints(customer_ids, programme)
+    judgements = {}
+    for account_id, member_id, customer_id, revision, judged, balance in (
+        Account.objects.filter(member__customer_id__in=facts.among(customer_ids), asset=Account.POINTS)
+        .order_by("member__customer_id")
+        .values_list("id", "member_id", "member__customer_id", "member__revision", "member__judged", "balance")
+    ):
+        fingerprint = fingerprints.pop(customer_id, None) or _fingerprint(programme, ())
+        if not only_changed or fingerprint != judged:
+            judgements[customer_id] = Judgement(
+                customer_id=customer_id,
+                member_id=member_id,
+                account_id=account_id,
+                revision=revision,
+                fingerprint=fingerprint,
+                balance=balance or 0,
+            )
+    for customer_id, fingerprint in fingerprints.items():
+        judgements[customer_id] = Judgement(
+            customer_id=customer_id, member_id=None, account_id=None, revision=0, fingerprint=fingerprint, balance=0
+        )
+    if not judgements:
+        return []
+    orders: dict[int, list[OrderFact]] = defaultdict(list)
+    for customer, order in facts.order_facts(Order.objects.filter(customer_id__in=facts.among(judgements))):
+        assert customer is not None
+        orders[customer].append(order)
+    posted = _posted_sums(judgement.account_id for judgement in judgements.values() if judgement.account_id)
+    as_of = _as_of(order for of_customer in orders.values() for order in of_customer)
+    for judgement in judgements.values():
+        lines = statement(orders[judgement.customer_id], programme, as_of).lines
+        judgement.differences = differences(lines, posted.get(judgement.account_id or 0, {}))
+    return list(judgements.values())
+
+
+def _as_of(orders: Iterable[OrderFact]) -> dt.datetime:
+    """Now, or later where the platform's clock is ahead of ours: what it told us has happened."""
+    return max([clock.now(), *(order.newest_instant() for order in orders)])
+
+
+def _fingerprints(customer_ids: Iterable[int], programme: Programme) -> dict[int, str]:
+    """A fingerprint of the facts of each customer who has any; an order's digest stands for its state."""
+    digests: dict[int, list[str]] = defaultdict(list)
+    for customer_id, shopify_id, digest in (
+        Order.objects.filter(customer_id__in=facts.among(customer_ids))
+        .order_by("shopify_id")
+        .values_list("customer_id", "shopify_id", "digest")
+    ):
+        assert customer_id is not None
+        digests[customer_id].append(f"{shopify_id}:{digest}")
+    return {customer_id: _fingerprint(programme, orders) for customer_id, orders in digests.items()}
+
+
+def _fingerprint(programme: Programme, orders: Sequence[str]) -> str:
+    state = "\n".join([f"version {programme.versions[-1].number}", *orders])
+    return hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
+
+
+def _holders(order_ids: Iterable[int]) -> set[int]:
+    """Customers whose members have entries of these orders, whoever the orders belong to now."""
+    ids = list(order_ids)
+    if not ids:
+        return set()
+    orders = Order.objects.filter(id__in=facts.among(ids)).values("shopify_id")
+    entries = Entry.objects.filter(order_shopify_id__in=orders, account__member__isnull=False)
+    return set(entries.order_by().values_list("account__member__customer_id", flat=True).distinct())
+
+
+def _posted_sums(account_ids: Iterable[int]) -> dict[int, dict[str, _PostedSum]]:
+    """What was posted, by account and source."""
+    posted: dict[int, dict[str, _PostedSum]] = defaultdict(dict)
+    for account_id, source, amount, order_id, occurred_at in (
+        Entry.objects.filter(account_id__in=facts.among(account_ids))
+        .order_by()
+        .values_list("account_id", "source")
+        .annotate(Sum("amount"), Max("order_shopify_id"), Max("occurred_at"))
+    ):
+        posted[account_id][source] = _PostedSum(amount, order_id, occurred_at)
+    return posted
+
+
+def differences(lines: Iterable[StatementLine], posted: dict[str, _PostedSum]) -> list[Difference]:
+    """What brings the posted sums to the statement: changed lines first, then what the statement no longer has."""
+    found = []
+    stated = set()
+    for line in lines:
+        stated.add(line.source)
+        before = posted[line.source].amount if line.source in posted else None
+        if line.amount != (before or 0):
+            explanation = line.explanation
+            if before is not None:
+                explanation = {"kind": "corrected", "posted": before, "stated": line.amount, "now": line.explanation}
+            found.append(
+                Difference(
+                    line.source,
+                    line.order_id,
+                    line.amount - (before or 0),
+                    line.occurred_at,
+                    line.version,
+                    explanation,
+                )
+            )
+    for source, before_sum in sorted(posted.items()):
+        if source not in stated and before_sum.amount:
+            explanation = {"kind": "withdrawn", "posted": before_sum.amount}
+            found.append(
+                Difference(source, before_sum.order_id, -before_sum.amount, before_sum.occurred_at, None, explanation)
+            )
+    return found
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+_GUARD: setwise.Columns = {"member_id": "bigint", "read_revision": "bigint", "fingerprint": "text"}
+_MEMBER: setwise.Columns = {"customer_id": "bigint", "fingerprint": "text"}
+_ACCOUNT: setwise.Columns = {"member_id": "bigint"}
+_TRANSACTION: setwise.Columns = {
+    "member_id": "bigint",
+    "revision": "bigint",
+    "occurred_at": "timestamptz",
+    "recorded_at": "timestamptz",
+}
+_ENTRY: setwise.Columns = {
+    "position": "integer",
+    "transaction_id": "bigint",
+    "account_id": "bigint",
+    "amount": "bigint",
+    "source": "text",
+    "order_shopify_id": "bigint",
+    "version": "integer",
+    "explanation": "jsonb",
+    "occurred_at": "timestamptz",
+    "recorded_at": "timestamptz",
+}
+_BALANCE: setwise.Columns = {"account_id": "bigint", "change": "bigint"}
+
+
+def _write(judgements: Sequence[Judgement], posted: Posted) -> set[int]:
+    """Post the differences in one short transaction; answers the customers whose revision was still the one read."""
+    with transaction.atomic():
+        winners = _guard(judgements)
+        postings = [judgement for judgement in winners if judgement.differences]
+        if postings:
+            _post(postings)
+    posted.members += len(winners)
+    posted.entries += sum(len(judgement.differences) for judgement in postings)
+    posted.points += sum(difference.amount for judgement in postings for difference in judgement.differences)
+    return {judgement.customer_id for judgement in winners}
+
+
+def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Take the next revision of each member, where nobody else did; a new member is guarded by being inserted."""
+    known = {judgement.member_id: judgement for judgement in judgements if judgement.member_id is not None}
+    fresh = {judgement.customer_id: judgement for judgement in judgements if judgement.member_id is None}
+    winners = []
+    if known:
+        if connection.features.has_select_for_update:  # lock in one order, so that two batches can't deadlock
+            _execute(
+                f"SELECT id FROM loyalty_member WHERE shop_id = %s AND {setwise.ids_in('id')} ORDER BY id FOR UPDATE",
+                current_shop_id(),
+                setwise.ids_json(id_ for id_ in known if id_ is not None),
+            )
+        rows = [
+            {"member_id": id_, "read_revision": judgement.revision, "fingerprint": judgement.fingerprint}
+            for id_, judgement in known.items()
+        ]
+        won = _execute(
+            "UPDATE loyalty_member SET revision = loyalty_member.revision + 1, judged = r.fingerprint"
+            f" FROM {setwise.rows_from(_GUARD)}"
+            " WHERE loyalty_member.id = r.member_id AND loyalty_member.revision = r.read_revision"
+            " AND loyalty_member.shop_id = %s RETURNING id",
+            setwise.rows_json(rows, _GUARD),
+            current_shop_id(),
+        )
+        winners += [known[id_] for (id_,) in won]
+    if fresh:
+        rows = [{"customer_id": id_, "fingerprint": judgement.fingerprint} for id_, judgement in fresh.items()]
+        inserted = _execute(
+            "INSERT INTO loyalty_member (shop_id, customer_id, revision, judged)"
+            f" SELECT %s, r.customer_id, 1, r.fingerprint FROM {setwise.rows_from(_MEMBER)}"
+            " WHERE true ORDER BY r.customer_id"
+            " ON CONFLICT (shop_id, customer_id) DO NOTHING RETURNING id, customer_id",
+            current_shop_id(),
+            setwise.rows_json(rows, _MEMBER),
+        )
+        members = {member_id: fresh[customer_id] for member_id, customer_id in inserted}
+        for account_id, member_id in _accounts_open(members):
+            members[member_id].member_id, members[member_id].account_id = member_id, account_id
+        winners += members.values()
+    return winners
+
+
+def _accounts_open(member_ids: Iterable[int]) -> list[tuple[int, int]]:
+    """Open the points accounts of new members; answers (account, member)."""
+    return _execute(
+        "INSERT INTO loyalty_account (shop_id, member_id, kind, asset, balance)"
+        f" SELECT %s, r.member_id, 'member', 'points', 0 FROM {setwise.rows_from(_ACCOUNT)} WHERE true"
+        " RETURNING id, member_id",
+        current_shop_id(),
+        setwise.rows_json([{"member_id": member_id} for member_id in member_ids], _ACCOUNT),
+    )
+
+
+def _post(judgements: Sequence[Judgement]) -> None:
+    """Insert a transaction for each judgement, a pair of entries for each of its differences, and move the balances."""
+    now, shop_id = clock.now(), current_shop_id()
+    counter = dict(Account.objects.filter(member=None, asset=Account.POINTS).values_list("kind", "id"))
+    transactions = [
+        {
+            "member_id": judgement.member_id,
+            "revision": judgement.revision + 1,
+            "occurred_at": max(difference.occurred_at for difference in judgement.differences),
+            "recorded_at": now,
+        }
+        for judgement in judgements
+    ]
+    transaction_ids = {
+        member_id: transaction_id
+        for transaction_id, member_id in _execute(
+            "INSERT INTO loyalty_ledgertransaction (shop_id, member_id, revision, occurred_at, recorded_at)"
+            f" SELECT %s, r.member_id, r.revision, r.occurred_at, r.recorded_at FROM {setwise.rows_from(_TRANSACTION)}"
+            " WHERE true ORDER BY r.member_id RETURNING id, member_id",
+            shop_id,
+            setwise.rows_json(transactions, _TRANSACTION),
+        )
+    }
+    entries: list[dict[str, Any]] = []
+    for judgement in judgements:
+        for difference in judgement.differences:
+            entry = {
+                "position": len(entries),
+                "transaction_id": transaction_ids[judgement.member_id],
+                "account_id": judgement.account_id,
+                "amount": difference.amount,
+                "source": difference.source,
+                "order_shopify_id": difference.order_id,
+                "version": difference.version,
+                "explanation": difference.explanation,
+                "occurred_at": difference.occurred_at,
+                "recorded_at": now,
+            }
+            kind = Account.Kind.ISSUED if difference.source.startswith("order:") else Account.Kind.REVERSED
+            against = {"account_id": counter[kind], "amount": -difference.amount, "explanation": None}
+            entries += [entry, {**entry, **against, "position": len(entries) + 1}]
+    names = ", ".join(name for name in _ENTRY if name != "position")
+    _execute(
+        f"INSERT INTO loyalty_entry (shop_id, {names}) SELECT %s, {names} FROM {setwise.rows_from(_ENTRY)}"
+        " WHERE true ORDER BY position",
+        shop_id,
+        setwise.rows_json(entries, _ENTRY),
+    )
+    changes = [
+        {"account_id": judgement.account_id, "change": sum(d.amount for d in judgement.differences)}
+        for judgement in judgements
+    ]
+    _execute(
+        "UPDATE loyalty_account SET balance = loyalty_account.balance + r.change"
+        f" FROM {setwise.rows_from(_BALANCE)} WHERE loyalty_account.id = r.account_id AND loyalty_account.shop_id = %s",
+        setwise.rows_json(changes, _BALANCE),
+        shop_id,
+    )
+
+
+def _execute(sql: str, *params: object) -> list[Any]:
+    """Run a statement; answers the rows it returns, if it returns any."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall()) if cursor.description else []

@@ -1,0 +1,1 @@
+"""Pure functions that judge facts: no ORM, no clock, exact arithmetic."""

@@ -1,12 +1,12 @@
 """The merchant's admin: home, the app's listing with install and uninstall, and the page that frames the app."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
+from devstore import launch
 from devstore.documents import Staff
-from devstore.web import lookups, texts
+from devstore.web import lookups, texts, theme
 from devstore.web.visit import Visit, page
 
 APP_PATH = "/app/"  # the app's embedded pages, under its own URL
@@ -41,6 +41,66 @@ def home(visit: Visit) -> Response:
     return show(visit, "admin/home.html", counts=lookups.counts(visit.shop))
 
 
+def listing(visit: Visit) -> Response:
+    """The app in the app store."""
+    return show(visit, "admin/listing.html")
+
+
+def grant(visit: Visit) -> Response:
+    """Ask the merchant for the scopes; once they are given the app is installed and opens."""
+    app_page_url = f"/admin/apps/{visit.shop.store.app.handle}"
+    if visit.shop.installed:
+        return visit.redirect(app_page_url)
+    if visit.request.method == "GET":
+        return show(visit, "admin/grant.html")
+    launch.install(visit.shop)
+    return visit.redirect(app_page_url)
+
+
+def uninstall(visit: Visit) -> Response:
+    if visit.shop.installed:
+        launch.uninstall(visit.shop)
+        visit.say(visit.text("{app} is uninstalled.", app=visit.shop.store.app.name))
+    return visit.redirect("/admin/listing")
+
+
+def app_page(visit: Visit) -> Response:
+    """The page that frames the app, at the path inside it that the address names."""
+    shop = visit.shop
+    if visit.request.path_params["handle"] != shop.store.app.handle:
+        return theme.not_found(visit)
+    if not shop.installed:
+        return visit.redirect("/admin/listing")
+    path = visit.request.path_params.get("path", "")
+    locale = texts.SHOPIFY_LOCALES[visit.locale]
+    query = visit.request.url.query
+    return show(
+        visit,
+        "admin/app.html",
+        in_app=True,
+        frame_url=launch.launch_url(shop, f"{APP_PATH}{path}", staff_user(visit), locale, query=query),
+        app_origin=shop.store.config.app_url.rstrip("/"),
+        app_base=APP_PATH,
+    )
+
+
+def preferences(visit: Visit) -> Response:
+    """Work as another staff member, in another language."""
+    chosen = visit.field("staff")
+    if chosen.isdecimal() and int(chosen) in [person["id"] for person in visit.shop.document["staff"]]:
+        visit.session["staff"] = int(chosen)
+    locale = texts.known_locale(visit.field("locale"))
+    if locale:
+        visit.session["admin_locale"] = locale
+    return visit.redirect(theme.inner_path(visit.field("return_to"), "/admin"))
+
+
 ROUTES = [
     page("/admin", home, area="admin"),
+    page("/admin/listing", listing, area="admin"),
+    page("/admin/grant", grant, methods=("GET", "POST"), area="admin"),
+    page("/admin/uninstall", uninstall, methods=("POST",), area="admin"),
+    page("/admin/preferences", preferences, methods=("POST",), area="admin"),
+    page("/admin/apps/{handle}", app_page, area="admin"),
+    page("/admin/apps/{handle}/{path:path}", app_page, area="admin"),
 ]

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 from devstore import commerce, ids, records
 from devstore.commerce import CommerceError, Item
-from devstore.orders import Quote
 from devstore.documents import Product, Variant
+from devstore.orders import Quote
 from devstore.shops import Shop
 from devstore.state import dump, load
 from devstore.web.presenting import full_title, picture_url, product_url, variant_title
@@ -122,7 +122,9 @@ def quantity_from(value: object) -> int:
     return int(text)
 
 
-def add(shop: Shop, cart: Cart, variant_id: object, quantity: object, properties: dict[str, str] | None = None) -> CartLine:
+def add(
+    shop: Shop, cart: Cart, variant_id: object, quantity: object, properties: dict[str, str] | None = None
+) -> CartLine:
     """Put units of a variant into the cart and return its line. Raises CartError."""
     text = str(variant_id)
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
@@ -131,7 +133,7 @@ def add(shop: Shop, cart: Cart, variant_id: object, quantity: object, properties
         raise CartError("Cannot find variant", 404)
     amount = quantity_from(quantity) or 1
     given = {name: str(value) for name, value in (properties or {}).items()}
-    key = f"{number}:{hashlib.md5(json.dumps(given, sort_keys=True).encode()).hexdigest()}"
+    key = f"{number}:{hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:32]}"
     line = next((each for each in cart["lines"] if each["key"] == key), None)
     if line is None:
         line = {"key": key, "variant_id": number, "quantity": 0, "properties": given}
@@ -314,7 +316,7 @@ def cart_change(visit: Visit, cart: Cart, fields: dict[str, Any]) -> Any:
 
 
 def cart_update(visit: Visit, cart: Cart, fields: dict[str, Any]) -> Any:
-    """`updates` by variant or key (or a list in the cart's order), `note`, `attributes`, `discount` ('' takes it off)."""
+    """`updates` by variant or key (or a list in cart order), `note`, `attributes`, `discount` ('' takes it off)."""
     updates = fields.get("updates") or {}
     if isinstance(updates, list):
         updates = {line["key"]: quantity for line, quantity in zip(cart["lines"], updates, strict=False)}

@@ -16,16 +16,15 @@ def counts(shop: Shop) -> dict[str, int]:
 
 
 def orders_found(shop: Shop, words: str, *, limit: int, offset: int) -> list[Order]:
-    """Orders, newest first: all, or those of an order number (`#1042`, `1042`), or of e-mail addresses beginning with `words`."""
+    """Orders, newest first: all, those of a number (`#1042`, `1042`), or of e-mail addresses beginning with `words`."""
     connection = shop.database.connection()
     number = words.removeprefix("#")
-    if not words:
-        where, values = "", ()
-    elif number.isascii() and number.isdecimal():
-        where, values = "AND number = ?", (int(number[:18]),)
-    else:
+    where, values = "", list[int | str]()
+    if number.isascii() and number.isdecimal():
+        where, values = "AND number = ?", [int(number[:18])]
+    elif words:
         where = "AND customer_id IN (SELECT id FROM customers WHERE shop_id = ? AND email >= ? AND email < ?)"
-        values = (shop.id, words.lower(), words.lower() + "\U0010ffff")
+        values = [shop.id, *_beginning(words)]
     rows = connection.execute(
         f"SELECT document FROM orders WHERE shop_id = ? {where} ORDER BY processed_at DESC, id DESC LIMIT ? OFFSET ?",
         (shop.id, *values, limit, offset),
@@ -36,8 +35,9 @@ def orders_found(shop: Shop, words: str, *, limit: int, offset: int) -> list[Ord
 def customers_found(shop: Shop, words: str, *, limit: int, offset: int) -> list[Customer]:
     """Customers whose e-mail address begins with `words`, newest first."""
     rows = shop.database.connection().execute(
-        "SELECT document FROM customers WHERE shop_id = ? AND email >= ? AND email < ? ORDER BY id DESC LIMIT ? OFFSET ?",
-        (shop.id, words.lower(), words.lower() + "\U0010ffff", limit, offset),
+        "SELECT document FROM customers WHERE shop_id = ? AND email >= ? AND email < ?"
+        " ORDER BY id DESC LIMIT ? OFFSET ?",
+        (shop.id, *_beginning(words), limit, offset),
     )
     return [load(document) for (document,) in rows]
 
@@ -50,3 +50,8 @@ def best_sellers(shop: Shop, products: list[Product], limit: int) -> list[Produc
             if line["product_id"]:
                 sold[line["product_id"]] = sold.get(line["product_id"], 0) + line["quantity"]
     return sorted(products, key=lambda product: -sold.get(product["id"], 0))[:limit]
+
+
+def _beginning(words: str) -> tuple[str, str]:
+    """The range of e-mail addresses that begin with `words`, for an index to search."""
+    return words.lower(), words.lower() + "\U0010ffff"

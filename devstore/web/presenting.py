@@ -66,14 +66,16 @@ def staff_order_url(order_id: int) -> str:
 
 
 def line_shown(line: Line) -> dict[str, Any]:
+    """`quantity` is what was ordered in the end (edits counted), `left` what of it was not refunded, `total` its price
+    before discounts."""
     return {
         "id": line["id"],
         "title": full_title(line["title"], line["variant_title"]),
         "price": line["price"],
-        "quantity": line["quantity"],
+        "quantity": line["quantity"] - line["removed"],
         "left": orders.current_quantity(line),
-        "removed": line["removed"] + line["refunded"],
-        "total": orders.net_of(line),
+        "refunded": line["refunded"],
+        "total": line["price"] * (line["quantity"] - line["removed"]),
     }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ssl
 import time
 from collections.abc import Iterable
 from typing import Any, cast
@@ -19,6 +20,7 @@ from devstore.web import theme
 from devstore.web.visit import Visit
 
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
+CERTIFICATES = ssl.create_default_context()  # loaded once: it takes longer than the call
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 # Headers that belong to one connection, or that a visitor's browser and the app must not exchange through the shop.
 NOT_SENT = frozenset({"host", "cookie", "content-length", "connection", "transfer-encoding", "accept-encoding"})
@@ -26,8 +28,8 @@ NOT_RETURNED = frozenset({"set-cookie", "content-length", "connection", "transfe
 
 
 def signature(parameters: Iterable[tuple[str, str]], secret: str) -> str:
-    """Shopify's app proxy signature: values of one name joined with `,`, names sorted, `name=value` without a separator,
-    HMAC-SHA256 with the app's secret, in hex."""
+    """Shopify's app proxy signature: values of one name joined with `,`, names sorted, `name=value` without a
+    separator, HMAC-SHA256 with the app's secret, in hex."""
     joined: dict[str, list[str]] = {}
     for name, value in parameters:
         joined.setdefault(name, []).append(value)
@@ -36,8 +38,8 @@ def signature(parameters: Iterable[tuple[str, str]], secret: str) -> str:
 
 
 def signed_query(query: str, own: dict[str, str], secret: str) -> str:
-    """The visitor's query with the shop's own parameters and their signature behind it. A visitor's `signature` is dropped;
-    any other parameter they send stays, also one named like the shop's own: the app must refuse such a pair."""
+    """The visitor's query with the shop's own parameters and their signature behind it. A visitor's `signature` is
+    dropped; any other parameter they send stays, also one named like the shop's own: the app must refuse the pair."""
     given = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != "signature"]
     parameters = [*given, *own.items()]
     return urlencode([*parameters, ("signature", signature(parameters, secret))])
@@ -80,7 +82,7 @@ async def forward(request: Request) -> Response:
     )
     headers = {name: value for name, value in request.headers.items() if name not in NOT_SENT}
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=False) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=CERTIFICATES) as client:
             answer = await client.request(request.method, url, headers=headers, content=await request.body())
     except httpx.HTTPError:
         return await run_in_threadpool(_app_is_down, request)

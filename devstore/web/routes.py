@@ -1,6 +1,7 @@
 """All routes of the pages for people; `devstore.app` mounts them."""
 
-from starlette.routing import BaseRoute, Mount
+from starlette.responses import FileResponse
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from devstore.web import admin, carts, proxy, staff, theme
@@ -8,6 +9,7 @@ from devstore.web.visit import HERE, page
 
 routes: list[BaseRoute] = [
     Mount("/devstore/static", StaticFiles(directory=HERE / "static")),
+    Route("/devstore/app-bridge.js", lambda request: FileResponse(HERE / "static" / "app-bridge.js")),
     *carts.ROUTES,
     *theme.ROUTES,
     *proxy.ROUTES,

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import anyio.from_thread
 from starlette.responses import Response
 
-from devstore import calllog, commerce, knobs
+from devstore import commerce, knobs
 from devstore.commerce import CommerceError, Item
 from devstore.money import parse_amount
 from devstore.state import load
@@ -33,7 +33,9 @@ def not_found(visit: Visit) -> Response:
 
 def paged(visit: Visit, rows: list[Any], size: int) -> dict[str, Any]:
     """Template values of a list that was read with one row more than it shows."""
-    query = urlencode({name: value for name, value in visit.request.query_params.items() if name not in ("page", "locale")})
+    query = urlencode(
+        {name: value for name, value in visit.request.query_params.items() if name not in ("page", "locale")}
+    )
     return {"page": visit.page_number(), "more": len(rows) > size, "page_query": f"{query}&" if query else ""}
 
 
@@ -157,7 +159,12 @@ def refund(visit: Visit, number: int) -> str:
     lines = {line: quantity for line, quantity in quantities(visit, "line-").items() if quantity}
     given = amount(visit, "amount") if "amount" in visit.form else None
     made = commerce.order_refund(
-        visit.shop, number, lines=lines, amount=given, shipping=bool(visit.field("shipping")), note=visit.field("note") or None
+        visit.shop,
+        number,
+        lines=lines,
+        amount=given,
+        shipping=bool(visit.field("shipping")),
+        note=visit.field("note") or None,
     )
     return visit.text("{amount} paid back.", amount=visit.money(made["amount"]))
 
@@ -226,7 +233,9 @@ def number(visit: Visit, name: str) -> float:
 
 def webhooks_page(visit: Visit) -> Response:
     connection = visit.shop.database.connection()
-    counted = connection.execute("SELECT status, count(*) FROM deliveries WHERE shop_id = ? GROUP BY status", (visit.shop.id,))
+    counted = connection.execute(
+        "SELECT status, count(*) FROM deliveries WHERE shop_id = ? GROUP BY status", (visit.shop.id,)
+    )
     rows = connection.execute(
         "SELECT id, topic, status, attempts, answer, due_at, triggered_at, webhook_id FROM deliveries WHERE shop_id = ?"
         " ORDER BY (status IN ('queued', 'sending')) DESC, id DESC LIMIT ?",
@@ -262,7 +271,11 @@ def calls_page(visit: Visit) -> Response:
                 "id": entry_id,
                 "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
                 "kind": entry_kind,
-                "what": detail.get("operation") or detail.get("topic") or detail.get("path") or detail.get("grant") or "",
+                "what": detail.get("operation")
+                or detail.get("topic")
+                or detail.get("path")
+                or detail.get("grant")
+                or "",
                 "status": outcome,
                 "ms": detail.get("ms"),
                 "detail": json.dumps(detail, indent=2, ensure_ascii=False),

@@ -1,7 +1,7 @@
 """The store's theme: home, collection, product, cart, account, checkout and order status."""
 
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -36,7 +36,9 @@ def script_sources(visit: Visit, *scopes: str) -> list[str]:
     return [f"{source}{'&' if '?' in source else '?'}{domain}" for source in sources]
 
 
-def show(visit: Visit, template: str, status: int = 200, *, scopes: tuple[str, ...] = ("ALL", "ONLINE_STORE"), **context: Any) -> Response:
+def show(
+    visit: Visit, template: str, status: int = 200, *, scopes: tuple[str, ...] = ("ALL", "ONLINE_STORE"), **context: Any
+) -> Response:
     """Draw a page of the theme, with the app's scripts of these display scopes in it."""
     shop = visit.shop
     shopify_global = {
@@ -196,7 +198,9 @@ def account(visit: Visit) -> Response:
 
 def missing(visit: Visit, labels: dict[str, str]) -> dict[str, str]:
     """An error for each of these fields that was left empty."""
-    return {name: visit.text("{field} is missing.", field=label) for name, label in labels.items() if not visit.field(name)}
+    return {
+        name: visit.text("{field} is missing.", field=label) for name, label in labels.items() if not visit.field(name)
+    }
 
 
 def email_errors(visit: Visit) -> dict[str, str]:
@@ -225,7 +229,12 @@ def checkout_start(visit: Visit, customer: Customer | None) -> dict[str, str | N
     address = customer["address"]
     known = {name: address[name] for name in ADDRESS_FIELDS} if address else {}  # type: ignore[literal-required]
     names = {"first_name": customer["first_name"], "last_name": customer["last_name"]}
-    return {"card": PRETEND_CARD, "email": customer["email"], **known, **{name: text for name, text in names.items() if text}}
+    return {
+        "card": PRETEND_CARD,
+        "email": customer["email"],
+        **known,
+        **{name: text for name, text in names.items() if text},
+    }
 
 
 def checkout_page(visit: Visit, cart: carts.Cart, values: Any, errors: dict[str, str]) -> Response:
@@ -253,7 +262,9 @@ def checkout(visit: Visit) -> Response:
         cart["discount"] = visit.field("discount")
         carts.save_cart(visit, cart)
         known = not cart["discount"] or carts.discount_applies(visit.shop, cart)
-        return checkout_page(visit, cart, visit.form, {} if known else {"discount": visit.text("This code is not valid here.")})
+        return checkout_page(
+            visit, cart, visit.form, {} if known else {"discount": visit.text("This code is not valid here.")}
+        )
     errors = checkout_errors(visit, customer)
     if errors:
         return checkout_page(visit, cart, visit.form, errors)

@@ -1,4 +1,4 @@
-"""One request of a person to a devstore page: who they are, their language, their session, and how an answer is drawn."""
+"""One request of a person to a devstore page: who they are, their language and session, and how an answer is drawn."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -111,7 +111,9 @@ class Visit:
 
     def day(self, instant: str) -> str:
         local = clock.parse(clock.local(instant, self.shop.document["timezone"]))
-        return format_date(local, "d MMM y" if self.locale == texts.ENGLISH else "long", locale=texts.BABEL_LOCALES[self.locale])
+        return format_date(
+            local, "d MMM y" if self.locale == texts.ENGLISH else "long", locale=texts.BABEL_LOCALES[self.locale]
+        )
 
     def moment(self, instant: str) -> str:
         local = clock.parse(clock.local(instant, self.shop.document["timezone"]))

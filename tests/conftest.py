@@ -31,7 +31,7 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
     """A database of this process's own. On PostgreSQL the owner role migrates it and the serving role uses it."""
     with django_db_blocker.unblock():
         if connection.vendor == "postgresql":
-            with _postgresql_database() as name:
+            with _PostgresqlDatabase() as name:
                 for alias in ("default", "owner"):
                     connections[alias].close()
                     connections[alias].settings_dict["NAME"] = name
@@ -50,7 +50,7 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
             connection.creation.destroy_test_db(former, verbosity=0)
 
 
-class _postgresql_database:  # noqa: N801 - used as a with block
+class _PostgresqlDatabase:
     def __enter__(self) -> str:
         self.name = f"test_encore_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{secrets.token_hex(4)}"
         self._admin(
@@ -141,7 +141,7 @@ def id_token(shop: Shop, **claims: Any) -> str:
 
 @pytest.fixture
 def merchant() -> Callable[[Shop], Client]:
-    """`merchant(shop)`: a client whose every request carries a fresh-enough ID token of that shop, as App Bridge's does."""
+    """`merchant(shop)`: a client whose every request carries an ID token of that shop, as App Bridge sends it."""
 
     def client_of(shop: Shop) -> Client:
         return Client(headers={"Authorization": f"Bearer {id_token(shop)}"})

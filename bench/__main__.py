@@ -1,0 +1,65 @@
+"""`make bench`: every benchmark, one JSON line each, on a PostgreSQL of its own.
+
+python -m bench [NAME ...]
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ("imports", "posting", "cdnow")
+_OWN_DATABASE = ("imports", "posting")  # the others run whole installations
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([ROOT / "tools/services.sh", "start", folder], check=True, stdout=sys.stderr)
+        try:
+            lines = (Path(folder) / "services.env").read_text().splitlines()
+            os.environ.update(line.split("=", 1) for line in lines)
+            for name in names:
+                # A process each: one benchmark's memory and caches are none of the next one's business.
+                subprocess.run([sys.executable, "-m", "bench.run", name], cwd=ROOT, check=True)
+        finally:
+            subprocess.run([ROOT / "tools/services.sh", "stop", folder], check=True, stdout=sys.stderr)
+
+
+def run(name: str) -> None:
+    """Run one benchmark in this process and print its line."""
+    if name in _OWN_DATABASE:
+        _database_make()
+    print(json.dumps({"bench": name, **importlib.import_module(f"bench.{name}").run()}), flush=True)
+
+
+def _database_make() -> None:
+    """A migrated database of this process's own; it goes with the server."""
+    database = f"bench_{secrets.token_hex(4)}"
+    with psycopg.connect(os.environ["TEST_DATABASE_ADMIN_URL"], autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} OWNER encore_owner").format(sql.Identifier(database)))
+    for key in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+        os.environ[key] = f"{os.environ[key].rsplit('/', 1)[0]}/{database}"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+
+if __name__ == "__main__":
+    main()

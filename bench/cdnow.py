@@ -1,0 +1,38 @@
+"""The CDNOW history through a whole installation: token exchange, bulk operation, download, mirror, events, ledger.
+
+Seconds from the install (which is when `make demo` says READY) until nothing is left to do, and how much the worker's
+memory grew meanwhile, on SQLite and on PostgreSQL. Refuses to report figures that aren't CDNOW's.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.stack import Stack
+
+SECONDS_MAX = 900
+EXPECTED = {"customers": 23570, "orders": 69659, "revenue_minor": 250031563, "points_issued": 2453159}
+
+
+def run() -> dict[str, Any]:
+    return {database: _run(database) for database in ("sqlite", "postgresql")}
+
+
+def _run(database: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), scenario="cdnow", database=database) as stack:
+        rss_before = rss_most = stack.worker_rss_bytes()
+        began = time.monotonic()
+        stack.install()
+        while stack.progress()["phase"] != "done" or any(stack.manage_json("backlog").values()):
+            if time.monotonic() - began > SECONDS_MAX:
+                raise TimeoutError(f"{database}: {stack.progress()} {stack.manage_json('backlog')}")
+            rss_most = max(rss_most, stack.worker_rss_bytes())
+            time.sleep(1)
+        seconds = time.monotonic() - began
+        stats = stack.stats()
+        if {key: stats[key] for key in EXPECTED} != EXPECTED:
+            raise RuntimeError(f"{database}: {stats}")
+        return {"seconds": round(seconds, 1), "worker_rss_growth_mb": round((rss_most - rss_before) / 1e6, 1)}

@@ -1,0 +1,115 @@
+"""A store's real history through the whole road: installed, imported, folded, posted, the worker killed on the way."""
+
+from __future__ import annotations
+
+import csv
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack import Stack
+
+CDNOW = {
+    "customers": 23570,
+    "orders": 69659,
+    "revenue_minor": 250031563,
+    "repeat_customers": 11662,
+    "ladder": [0.4948, 0.6502, 0.7076, 0.7315],
+    "points_issued": 2453159,
+}
+
+
+def assert_done(stack: Stack, expected: dict[str, Any]) -> None:
+    stats = stack.stats()
+    assert {key: stats[key] for key in expected} == expected
+    assert stack.manage_json("backlog") == {"deliveries": 0, "event_runs": 0, "outbound": 0, "dead": 0}
+    assert "OK" in stack.manage("ledger_verify", "--shop", stack.scenario)
+
+
+def kill_worker_at(stack: Stack, share: float, seconds: float = 240) -> None:
+    """SIGKILL the worker once so much of the orders is imported, and start another."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        progress = stack.progress()
+        if progress["orders_total"] and progress["orders"] >= share * progress["orders_total"]:
+            stack.kill("worker")
+            stack.start_worker()
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"The import never came to {share:.0%}: {progress}")
+
+
+def change_of(stack: Stack, before: dict[Any, int], change: dict[int, int], seconds: float = 15) -> None:
+    """Until the balances differ from `before` by just `change`."""
+    expected = dict(before)
+    for customer, points in change.items():
+        expected[customer] = expected.get(customer, 0) + points
+    deadline = time.monotonic() + seconds
+    while (found := stack.balances()) != expected:
+        assert time.monotonic() < deadline, {k: v for k, v in found.items() if expected.get(k) != v}
+        time.sleep(0.3)
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(tmp_path: Path, database: str) -> None:
+    with Stack(tmp_path, scenario="cdnow", database=database) as stack:
+        stack.install()
+        kill_worker_at(stack, 0.3)
+        kill_worker_at(stack, 0.7)
+        stack.wait_done(420)
+        assert_done(stack, CDNOW)
+        calls = stack.devstore("GET", "/devstore/log", kind="graphql")["entries"]
+        assert {"BulkRunQuery", "BulkPoll"} <= {call["operation"] for call in calls}
+
+        before = stack.balances()
+        customer = max(before)
+        order = stack.devstore(
+            "POST",
+            "/devstore/orders",
+            {"customer_id": customer, "lines": [{"title": "Gift box", "price": "50.00", "quantity": 1}]},
+        )
+        change_of(stack, before, {customer: 50})
+        stack.devstore(
+            "POST",
+            f"/devstore/orders/{order['id']}/refund",
+            {"lines": [{"line_id": order["lines"][0]["id"], "quantity": 1}]},
+        )
+        change_of(stack, before, {})
+
+
+def test_anybodys_orders_come_out_exact(tmp_path: Path) -> None:
+    seed = random.Random(20261121)
+    orders: dict[str, list[tuple[str, int]]] = {}
+    with (tmp_path / "orders.csv").open("w", newline="") as out:
+        table = csv.writer(out)
+        table.writerow(["customer", "order", "processed_at", "sku", "title", "quantity", "amount", "currency"])
+        rows = []
+        for n in range(800):
+            customer = f"person-{seed.randint(1, 250)}"
+            orders[f"o{n}"] = []
+            for k in range(seed.randint(1, 3)):
+                cents = seed.randint(0, 9000)
+                orders[f"o{n}"].append((customer, cents))
+                moment = f"2025-{1 + n // 70:02}-{1 + n % 28:02}T{n % 24:02}:00:00Z"
+                rows.append(
+                    [customer, f"o{n}", moment, f"S{k}", f"Thing, {k}", 1, f"{cents // 100}.{cents % 100:02}", "USD"]
+                )
+        seed.shuffle(rows)
+        table.writerows(rows)
+    per_customer: dict[str, int] = {}
+    for lines in orders.values():
+        per_customer[lines[0][0]] = per_customer.get(lines[0][0], 0) + 1
+    expected = {
+        "customers": len(per_customer),
+        "orders": len(orders),
+        "revenue_minor": sum(cents for lines in orders.values() for _, cents in lines),
+        "repeat_customers": sum(count >= 2 for count in per_customer.values()),
+        "points_issued": sum(sum(cents for _, cents in lines) // 100 for lines in orders.values()),
+    }
+    with Stack(tmp_path / "stack", scenario="csv", database="sqlite", file=tmp_path / "orders.csv") as stack:
+        stack.install()
+        stack.wait_done(120)
+        assert_done(stack, expected)

@@ -1,0 +1,219 @@
+"""The whole installation as processes, for tests and benchmarks: devstore, web and worker over real HTTP.
+
+Each stack has ports, a database and a Redis number of its own, so that two can run side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 10
+
+
+class Stack:
+    """Devstore, web and worker for one scenario, on `sqlite` or `postgresql` (the servers `make test` started).
+
+    `folder` holds their state and logs. Use as a context manager; `install()` does the merchant's click.
+    """
+
+    def __init__(self, folder: Path, *, scenario: str, database: str, file: Path | None = None) -> None:
+        self.folder, self.scenario, self.file = folder, scenario, file
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.app_port, self.devstore_port = _free_port(), _free_port()
+        self.app_url = f"http://localhost:{self.app_port}"
+        self.devstore_url = f"http://127.0.0.1:{self.devstore_port}"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._database_name = f"stack_{secrets.token_hex(4)}" if database == "postgresql" else None
+        redis = os.environ["REDIS_URL"].rsplit("/", 1)[0]
+        number = 1 + secrets.randbelow(14)
+        self.env = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings.base",
+            "SECRET_KEY": "stack-secret-key",
+            "FIELD_ENCRYPTION_KEYS": "dGVzdC1vbmx5LW5vdC1hLXNlY3JldC0wMTIzNDU2Nzg=",
+            "SHOPIFY_API_KEY": "stack-client-id",
+            "SHOPIFY_API_SECRET": "stack-client-secret",
+            "SHOPIFY_API_SECRET_OLD": "",
+            "APP_URL": self.app_url,
+            "APP_BRIDGE_URL": f"{self.devstore_url}/devstore/app-bridge.js",
+            "SHOPIFY_DEVSTORE_URL": self.devstore_url,
+            "REDIS_URL": f"{redis}/{number}",
+            "CELERY_BROKER_URL": f"{redis}/{number}",
+            "DATABASE_URL": f"sqlite:////{str(folder.absolute()).lstrip('/')}/encore.sqlite3",
+            "DATABASE_OWNER_URL": "",
+            "LOG_FORMAT": "json",
+            "C_FORCE_ROOT": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self._database_name:
+            for key in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+                self.env[key] = f"{os.environ[key].rsplit('/', 1)[0]}/{self._database_name}"
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Stack:
+        if self._database_name:
+            owner = os.environ["DATABASE_OWNER_URL"].split("//")[1].split("@")[0].split(":")[0]
+            _admin(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                    sql.Identifier(self._database_name), sql.Identifier(owner)
+                )
+            )
+        try:
+            self.manage("migrate", "--noinput", "--verbosity", "0")
+            self.start_devstore()
+            self.start_web()
+            self.start_worker()
+            self.wait_for(f"{self.devstore_url}/devstore/state")
+            self.wait_for(f"{self.app_url}/readyz")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for name in ("worker", "web", "devstore"):
+            self.stop(name)
+        if self._database_name:
+            _admin(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self._database_name)))
+
+    def start_devstore(self) -> None:
+        command = ["devstore", "--scenario", self.scenario, "--port", str(self.devstore_port)]
+        command += ["--state", str(self.folder / "devstore"), "--app-url", self.app_url]
+        command += ["--app-toml", "shopify.app.toml"]
+        if self.file:
+            command += ["--file", str(self.file)]
+        self._start("devstore", command)
+
+    def start_web(self) -> None:
+        command = ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", str(self.app_port)]
+        self._start("web", [*command, "--log-level", "warning", "--no-access-log"])
+
+    def start_worker(self) -> None:
+        command = ["celery", "-A", "config", "worker", "--beat", "--concurrency", "2", "--loglevel", "warning"]
+        command += ["--without-gossip", "--without-mingle", "--schedule", str(self.folder / "beat")]
+        self._start("worker", command)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process and all it started."""
+        process = self._processes.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self, name: str) -> None:
+        """End a process as an operator would; kill what doesn't end in time."""
+        process = self._processes.get(name)
+        if process is None:
+            return
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS_MAX)
+        self.kill(name)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def _start(self, name: str, module: list[str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_for(self, url: str) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(url, timeout=5).status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise TimeoutError(f"{url} never answered; logs are in {self.folder}")
+
+    # --- use ----------------------------------------------------------------------------------------------------------
+
+    def install(self) -> None:
+        answer = self.devstore("POST", "/devstore/install")
+        assert answer["ok"], answer
+
+    def devstore(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        """Call devstore's control surface; answers the decoded JSON."""
+        answer = httpx.request(method, self.devstore_url + path, json=body, params=params, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def manage(self, *arguments: str) -> str:
+        """Run a manage.py command; answers its output. Raises CalledProcessError with it when it fails."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, arguments, done.stdout, done.stderr[-2000:])
+        return done.stdout
+
+    def manage_json(self, *arguments: str) -> Any:
+        return json.loads(self.manage(*arguments, "--json").splitlines()[-1])
+
+    def stats(self) -> dict[str, Any]:
+        stats: dict[str, Any] = self.manage_json("shop_stats", "--shop", self.scenario)
+        return stats
+
+    def balances(self) -> dict[Any, int]:
+        """Available points by customer."""
+        lines = self.manage("balances", "--shop", self.scenario, "--json").splitlines()
+        return {row["customer"]: row["points_available"] for row in map(json.loads, lines)}
+
+    def progress(self) -> dict[str, Any]:
+        progress: dict[str, Any] = self.manage_json("import_progress", "--shop", self.scenario)
+        return progress
+
+    def wait_done(self, seconds: float) -> None:
+        """Until the import and everything that follows from it is done. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.progress()["phase"] == "done" and not any(self.manage_json("backlog").values()):
+                return
+            time.sleep(0.5)
+        raise TimeoutError(f"not done after {seconds} s: {self.progress()} {self.manage_json('backlog')}")
+
+    def worker_rss_bytes(self) -> int:
+        """Resident memory of the worker and its children, shared pages counted once per process."""
+        group = self._processes["worker"].pid
+        total = 0
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = status.read_text().rsplit(")", 1)[1].split()
+                if int(fields[2]) == group:
+                    total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+        return total
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _admin(statement: sql.Composed) -> None:
+    with psycopg.connect(os.environ["TEST_DATABASE_ADMIN_URL"], autocommit=True) as admin:
+        admin.execute(statement)

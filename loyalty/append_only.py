@@ -39,7 +39,7 @@ class AppendOnly(Operation):
     ) -> None:
         if schema_editor.connection.vendor != "postgresql":
             return
-        schema_editor.execute(_FUNCTION)
+        schema_editor.execute(_FUNCTION, params=None)
         schema_editor.execute(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {schema_editor.quote_name(self.table)}"
             " FOR EACH ROW EXECUTE FUNCTION loyalty_refuse_change()"

@@ -43,10 +43,10 @@ class AppSettings:
 
     @classmethod
     def read(cls, path: Path, app_url: str) -> "AppSettings":
-        """Relative URIs, and URIs under the file's `application_url`, are taken relative to `app_url`, as `shopify app dev`
+        """Relative URIs, and URIs at the host of `application_url`, are taken relative to `app_url`, as `shopify app dev`
         rewrites them. Raises OSError, KeyError or tomllib.TOMLDecodeError."""
         toml = tomllib.loads(path.read_text())
-        published = toml["application_url"].rstrip("/")
+        published = urljoin(toml["application_url"], "/").rstrip("/")
 
         def here(uri: str) -> str:
             if uri.startswith(published):

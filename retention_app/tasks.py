@@ -14,6 +14,7 @@ from retention_app import clock, sync, work
 from retention_app.events import BATCH_MAX, Consumer, consumers
 from retention_app.models import DomainEvent, EventRun, Shop, SyncRun, WebhookDelivery
 from retention_app.observability import RUNS
+from retention_app.shopify.errors import TransientError
 from retention_app.tenancy import shop_scope
 
 log = structlog.get_logger(__name__)
@@ -122,6 +123,14 @@ def deliveries_work(*, shop_domain: str) -> None:
         if clock.now() >= until:
             deliveries_work.delay(shop_domain=shop_domain)
             return
+
+
+@shared_task(base=ShopTask, autoretry_for=(TransientError,), retry_backoff=2, max_retries=8)
+def storefront_work(*, shop_id: int) -> None:
+    """Place the loader on a shop's storefront. Lost, it is woken again when the shop's staff opens the app."""
+    from retention_app.services.storefront_driver import storefront_place
+
+    storefront_place(shop_id=shop_id)
 
 
 @shared_task

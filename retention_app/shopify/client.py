@@ -52,9 +52,12 @@ def graphql(shop_id: int, operation_name: str, variables: dict[str, Any] | None 
 
 
 class Session:
-    """Calls for one shop in a row. Its token is looked up once and again only when it runs out."""
+    """Calls for one shop in a row. Its token is looked up once and again only when it runs out.
 
-    def __init__(self, shop_id: int, access: tokens.Access | None = None) -> None:
+    While a shop is being installed it has no row yet: then `shop_id` is None and `access` all there is.
+    """
+
+    def __init__(self, shop_id: int | None, access: tokens.Access | None = None) -> None:
         self._shop_id = shop_id
         self._access = access
 
@@ -76,7 +79,7 @@ class Session:
             except Throttled as error:
                 _sleep(error.wait_seconds, deadline)
             except _Rejected as error:
-                if refreshed:
+                if refreshed or self._shop_id is None:
                     raise Unauthorized("The platform takes none of our tokens: open the app again.") from error
                 self._access, refreshed = tokens.access(self._shop_id, rejected=access.token), True
             except TransientError:
@@ -86,8 +89,11 @@ class Session:
                 time.sleep(BACKOFF_SECONDS * 2**failures * random.uniform(0.5, 1.5))
 
     def _open(self) -> tokens.Access:
-        if self._access is None or self._access.expires_at - clock.now() < tokens.MARGIN:
+        if self._shop_id is not None and (
+            self._access is None or self._access.expires_at - clock.now() < tokens.MARGIN
+        ):
             self._access = tokens.access(self._shop_id)
+        assert self._access is not None  # a session without a shop is made with a token
         return self._access
 
     def _await_points(self, domain: str, operation_name: str, deadline: float) -> None:

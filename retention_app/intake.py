@@ -1,0 +1,204 @@
+"""Working off webhook deliveries: a delivery is a hint, the platform is the truth (DESIGN 4).
+
+Bodies only say which resources to read again; uninstalling and finished bulk operations have nothing to read and are
+acted on from the body, once it names this shop or no shop. A body that makes no sense is put aside with the reason, its
+neighbours go through. Applying a delivery twice, late or out of order changes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+import structlog
+from django.db import transaction
+
+from retention_app import clock, mirror, sync, work
+from retention_app.models import Customer, DomainEvent, Shop, SyncRun, WebhookDelivery
+from retention_app.services.install import shop_uninstalled
+from retention_app.shopify import reads
+from retention_app.shopify.errors import ShopifyError, ShopUnavailable, Throttled, TransientError, Unauthorized
+from retention_app.shopify.mapping import instant, numeric_id
+from retention_app.shopify.topics import TOPIC_HANDLERS, Handling, Kind
+
+log = structlog.get_logger(__name__)
+
+CLOSED_SHOP_SECONDS = 900  # how long deliveries wait for a shop that is frozen, or that nobody lets us into
+
+_LARGEST_ID = 2**63 - 1
+_LIVE = DomainEvent.Origin.LIVE
+
+ByResource = dict[int, list[WebhookDelivery]]
+
+
+class Malformed(ValueError):
+    """A body that says nothing we can act on, or speaks of another shop."""
+
+
+def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
+    """Bring the mirror up to what these leased deliveries hint at, and finish, postpone or put aside each of them.
+
+    Runs inside the shop's scope, outside transactions (it talks to the platform).
+    """
+    wanted: dict[Kind, ByResource] = {kind: defaultdict(list) for kind in Kind}
+    for delivery in deliveries:
+        try:
+            kind, resource_id = _read_hint(shop, delivery)
+        except Malformed as error:
+            work.delivery_failed(delivery, str(error), permanent=True)
+        else:
+            wanted[kind][resource_id].append(delivery)
+
+    for delivery in _all(wanted.pop(Kind.UNINSTALLED)):
+        shop_uninstalled(shop, at=_triggered_at(delivery))
+        work.deliveries_done([delivery.id])
+    if shop.state != Shop.State.INSTALLED:  # nothing can be read any more; a re-install imports everything anew
+        work.deliveries_done([delivery.id for rows in wanted.values() for delivery in _all(rows)])
+        return
+    finished = wanted.pop(Kind.BULK_FINISHED)
+    _sync_wake(shop, finished)
+    work.deliveries_done([delivery.id for delivery in _all(finished)])
+    for kind, rows in wanted.items():
+        if rows:
+            _bring(shop, kind, rows)
+
+
+def _all(rows: ByResource) -> list[WebhookDelivery]:
+    return [delivery for deliveries in rows.values() for delivery in deliveries]
+
+
+# --- what a body says -------------------------------------------------------------------------------------------------
+
+
+def _read_hint(shop: Shop, delivery: WebhookDelivery) -> tuple[Kind, int]:
+    """What kind of thing, and which. Raises `Malformed`."""
+    handling = TOPIC_HANDLERS.get(delivery.topic)
+    if handling is None:
+        raise Malformed(f"We don't handle the topic {delivery.topic}.")
+    try:
+        body = orjson.loads(bytes(delivery.body))
+    except orjson.JSONDecodeError as error:
+        raise Malformed("The body is no JSON.") from error
+    if not isinstance(body, dict):
+        raise Malformed("The body is no JSON object.")
+    _check_shop(shop, body, handling)
+    return handling.kind, _resource_id(body, handling)
+
+
+def _check_shop(shop: Shop, body: dict[str, Any], handling: Handling) -> None:
+    """The shop header isn't signed, the body is: where it names a shop, it must be this one."""
+    ids = [body.get("shop_id")]
+    domains = [body.get("shop_domain"), body.get("myshopify_domain")]
+    if handling.kind is Kind.UNINSTALLED:  # its body is the shop
+        if "myshopify_domain" not in body:
+            raise Malformed("The body names no shop.")
+        ids.append(body.get("id"))
+    known = (shop.shopify_id, f"gid://shopify/Shop/{shop.shopify_id}")
+    if any(id_ is not None and shop.shopify_id is not None and id_ not in known for id_ in ids) or any(
+        domain is not None and domain != shop.domain for domain in domains
+    ):
+        raise Malformed("The body speaks of another shop than the header.")
+
+
+def _resource_id(body: dict[str, Any], handling: Handling) -> int:
+    value: Any = body
+    for name in handling.id_at:
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, str) and value.startswith("gid://shopify/"):
+        try:
+            value = numeric_id(value)
+        except ValueError:
+            value = None
+    if type(value) is not int or not 0 < value <= _LARGEST_ID:
+        raise Malformed(f"The body has no id at {'.'.join(handling.id_at)}.")
+    return value
+
+
+def _triggered_at(delivery: WebhookDelivery) -> dt.datetime:
+    try:
+        return instant(delivery.triggered_at)
+    except ValueError:
+        return delivery.received_at
+
+
+# --- reading again ----------------------------------------------------------------------------------------------------
+
+
+def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
+    """Read the resources and upsert them. A failing batch is split until the bad one is alone."""
+    deliveries = _all(rows)
+    ids = [delivery.id for delivery in deliveries]
+    try:
+        _READERS[kind](shop.id, list(rows))
+    except Throttled as error:
+        work.deliveries_wait(ids, seconds=error.wait_seconds)
+    except TransientError as error:
+        _failed(deliveries, error)
+    except (ShopUnavailable, Unauthorized) as error:
+        log.warning("deliveries_wait_for_shop", reason=str(error))
+        work.deliveries_wait(ids, seconds=CLOSED_SHOP_SECONDS)
+    except Exception as error:
+        if len(rows) > 1:
+            resources = list(rows.items())
+            middle = len(resources) // 2
+            _bring(shop, kind, dict(resources[:middle]))
+            _bring(shop, kind, dict(resources[middle:]))
+            return
+        log.exception("deliveries_failed", kind=kind.value, delivery_ids=ids)
+        _failed(deliveries, error, permanent=isinstance(error, ShopifyError))
+    else:
+        work.deliveries_done(ids)
+
+
+def _failed(deliveries: Iterable[WebhookDelivery], error: Exception, *, permanent: bool = False) -> None:
+    for delivery in deliveries:
+        work.delivery_failed(delivery, f"{type(error).__name__}: {error}", permanent=permanent)
+
+
+def _customers(shop_id: int, ids: Sequence[int]) -> None:
+    read_at = clock.now()
+    rows = reads.read_customers(shop_id, ids)
+    mirror.customers_upsert((row for row in rows.values() if row), read_at=read_at, origin=_LIVE)
+
+
+def _products(shop_id: int, ids: Sequence[int]) -> None:
+    read_at = clock.now()
+    rows = reads.read_products(shop_id, ids)
+    mirror.products_upsert((row for row in rows.values() if row), read_at=read_at)
+
+
+def _orders(shop_id: int, ids: Sequence[int]) -> None:
+    """Orders, and before them their customers where the mirror doesn't know them yet."""
+    read_at = clock.now()
+    orders = [order for order in reads.read_orders(shop_id, ids).values() if order]
+    buyers = {order["customer_shopify_id"] for order in orders} - {None}
+    known = set(Customer.objects.filter(shopify_id__in=buyers).values_list("shopify_id", flat=True))
+    if buyers - known:
+        _customers(shop_id, sorted(buyers - known))
+    mirror.orders_upsert(orders, read_at=read_at, origin=_LIVE)
+
+
+_READERS: dict[Kind, Callable[[int, Sequence[int]], None]] = {
+    Kind.CUSTOMERS: _customers,
+    Kind.PRODUCTS: _products,
+    Kind.ORDERS: _orders,
+}
+
+
+def _sync_wake(shop: Shop, finished: ByResource) -> None:
+    """Tell the running import that one of its files is ready."""
+    if not finished:
+        return
+    with transaction.atomic():
+        run = (
+            SyncRun.objects.filter(shop=shop)
+            .exclude(phase__in=[SyncRun.Phase.DONE, SyncRun.Phase.FAILED])
+            .order_by("id")
+            .first()
+        )
+        if run and any(numeric_id(operation["id"]) in finished for operation in run.operations.values()):
+            SyncRun.objects.filter(id=run.id).update(due_at=clock.now())
+            sync.sync_wake(run)

@@ -50,3 +50,21 @@ def parse_gid(text: str) -> tuple[str, int]:
 def token(length: int = 16) -> str:
     """A random lower-case hex token, as in order status URLs."""
     return secrets.token_hex(length)
+
+
+class Batch:
+    """Hands out ids like `take`, from memory, for loading many rows in one transaction; `close` writes back how far it came."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._next = {kind: take(connection, kind, 0) for kind in FIRST_ID}
+
+    def __call__(self, kind: str, count: int = 1) -> int:
+        first = self._next[kind]
+        self._next[kind] += count
+        return first
+
+    def close(self) -> None:
+        self.connection.executemany(
+            "UPDATE sequences SET next = ? WHERE kind = ?", [(following, kind) for kind, following in self._next.items()]
+        )

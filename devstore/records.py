@@ -2,12 +2,23 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from devstore.documents import Customer, Order, Product
-from devstore.state import dump, load, marks
+from devstore.state import dump, ids_json, load
 
 EARLIER_STATES_KEPT = 5
+Kind = Literal["Customer", "Order", "Product"]
+KEEP_EARLIER: dict[Kind, str] = {
+    "Customer": "INSERT INTO earlier_states (kind, resource_id, document) SELECT ?, id, document FROM customers WHERE id = ?",
+    "Order": "INSERT INTO earlier_states (kind, resource_id, document) SELECT ?, id, document FROM orders WHERE id = ?",
+    "Product": "INSERT INTO earlier_states (kind, resource_id, document) SELECT ?, id, document FROM products WHERE id = ?",
+}
+READ: dict[Kind, str] = {
+    "Customer": "SELECT id, document FROM customers WHERE shop_id = ? AND id IN (SELECT value FROM json_each(?))",
+    "Order": "SELECT id, document FROM orders WHERE shop_id = ? AND id IN (SELECT value FROM json_each(?))",
+    "Product": "SELECT id, document FROM products WHERE shop_id = ? AND id IN (SELECT value FROM json_each(?))",
+}
 
 
 def customer(connection: sqlite3.Connection, shop_id: int, customer_id: int) -> Customer | None:
@@ -32,8 +43,8 @@ def products_of_variants(connection: sqlite3.Connection, shop_id: int, variant_i
         return {}
     rows = connection.execute(
         "SELECT variants.id, document FROM variants JOIN products ON products.id = product_id"
-        f" WHERE shop_id = ? AND variants.id IN ({marks(variant_ids)})",
-        (shop_id, *variant_ids),
+        " WHERE shop_id = ? AND variants.id IN (SELECT value FROM json_each(?))",
+        (shop_id, ids_json(variant_ids)),
     )
     return {variant_id: load(document) for variant_id, document in rows}
 
@@ -45,7 +56,7 @@ def next_order_number(connection: sqlite3.Connection, shop_id: int) -> int:
 
 def save_customer(connection: sqlite3.Connection, shop_id: int, document: Customer, *, password: str | None = None) -> None:
     """Insert or update; `password` is a stored hash, None keeps the one there is."""
-    _keep_earlier(connection, "customers", "Customer", document["id"])
+    _keep_earlier(connection, "Customer", document["id"])
     insert_customers(connection, shop_id, [(document, password)])
 
 
@@ -61,7 +72,7 @@ def insert_customers(connection: sqlite3.Connection, shop_id: int, rows: Iterabl
 
 
 def save_order(connection: sqlite3.Connection, shop_id: int, document: Order) -> None:
-    _keep_earlier(connection, "orders", "Order", document["id"])
+    _keep_earlier(connection, "Order", document["id"])
     insert_orders(connection, shop_id, [document])
 
 
@@ -87,7 +98,7 @@ def insert_orders(connection: sqlite3.Connection, shop_id: int, rows: Iterable[O
 
 
 def save_product(connection: sqlite3.Connection, shop_id: int, document: Product) -> None:
-    _keep_earlier(connection, "products", "Product", document["id"])
+    _keep_earlier(connection, "Product", document["id"])
     insert_products(connection, shop_id, [document])
 
 
@@ -117,11 +128,18 @@ def count_purchases(connection: sqlite3.Connection, shop_id: int, buyer: Custome
     buyer["updated_at"] = max(buyer["updated_at"], at)
 
 
-def earlier_states(connection: sqlite3.Connection, kind: str, resource_ids: Sequence[int]) -> dict[int, list[Any]]:
+def by_ids(connection: sqlite3.Connection, shop_id: int, kind: Kind, resource_ids: Iterable[int]) -> dict[int, Any]:
+    """Documents of one kind by id; ids that are not the shop's are left out."""
+    rows = connection.execute(READ[kind], (shop_id, ids_json(resource_ids)))
+    return {number: load(document) for number, document in rows}
+
+
+def earlier_states(connection: sqlite3.Connection, kind: Kind, resource_ids: Sequence[int]) -> dict[int, list[Any]]:
     """Earlier documents of resources, by id, oldest first."""
     rows = connection.execute(
-        f"SELECT resource_id, document FROM earlier_states WHERE kind = ? AND resource_id IN ({marks(resource_ids)}) ORDER BY id",
-        (kind, *resource_ids),
+        "SELECT resource_id, document FROM earlier_states WHERE kind = ?"
+        " AND resource_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (kind, ids_json(resource_ids)),
     )
     found: dict[int, list[Any]] = {}
     for resource_id, document in rows:
@@ -129,11 +147,8 @@ def earlier_states(connection: sqlite3.Connection, kind: str, resource_ids: Sequ
     return found
 
 
-def _keep_earlier(connection: sqlite3.Connection, table: str, kind: str, resource_id: int) -> None:
-    connection.execute(
-        f"INSERT INTO earlier_states (kind, resource_id, document) SELECT ?, id, document FROM {table} WHERE id = ?",
-        (kind, resource_id),
-    )
+def _keep_earlier(connection: sqlite3.Connection, kind: Kind, resource_id: int) -> None:
+    connection.execute(KEEP_EARLIER[kind], (kind, resource_id))
     connection.execute(
         "DELETE FROM earlier_states WHERE kind = ? AND resource_id = ? AND id NOT IN"
         " (SELECT id FROM earlier_states WHERE kind = ? AND resource_id = ? ORDER BY id DESC LIMIT ?)",

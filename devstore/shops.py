@@ -1,11 +1,10 @@
 """The store of everything, and one shop of it."""
 
-import dataclasses
 import secrets
 import sqlite3
 import threading
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from devstore import knobs
 from devstore.clock import Clock
@@ -14,9 +13,15 @@ from devstore.documents import ShopDocument, Staff
 from devstore.knobs import Knobs
 from devstore.state import Database, dump, load
 
+if TYPE_CHECKING:
+    from devstore.bulk import BulkRunner
+
 
 class Store:
-    """All shops of this devstore, their database, their clock, and the app they installed or may install."""
+    """All shops of this devstore, their database, their clock, and the app they installed or may install. `bulk` is put in by
+    the application."""
+
+    bulk: "BulkRunner"
 
     def __init__(self, config: Config) -> None:
         config.state_dir.mkdir(parents=True, exist_ok=True)
@@ -131,8 +136,3 @@ class Shop:
             if person["id"] == staff_id or (staff_id is None and person["account_owner"]):
                 return person
         raise LookupError(f"no staff member {staff_id}")
-
-
-def settings_of(config: Config) -> dict[str, Any]:
-    """The start-up settings as plain values, without the secret."""
-    return {name: str(value) for name, value in dataclasses.asdict(config).items() if name != "api_secret"}

@@ -126,6 +126,6 @@ def load(document: bytes) -> Any:
     return orjson.loads(document)
 
 
-def marks(values: Iterable[Any]) -> str:
-    """`?, ?, ?` for an `IN` list."""
-    return ", ".join("?" for _ in values)
+def ids_json(values: Iterable[int]) -> str:
+    """For `IN (SELECT value FROM json_each(?))`: one parameter, however many ids."""
+    return orjson.dumps(list(values)).decode()

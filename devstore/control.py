@@ -1,0 +1,268 @@
+"""`/devstore/...`: what tests, the demo and the staff page steer devstore with. JSON in, JSON out; a refusal is 422 with
+`{"error"}`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import httpx
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from devstore import calllog, commerce, idtokens, install, money
+from devstore.commerce import CommerceError, Item
+from devstore.orders import current_quantity
+from devstore.shops import Shop
+
+Body = dict[str, Any]
+Handler = Callable[[Shop, Request, Body], Any]
+
+
+class BadBody(Exception):
+    """What is wrong with a request's body."""
+
+
+def handled(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that runs `handler(shop, request, body)` in a thread and answers what it returns."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = await read_body(request)
+            return JSONResponse(await run_in_threadpool(handler, request.state.shop, request, body))
+        except (CommerceError, BadBody, ValueError, LookupError) as error:
+            return JSONResponse({"error": str(error) or type(error).__name__}, 422)
+
+    return endpoint
+
+
+async def read_body(request: Request) -> Body:
+    raw = await request.body()
+    if not raw:
+        return {}
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise BadBody("the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise BadBody("the body is not a JSON object")
+    return body
+
+
+# --- looking ----------------------------------------------------------------------------------------------------
+
+
+def state(shop: Shop, request: Request, body: Body) -> Any:
+    connection = shop.database.connection()
+
+    def count(query: str) -> int:
+        return int(connection.execute(query, (shop.id,)).fetchone()[0])
+
+    return {
+        "shop": shop.domain,
+        "name": shop.document["name"],
+        "scenario": shop.document["scenario"],
+        "currency": shop.currency,
+        "installed": shop.installed,
+        "programme_at": shop.document["programme_at"],
+        "counts": {
+            "customers": count("SELECT count(*) FROM customers WHERE shop_id = ?"),
+            "orders": count("SELECT count(*) FROM orders WHERE shop_id = ?"),
+            "products": count("SELECT count(*) FROM products WHERE shop_id = ?"),
+            "script_tags": count("SELECT count(*) FROM script_tags WHERE shop_id = ?"),
+            "webhooks_waiting": count("SELECT count(*) FROM deliveries WHERE shop_id = ? AND status IN ('queued', 'sending')"),
+        },
+        "knobs": shop.knobs.as_dict(),
+        "clock": clock(shop, request, body),
+    }
+
+
+def clock(shop: Shop, request: Request, body: Body) -> Any:
+    return {"now": shop.clock.now(), "seconds": shop.clock.seconds(), "offset": shop.clock.offset}
+
+
+def log(shop: Shop, request: Request, body: Body) -> Any:
+    return calllog.page(shop.database, int(request.query_params.get("since", 0)), request.query_params.get("kind"))
+
+
+def get_knobs(shop: Shop, request: Request, body: Body) -> Any:
+    return {**shop.knobs.as_dict(), "clock_offset": shop.clock.offset}
+
+
+def id_token(shop: Shop, request: Request, body: Body) -> Any:
+    user = request.query_params.get("user")
+    staff = shop.staff(int(user) if user else None)
+    return {"id_token": idtokens.mint(shop, staff), "shop": shop.domain, "user": staff["id"]}
+
+
+def get_order(shop: Shop, request: Request, body: Body) -> Any:
+    order = commerce.order(shop, request.path_params["order"])
+    if order is None:
+        raise CommerceError(f"there is no order {request.path_params['order']}")
+    return order
+
+
+# --- doing ------------------------------------------------------------------------------------------------------
+
+
+def turn_knobs(shop: Shop, request: Request, body: Body) -> Any:
+    changes = dict(body)
+    if "clock_offset" in changes:
+        shop.store.turn_clock(float(changes.pop("clock_offset")))
+    if changes:
+        shop.turn(changes)
+    return get_knobs(shop, request, body)
+
+
+def turn_clock(shop: Shop, request: Request, body: Body) -> Any:
+    """`{"offset": seconds}` sets it, `{"advance": seconds}` adds to it."""
+    offset = float(body.get("offset", shop.clock.offset)) + float(body.get("advance", 0))
+    shop.store.turn_clock(offset)
+    return clock(shop, request, body)
+
+
+def change_shop(shop: Shop, request: Request, body: Body) -> Any:
+    """Settings that orders placed from now on follow: taxes, shipping, script tags."""
+    allowed = {"taxes_included", "tax_rate", "shipping_price", "shipping_free_from", "accepts_script_tags", "name"}
+    if unknown := body.keys() - allowed:
+        raise BadBody(f"cannot change {', '.join(sorted(unknown))}; there are {', '.join(sorted(allowed))}")
+    shop.update(**body)
+    return shop.document
+
+
+def place_order(shop: Shop, request: Request, body: Body) -> Any:
+    """`{customer_id | email, lines: [{variant_id | title, price, quantity}], processed_at?, discount?, test?, pay?, shipping?}`."""
+    return commerce.order_place(
+        shop,
+        items=items(shop, body.get("lines", [])),
+        customer_id=body.get("customer_id"),
+        email=body.get("email"),
+        discount_code=body.get("discount"),
+        processed_at=body.get("processed_at"),
+        test=bool(body.get("test", False)),
+        pay=bool(body.get("pay", True)),
+        shipping=amount(shop, body.get("shipping")),
+    )
+
+
+def edit_order(shop: Shop, request: Request, body: Body) -> Any:
+    """`{set_quantities: {line id: units}, add_lines: [as in placing]}`."""
+    return commerce.order_edit(
+        shop,
+        request.path_params["order"],
+        set_quantities={int(line): int(units) for line, units in body.get("set_quantities", {}).items()},
+        add_items=items(shop, body.get("add_lines", [])),
+    )
+
+
+def refund_order(shop: Shop, request: Request, body: Body) -> Any:
+    """`{lines: {line id: units} | "all", amount?, shipping?, note?}`; `amount` alone refunds just that."""
+    number = request.path_params["order"]
+    lines = body.get("lines", {})
+    if lines == "all":
+        order = get_order(shop, request, body)
+        lines = {line["id"]: current_quantity(line) for line in order["lines"] if current_quantity(line)}
+    return commerce.order_refund(
+        shop,
+        number,
+        lines={int(line): int(units) for line, units in lines.items()},
+        amount=amount(shop, body.get("amount")),
+        shipping=bool(body.get("shipping", False)),
+        note=body.get("note"),
+    )
+
+
+def cancel_order(shop: Shop, request: Request, body: Body) -> Any:
+    """`{refund?: true, reason?: "CUSTOMER"}`."""
+    refund, reason = bool(body.get("refund", True)), str(body.get("reason", "CUSTOMER"))
+    return commerce.order_cancel(shop, request.path_params["order"], refund=refund, reason=reason)
+
+
+def pay_order(shop: Shop, request: Request, body: Body) -> Any:
+    return commerce.order_pay(shop, request.path_params["order"])
+
+
+def register_customer(shop: Shop, request: Request, body: Body) -> Any:
+    """`{email, password, first_name?, last_name?}`."""
+    return commerce.customer_register(
+        shop, str(body.get("email", "")), str(body.get("password", "")), body.get("first_name"), body.get("last_name")
+    )
+
+
+def update_product(shop: Shop, request: Request, body: Body) -> Any:
+    """`{title?, description?, status?, prices?: {variant id: decimal}}`."""
+    prices = {int(variant): money.parse_amount(str(price), shop.currency) for variant, price in body.get("prices", {}).items()}
+    return commerce.product_update(
+        shop,
+        request.path_params["product"],
+        title=body.get("title"),
+        description=body.get("description"),
+        status=body.get("status"),
+        prices=prices,
+    )
+
+
+def uninstall(shop: Shop, request: Request, body: Body) -> Any:
+    install.uninstall(shop)
+    return {"installed": shop.installed}
+
+
+def items(shop: Shop, lines: list[Body]) -> list[Item]:
+    """Lines as asked for; a price is a decimal (`"36.00"`)."""
+    return [
+        Item(
+            quantity=int(line.get("quantity", 1)),
+            variant_id=line.get("variant_id"),
+            title=str(line.get("title", "")),
+            price=money.parse_amount(str(line.get("price", "0")), shop.currency),
+            sku=str(line.get("sku", "")),
+        )
+        for line in lines
+    ]
+
+
+def amount(shop: Shop, value: Any) -> int | None:
+    return None if value is None else money.parse_amount(str(value), shop.currency)
+
+
+async def do_install(request: Request) -> Response:
+    answer = await install.install(request.state.shop, client(request))
+    return JSONResponse(answer, 200 if answer["ok"] else 502)
+
+
+async def do_publish(request: Request) -> Response:
+    answer = await install.publish_programme(request.state.shop, client(request))
+    return JSONResponse(answer, 200 if answer["ok"] else 502)
+
+
+async def do_flush(request: Request) -> Response:
+    return JSONResponse(await request.app.state.courier.flush())
+
+
+def client(request: Request) -> httpx.AsyncClient:
+    return cast(httpx.AsyncClient, request.app.state.client)
+
+
+routes = [
+    Route("/devstore/state", handled(state), methods=["GET"]),
+    Route("/devstore/clock", handled(clock), methods=["GET"]),
+    Route("/devstore/clock", handled(turn_clock), methods=["POST"]),
+    Route("/devstore/log", handled(log), methods=["GET"]),
+    Route("/devstore/knobs", handled(get_knobs), methods=["GET"]),
+    Route("/devstore/knobs", handled(turn_knobs), methods=["POST"]),
+    Route("/devstore/shop", handled(change_shop), methods=["POST"]),
+    Route("/devstore/id-token", handled(id_token), methods=["GET"]),
+    Route("/devstore/install", do_install, methods=["POST"]),
+    Route("/devstore/uninstall", handled(uninstall), methods=["POST"]),
+    Route("/devstore/programme", do_publish, methods=["POST"]),
+    Route("/devstore/webhooks/flush", do_flush, methods=["POST"]),
+    Route("/devstore/customers", handled(register_customer), methods=["POST"]),
+    Route("/devstore/orders", handled(place_order), methods=["POST"]),
+    Route("/devstore/orders/{order:int}", handled(get_order), methods=["GET"]),
+    Route("/devstore/orders/{order:int}/edit", handled(edit_order), methods=["POST"]),
+    Route("/devstore/orders/{order:int}/refund", handled(refund_order), methods=["POST"]),
+    Route("/devstore/orders/{order:int}/cancel", handled(cancel_order), methods=["POST"]),
+    Route("/devstore/orders/{order:int}/pay", handled(pay_order), methods=["POST"]),
+    Route("/devstore/products/{product:int}", handled(update_product), methods=["POST"]),
+]

@@ -1,0 +1,35 @@
+"""Errors in Shopify's words and codes."""
+
+from typing import Any
+
+from graphql import GraphQLError
+
+DOCUMENTATION = "https://shopify.dev/api/usage/response-codes"
+
+
+def not_played(what: str) -> GraphQLError:
+    """A part of the schema that this stand-in has no data for."""
+    return GraphQLError(f"devstore has no data for {what}", extensions={"code": "NOT_PLAYED_BY_DEVSTORE"})
+
+
+def access_denied(field: str, scope: str) -> GraphQLError:
+    return GraphQLError(
+        f"Access denied for {field} field. Required access: `{scope}` access scope.",
+        extensions={"code": "ACCESS_DENIED", "documentation": DOCUMENTATION, "requiredAccess": f"`{scope}` access scope."},
+    )
+
+
+def bad_request(message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": "BAD_REQUEST"})
+
+
+def throttled() -> dict[str, Any]:
+    return {"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": DOCUMENTATION}}
+
+
+def too_dear(cost: int, limit: int) -> dict[str, Any]:
+    message = f"Query cost is {cost}, which exceeds the single query max cost limit ({limit})."
+    return {
+        "message": message,
+        "extensions": {"code": "MAX_COST_EXCEEDED", "cost": cost, "maxCost": limit, "documentation": DOCUMENTATION},
+    }

@@ -1,0 +1,122 @@
+"""The merchant's side of having an app: installing it, opening its pages in the admin, publishing a first programme with it,
+and uninstalling it. Everything goes over HTTP, as from a browser."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from devstore import calllog, idtokens, oauth, webhooks
+from devstore.documents import Staff
+from devstore.money import exponent
+from devstore.payloads import Writer
+from devstore.shops import Shop
+from devstore.state import dump
+
+TIMEOUT = httpx.Timeout(30.0)
+
+
+def frame_url(
+    shop: Shop,
+    path: str = "",
+    staff: Staff | None = None,
+    locale: str | None = None,
+    query: Iterable[tuple[str, str]] = (),
+) -> str:
+    """The address of an app page as the admin's frame loads it: with a fresh ID token, signed as Shopify signs it. `query` is
+    the page's own."""
+    person = staff or shop.staff()
+    parameters = {
+        **dict(query),
+        "embedded": "1",
+        "host": base64.b64encode(f"admin.shopify.com/store/{shop.handle}".encode()).decode().rstrip("="),
+        "id_token": idtokens.mint(shop, person),
+        "locale": locale or person["locale"],
+        "session": secrets.token_hex(32),
+        "shop": shop.domain,
+        "timestamp": str(int(time.time())),
+    }
+    parameters["hmac"] = query_signature(shop.store.config.api_secret, parameters)
+    return f"{shop.store.config.app_url}/app/{path.lstrip('/')}?{urlencode(parameters)}"
+
+
+def query_signature(secret: str, parameters: dict[str, str]) -> str:
+    """`hmac` of a request to the app: the other parameters sorted, joined with `&`, HMAC-SHA256 in hex."""
+    joined = "&".join(f"{name}={value}" for name, value in sorted(parameters.items()))
+    return hmac.digest(secret.encode(), joined.encode(), hashlib.sha256).hex()
+
+
+def grant(shop: Shop) -> None:
+    """The click on Install: from here on the app may exchange tokens and receives webhooks. Again: scopes are renewed."""
+    scopes = list(shop.store.app.scopes)
+    if not shop.installed:
+        shop.update(installed_at=shop.clock.now(), scopes=scopes)
+    elif shop.document["scopes"] != scopes:
+        shop.update(scopes=scopes)
+
+
+async def install(shop: Shop, client: httpx.AsyncClient) -> dict[str, Any]:
+    """Click on Install and open the app, then let the scenario publish its programme, if it brings one. Answers
+    `{ok, status, programme}`; `status` is the app's HTTP status, None when it could not be reached."""
+    grant(shop)
+    status = await open_app(shop, client)
+    answer: dict[str, Any] = {"ok": status == 200, "status": status, "programme": None}
+    if answer["ok"] and shop.document["scenario"] in ("cdnow", "csv") and shop.document["programme_at"] is None:
+        answer["programme"] = await publish_programme(shop, client)
+        answer["ok"] = answer["programme"]["ok"]
+    return answer
+
+
+async def open_app(shop: Shop, client: httpx.AsyncClient) -> int | None:
+    return await _call(shop, client, "GET", frame_url(shop))
+
+
+async def publish_programme(shop: Shop, client: httpx.AsyncClient) -> dict[str, Any]:
+    """Publish 1 point per whole unit of money, 100 points worth 5, all past orders counted, on the app's own screens. Answers
+    `{ok, statuses}` of the two forms."""
+    places = exponent(shop.currency)
+    one, five = ("1", "5") if places == 0 else (f"1.{'0' * places}", f"5.{'0' * places}")
+    draft = {"earn_points": "1", "earn_per": one, "worth_points": "100", "worth_amount": five}
+    statuses = [await _post_form(shop, client, "loyalty/draft/", draft)]
+    if accepted(statuses[0]):
+        review = {"count_past": "all", "note": "Published by devstore"}
+        statuses.append(await _post_form(shop, client, "loyalty/draft/review/", review))
+    ok = all(map(accepted, statuses))
+    if ok:
+        shop.update(programme_at=shop.clock.now())
+    return {"ok": ok, "statuses": statuses}
+
+
+def uninstall(shop: Shop) -> None:
+    """Tokens die, script tags go, and the app is told last."""
+    with shop.database.write() as connection:
+        oauth.revoke_all(connection, shop)
+        connection.execute("DELETE FROM script_tags WHERE shop_id = ?", (shop.id,))
+        if webhooks.wanted(shop, "app/uninstalled"):
+            body = Writer(shop.document).shop_itself(shop.clock.now())
+            webhooks.queue(connection, shop, "app/uninstalled", dump(body))
+        shop.update(installed_at=None, programme_at=None)
+
+
+def accepted(status: int | None) -> bool:
+    return status is not None and 200 <= status < 400
+
+
+async def _post_form(shop: Shop, client: httpx.AsyncClient, path: str, form: dict[str, str]) -> int | None:
+    headers = {"Authorization": f"Bearer {idtokens.mint(shop, shop.staff())}", "Origin": shop.store.config.app_url}
+    return await _call(shop, client, "POST", f"{shop.store.config.app_url}/app/{path}", data=form, headers=headers)
+
+
+async def _call(shop: Shop, client: httpx.AsyncClient, method: str, url: str, **more: Any) -> int | None:
+    try:
+        status = (await client.request(method, url, timeout=TIMEOUT, follow_redirects=False, **more)).status_code
+    except httpx.HTTPError:
+        status = None
+    calllog.record(shop, "app", method=method, path=httpx.URL(url).path, status=status)
+    return status

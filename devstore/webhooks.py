@@ -1,0 +1,267 @@
+"""Webhooks: queued in the transaction of the change they tell about, delivered by the courier."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import random
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from devstore import calllog, ids, records
+from devstore.documents import Customer, Order, Product, Refund
+from devstore.knobs import happens
+from devstore.payloads import Writer
+from devstore.shops import Shop, Store
+from devstore.state import dump, ids_json
+
+TIMEOUT = httpx.Timeout(5.0, connect=1.0)
+MAX_ATTEMPTS = 8
+AT_ONCE = 8
+OVERTAKEN_SECONDS = 2.0
+CLAIM = 64
+
+
+def queue_order(connection: sqlite3.Connection, shop: Shop, order: Order, topics: Iterable[str]) -> None:
+    topics = [topic for topic in topics if wanted(shop, topic)]
+    if topics:
+        buyer = records.customer(connection, shop.id, order["customer_id"]) if order["customer_id"] else None
+        body = dump(Writer(shop.document).order(order, buyer))
+        for topic in topics:
+            queue(connection, shop, topic, body)
+
+
+def queue_edit(connection: sqlite3.Connection, shop: Shop, order: Order, changes: dict[int, int]) -> None:
+    if wanted(shop, "orders/edited"):
+        body = Writer(shop.document).edit(order, changes, ids.take(connection, "OrderEdit"))
+        queue(connection, shop, "orders/edited", dump(body))
+
+
+def queue_refund(connection: sqlite3.Connection, shop: Shop, order: Order, refund: Refund) -> None:
+    if wanted(shop, "refunds/create"):
+        queue(connection, shop, "refunds/create", dump(Writer(shop.document).refund(order, refund)))
+
+
+def queue_customer(connection: sqlite3.Connection, shop: Shop, customer: Customer, topics: Iterable[str]) -> None:
+    topics = [topic for topic in topics if wanted(shop, topic)]
+    if topics:
+        body = dump(Writer(shop.document).customer(customer))
+        for topic in topics:
+            queue(connection, shop, topic, body)
+
+
+def queue_product(connection: sqlite3.Connection, shop: Shop, product: Product, topic: str) -> None:
+    if wanted(shop, topic):
+        queue(connection, shop, topic, dump(Writer(shop.document).product(product)))
+
+
+def wanted(shop: Shop, topic: str) -> bool:
+    """Whether the shop has the app and the app subscribed to the topic."""
+    return shop.installed and any(each.topic == topic for each in shop.store.app.subscriptions)
+
+
+def queue(connection: sqlite3.Connection, shop: Shop, topic: str, body: bytes) -> None:
+    """Queue one event's body for every subscription of the topic. The shop's knobs decide each delivery's fate now."""
+    knobs = shop.knobs
+    event_id = str(uuid.uuid4())
+    triggered_at = nanoseconds(shop.clock.seconds())
+    for subscription in shop.store.app.subscriptions:
+        if subscription.topic != topic:
+            continue
+        webhook_id = str(uuid.uuid4())
+        for _ in range(2 if happens(knobs.duplicate) else 1):
+            due = time.time() + knobs.delay_ms / 1000
+            if happens(knobs.reorder):
+                due += random.uniform(0, OVERTAKEN_SECONDS)
+            connection.execute(
+                "INSERT INTO deliveries (shop_id, topic, uri, webhook_id, event_id, triggered_at, body, status, due_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    shop.id,
+                    topic,
+                    subscription.uri,
+                    webhook_id,
+                    event_id,
+                    triggered_at,
+                    body,
+                    "dropped" if happens(knobs.drop) else "queued",
+                    due,
+                ),
+            )
+
+
+def nanoseconds(seconds: float) -> str:
+    """RFC 3339 with nanoseconds, as in `X-Shopify-Triggered-At`."""
+    whole = datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{int(seconds % 1 * 1e9):09d}Z"
+
+
+def signature(secret: str, body: bytes) -> str:
+    """`X-Shopify-Hmac-Sha256`: base64 of HMAC-SHA256 over the raw body."""
+    return base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
+
+
+class Courier:
+    """Delivers what is queued: a few at once, 5 seconds each, with a back-off between attempts."""
+
+    def __init__(self, store: Store, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.store = store
+        self._shops = {shop.id: shop for shop in store.shops.values()}
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, transport=transport, trust_env=False)
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._alarm = asyncio.Event()
+        self._taking = asyncio.Lock()
+        self._on_the_way = 0
+        self._dropped_seen = 0
+
+    async def run(self) -> None:
+        """Deliver until cancelled. What was on its way when the process died is queued again first."""
+        loop = asyncio.get_running_loop()
+        self.store.database.after_write(lambda: loop.call_soon_threadsafe(self._alarm.set))
+        await asyncio.to_thread(self._put_back)
+        async with self._client, asyncio.TaskGroup() as group:
+            while True:
+                self._alarm.clear()
+                claimed = await self._take(self._due)
+                for row in claimed:
+                    group.create_task(self._deliver(row))
+                while self._on_the_way >= CLAIM:
+                    await asyncio.sleep(0.02)
+                if not claimed:
+                    await self._sleep()
+
+    async def flush(self) -> dict[str, int]:
+        """One attempt now for everything queued, delayed or waiting for a retry; waits for what is on its way. Answers what this
+        flush delivered, what failed, and what the `drop` knob lost since the last flush."""
+        counts = {"delivered": 0, "failed": 0, "dropped": await asyncio.to_thread(self._newly_dropped)}
+        waiting = await asyncio.to_thread(self._queued)
+        for start in range(0, len(waiting), CLAIM):
+            some = waiting[start : start + CLAIM]
+            claimed = await self._take(lambda some=some: some)  # type: ignore[misc]
+            for good in await asyncio.gather(*(self._deliver(row) for row in claimed)):
+                counts["delivered" if good else "failed"] += 1
+        while self._on_the_way:
+            await asyncio.sleep(0.01)
+        return counts
+
+    async def _take(self, choose: Callable[[], list[int]]) -> list[tuple[Any, ...]]:
+        async with self._taking:
+            claimed = await asyncio.to_thread(self._claim, choose)
+            self._on_the_way += len(claimed)
+        return claimed
+
+    async def _sleep(self) -> None:
+        """Until something is written or the next delivery is due."""
+        due = await asyncio.to_thread(self._next_due)
+        try:
+            await asyncio.wait_for(self._alarm.wait(), None if due is None else max(0.005, due - time.time()))
+        except TimeoutError:
+            return
+
+    async def _deliver(self, row: tuple[Any, ...]) -> bool:
+        number, shop_id, topic, uri, webhook_id, event_id, triggered_at, body, attempts = row
+        shop = self._shops[shop_id]
+        started = time.monotonic()
+        async with self._at_once:
+            status = await self._post(shop, uri, topic, webhook_id, event_id, triggered_at, body)
+        good = status is not None and 200 <= status < 300
+        spent = int((time.monotonic() - started) * 1000)
+        await asyncio.to_thread(self._settle, number, attempts + 1, status, good)
+        self._on_the_way -= 1
+        await asyncio.to_thread(
+            calllog.record,
+            shop,
+            "webhook",
+            topic=topic,
+            uri=uri,
+            webhook_id=webhook_id,
+            event_id=event_id,
+            attempt=attempts + 1,
+            status=status,
+            ms=spent,
+        )
+        return good
+
+    async def _post(
+        self, shop: Shop, uri: str, topic: str, webhook_id: str, event_id: str, triggered_at: str, body: bytes
+    ) -> int | None:
+        """The app's status, or None when it could not be reached in time."""
+        if happens(shop.knobs.fail):
+            return None
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Shopify-Captain-Hook",
+            "X-Shopify-Topic": topic,
+            "X-Shopify-Hmac-Sha256": signature(self.store.config.api_secret, body),
+            "X-Shopify-Shop-Domain": shop.domain,
+            "X-Shopify-API-Version": self.store.app.webhook_version,
+            "X-Shopify-Webhook-Id": webhook_id,
+            "X-Shopify-Event-Id": event_id,
+            "X-Shopify-Triggered-At": triggered_at,
+        }
+        try:
+            async with asyncio.timeout(5):
+                return (await self._client.post(uri, content=body, headers=headers)).status_code
+        except (httpx.HTTPError, TimeoutError):
+            return None
+
+    def _claim(self, choose: Callable[[], list[int]]) -> list[tuple[Any, ...]]:
+        """Mark the chosen deliveries that are still queued as on their way and return them in the chosen order."""
+        numbers = choose()
+        if not numbers:
+            return []
+        with self.store.database.write() as connection:
+            rows = connection.execute(
+                "SELECT id, shop_id, topic, uri, webhook_id, event_id, triggered_at, body, attempts FROM deliveries"
+                " WHERE status = 'queued' AND id IN (SELECT value FROM json_each(?))",
+                (ids_json(numbers),),
+            ).fetchall()
+            connection.execute(
+                "UPDATE deliveries SET status = 'sending' WHERE status = 'queued' AND id IN (SELECT value FROM json_each(?))",
+                (ids_json(numbers),),
+            )
+        place = {number: index for index, number in enumerate(numbers)}
+        return sorted(rows, key=lambda row: place[row[0]])
+
+    def _due(self) -> list[int]:
+        rows = self.store.database.connection().execute(
+            "SELECT id FROM deliveries WHERE status = 'queued' AND due_at <= ? ORDER BY due_at, id LIMIT ?", (time.time(), CLAIM)
+        )
+        return [number for (number,) in rows]
+
+    def _queued(self) -> list[int]:
+        rows = self.store.database.connection().execute("SELECT id FROM deliveries WHERE status = 'queued' ORDER BY due_at, id")
+        return [number for (number,) in rows]
+
+    def _settle(self, number: int, attempts: int, status: int | None, good: bool) -> None:
+        state = "delivered" if good else "queued" if attempts < MAX_ATTEMPTS else "failed"
+        with self.store.database.write() as connection:
+            connection.execute(
+                "UPDATE deliveries SET status = ?, attempts = ?, answer = ?, due_at = ? WHERE id = ?",
+                (state, attempts, status, time.time() + min(60, 2**attempts), number),
+            )
+
+    def _next_due(self) -> float | None:
+        row = self.store.database.connection().execute("SELECT min(due_at) FROM deliveries WHERE status = 'queued'").fetchone()
+        due: float | None = row[0]
+        return due
+
+    def _newly_dropped(self) -> int:
+        """How many deliveries were dropped since this was last asked."""
+        count, last = (
+            self.store.database.connection()
+            .execute("SELECT count(*), max(id) FROM deliveries WHERE status = 'dropped' AND id > ?", (self._dropped_seen,))
+            .fetchone()
+        )
+        self._dropped_seen = last or self._dropped_seen
+        return int(count)
+
+    def _put_back(self) -> None:
+        with self.store.database.write() as connection:
+            connection.execute("UPDATE deliveries SET status = 'queued' WHERE status = 'sending'")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, Q, Sum, Window
+from django.db.models import F, OuterRef, Q, Subquery, Sum, Window
 from django.db.models.functions import Coalesce
 
 from loyalty import facts
@@ -44,6 +44,7 @@ class LedgerRow:
     balance: int
     source: str
     order_shopify_id: int | None
+    order_name: str
     version: int | None
     explanation: dict[str, Any]
 
@@ -126,7 +127,10 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
         page = entries.filter(Q(occurred_at__lt=last) | Q(occurred_at=last, id__lt=before_id))
     with_balance = page.annotate(
         balance=Window(Sum("amount"), partition_by=F("account_id"), order_by=[F("occurred_at").asc(), F("id").asc()])
-    ).order_by("-occurred_at", "-id")
+    ).annotate(
+        order_name=Subquery(Order.objects.filter(shopify_id=OuterRef("order_shopify_id")).values("name")[:1])
+    )
+    with_balance = with_balance.order_by("-occurred_at", "-id")
     return [
         LedgerRow(
             id=entry.id,
@@ -135,6 +139,7 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
             balance=entry.balance,
             source=entry.source,
             order_shopify_id=entry.order_shopify_id,
+            order_name=entry.order_name or "",
             version=entry.version,
             explanation=entry.explanation,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -21,6 +21,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from retention_app import clock
+from retention_app.languages import language_for
 from retention_app.models import Shop
 from retention_app.selectors import installed_shops
 from retention_app.services.install import shop_opened
@@ -30,8 +31,6 @@ from retention_app.shopify.errors import ShopifyError, StaleIdToken
 from retention_app.tenancy import shop_scope
 
 log = structlog.get_logger(__name__)
-
-P = ParamSpec("P")
 
 RETRY_HEADER = "X-Shopify-Retry-Invalid-Session-Request"
 TRIED = "patched"  # marks a reload that the patch page asked for, with the second it did
@@ -49,10 +48,10 @@ class ShopRequest(HttpRequest):
     customer_shopify_id: int | None  # through the app proxy: who the platform says is logged in
 
 
-Door = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[..., HttpResponse]  # its first argument is a `ShopRequest`
 
 
-def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[Callable[Concatenate[Any, P], HttpResponse]], Door[P]]:
+def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
     """Open a page or an action of the embedded admin to a shop's staff.
 
     The ID token comes in `Authorization` (fetch) or, for a document, in `?id_token=`; a document also installs the app
@@ -61,9 +60,9 @@ def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[Callable[Concat
     """
     allowed = {*methods, "HEAD"} if "GET" in methods else set(methods)
 
-    def decorate(view: Callable[Concatenate[Any, P], HttpResponse]) -> Door[P]:
+    def decorate(view: View) -> View:
         @wraps(view)
-        def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method not in allowed:
                 return HttpResponseNotAllowed(sorted(allowed))
             try:
@@ -77,7 +76,8 @@ def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[Callable[Concat
                 return _not_installed(request, staff.shop_domain)
             request.shop, request.actor = shop, staff.user_id  # type: ignore[attr-defined]
             with shop_scope(shop.id), structlog.contextvars.bound_contextvars(actor=staff.user_id):
-                return embed(_answer(view, request, *args, **kwargs), shop.domain)
+                locale = language_for(request, staff.user_id)
+                return embed(_answer(view, request, locale, *args, **kwargs), shop.domain)
 
         door.csrf_exempt = True  # type: ignore[attr-defined]
         return door
@@ -85,14 +85,14 @@ def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[Callable[Concat
     return decorate
 
 
-def proxy_view(view: Callable[Concatenate[Any, P], HttpResponse]) -> Door[P]:
+def proxy_view(view: View) -> View:
     """Open an answer to the storefront, through the platform's app proxy only.
 
     `request.customer_shopify_id` is the logged-in customer by the platform's signature, None for a visitor.
     """
 
     @wraps(view)
-    def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         caller = signature.proxy_caller(request.META.get("QUERY_STRING", ""))
         if caller is None:
             return _private(HttpResponse(status=401))
@@ -101,7 +101,7 @@ def proxy_view(view: Callable[Concatenate[Any, P], HttpResponse]) -> Door[P]:
             return _private(HttpResponse(status=404))
         request.shop, request.customer_shopify_id = shop, caller.customer_shopify_id  # type: ignore[attr-defined]
         with shop_scope(shop.id):
-            return _private(_answer(view, request, *args, **kwargs))
+            return _private(_answer(view, request, visitor_locale(request), *args, **kwargs))
 
     door.csrf_exempt = True  # type: ignore[attr-defined]
     return door
@@ -122,7 +122,7 @@ def embed(response: HttpResponse, shop_domain: str) -> HttpResponse:
     bridge = _origin(settings.APP_BRIDGE_URL)
     frames = [f"https://{shop_domain}"] if shop_domain else []
     devstore = [_origin(settings.SHOPIFY_DEVSTORE_URL)] if settings.SHOPIFY_DEVSTORE_URL else []
-    response.xframe_options_exempt = True  # type: ignore[attr-defined]
+    response.xframe_options_exempt = True
     response._csp_replace = {  # type: ignore[attr-defined]
         "frame-ancestors": [*frames, ADMIN, *devstore],
         "script-src": ["'self'", bridge],
@@ -131,11 +131,8 @@ def embed(response: HttpResponse, shop_domain: str) -> HttpResponse:
     return response
 
 
-def _answer(
-    view: Callable[Concatenate[Any, P], HttpResponse], request: HttpRequest, *args: P.args, **kwargs: P.kwargs
-) -> HttpResponse:
+def _answer(view: View, request: HttpRequest, locale: str, *args: Any, **kwargs: Any) -> HttpResponse:
     """The view's response, rendered, in the reader's language."""
-    locale = _locale(request)
     request.locale = locale  # type: ignore[attr-defined]
     with translation.override(locale):
         response = view(request, *args, **kwargs)
@@ -145,8 +142,8 @@ def _answer(
     return response
 
 
-def _locale(request: HttpRequest) -> str:
-    """The platform's `locale` parameter where we speak that language, else what Django made of cookie and header."""
+def visitor_locale(request: HttpRequest) -> str:
+    """The `locale` parameter where we speak that language, else what Django made of the request's headers."""
     try:
         return translation.get_supported_language_variant(request.GET.get("locale", ""))
     except LookupError:
@@ -186,8 +183,8 @@ def _unproven(request: HttpRequest) -> HttpResponse:
     tried = own.pop(TRIED, [""])[-1]
     for name in _LAUNCH_SECRETS:
         own.pop(name, None)
-    shop = own.get("shop", "")
-    query = {name: own[name] for name in ("embedded", "host", "locale") if name in own}
+    shop = str(own.get("shop", ""))
+    query = {name: str(own.get(name, "")) for name in ("embedded", "host", "locale") if name in own}
     if is_shop_domain(shop):
         query["shop"] = shop
     now = int(clock.now().timestamp())
@@ -204,20 +201,29 @@ def _path(path: str, query: Any) -> str:
 
 
 def _not_installed(request: HttpRequest, shop_domain: str) -> HttpResponse:
-    response = render(
-        request,
-        "retention_app/auth/notice.html",
-        {
-            "app_bridge_url": settings.APP_BRIDGE_URL,
-            "api_key": settings.SHOPIFY_API_KEY,
-            "title": _("Encore isn't set up yet"),
-            "sentence": _("Shopify didn't let us finish. Nothing was changed. Try again in a moment."),
-            "link": request.path,
-            "label": _("Try again"),
-        },
-        status=503,
-    )
+    with translation.override(visitor_locale(request)):
+        response = notice(
+            request,
+            title=_("Encore isn't set up yet"),
+            sentence=_("Shopify didn't let us finish. Nothing was changed. Try again in a moment."),
+            link=f"{request.path}?{urlencode({'shop': shop_domain})}",
+            status=503,
+        )
     return embed(response, shop_domain)
+
+
+def notice(
+    request: HttpRequest, *, title: str = "", sentence: str = "", link: str = "", status: int = 200
+) -> HttpResponse:
+    """A page outside any shop's scope: App Bridge and, with a title, a sentence and a button to try again."""
+    context = {
+        "title": title,
+        "sentence": sentence,
+        "link": link,
+        "app_bridge_url": settings.APP_BRIDGE_URL,
+        "api_key": settings.SHOPIFY_API_KEY,
+    }
+    return _private(render(request, "retention_app/auth/notice.html", context, status=status))
 
 
 def _private(response: HttpResponse) -> HttpResponse:

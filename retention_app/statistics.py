@@ -29,6 +29,7 @@ from retention_app.models import Customer, Order, Shop
 
 LADDER_STEPS = 4
 WINDOW_MONTHS = 12
+ALL_MONTHS = 12_000  # longer than any shop has existed
 _Z95 = 1.959963984540054
 
 
@@ -159,10 +160,11 @@ def _repeat(orders: Any, window: Q, until: Q) -> tuple[int, int]:
     return row["repeat"], row["all"]
 
 
-def repeat_rate_by_month(shop: Shop) -> list[MonthRate]:
-    """The repeat customer rate of each twelve months ending with a month, in the shop's time zone, oldest first.
+def repeat_rate_by_month(shop: Shop, *, window_months: int = WINDOW_MONTHS) -> list[MonthRate]:
+    """The repeat customer rate of the window ending with each month, in the shop's time zone, oldest first.
 
-    From the month of the first order to that of the last. One query, in the shop's scope.
+    From the month of the first order to that of the last; `ALL_MONTHS` is a window without a beginning. One query, in
+    the shop's scope.
     """
     months = (
         Order.objects.filter(cancelled_at=None, test=False, customer__isnull=False)
@@ -172,13 +174,17 @@ def repeat_rate_by_month(shop: Shop) -> list[MonthRate]:
         .annotate(orders=Count("id"))
         .order_by("customer_id", "month")
     )
-    return rolling_rates((customer, month.year * 12 + month.month - 1, orders) for customer, month, orders in months)
+    return rolling_rates(
+        ((customer, month.year * 12 + month.month - 1, orders) for customer, month, orders in months), window_months
+    )
 
 
-def rolling_rates(customer_months: Iterable[tuple[int, int, int]]) -> list[MonthRate]:
+def rolling_rates(
+    customer_months: Iterable[tuple[int, int, int]], window_months: int = WINDOW_MONTHS
+) -> list[MonthRate]:
     """Rates from (customer, month number = 12 × year + month − 1, orders in it), sorted by customer, then month.
 
-    An order keeps its customer in the window for `WINDOW_MONTHS` months; from the month of the second order on the
+    An order keeps its customer in the window for `window_months` months; from the month of the second order on the
     customer counts as repeat.
     """
     change: dict[int, list[int]] = defaultdict(lambda: [0, 0])  # month → change in (customers, repeat customers)
@@ -189,7 +195,7 @@ def rolling_rates(customer_months: Iterable[tuple[int, int, int]]) -> list[Month
             first, last = min(first or month, month), max(last or month, month)
             was_repeat = placed >= 2
             placed += orders
-            start, end = max(month, covered_to), month + WINDOW_MONTHS
+            start, end = max(month, covered_to), month + window_months
             change[start][0] += 1
             change[end][0] -= 1
             if placed >= 2:

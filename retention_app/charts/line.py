@@ -1,0 +1,169 @@
+"""A rate over months as a line, with a band of what is healthy behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from retention_app.charts.drawing import DRAWINGS, FEW, Drawing, Percent, Scale, share_ticks, text_width
+
+_TOP, _BOTTOM, _RIGHT = 22, 28, 14
+_LABEL_GAP = 8
+
+
+@dataclass(frozen=True)
+class LinePoint:
+    """A month: its label, the share (None where nobody is counted) and how many are counted."""
+
+    label: str
+    rate: float | None
+    base: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point on the drawing; hollow where fewer than thirty are counted."""
+
+    x: float
+    y: float
+    title: str
+    hollow: bool
+
+
+@dataclass(frozen=True)
+class Label:
+    x: float
+    y: float
+    text: str
+    anchor: str = "start"
+
+
+@dataclass(frozen=True)
+class Band:
+    y: float
+    height: float
+    label: Label
+
+
+@dataclass(frozen=True)
+class LineDrawing:
+    """Everything a template needs to write one SVG. `paths` are unbroken runs of months: a gap stays a gap."""
+
+    drawing: Drawing
+    left: float
+    right: float
+    bottom: float
+    ticks: list[Label]
+    months: list[Label]
+    band: Band
+    paths: list[str]
+    running: str
+    marks: list[Mark]
+    last: Label | None
+
+    @property
+    def band_width(self) -> float:
+        return round(self.right - self.left, 1)
+
+
+@dataclass(frozen=True)
+class LineChart:
+    drawings: list[LineDrawing]
+
+    @property
+    def has_hollow(self) -> bool:
+        return any(mark.hollow for mark in self.drawings[0].marks)
+
+    @property
+    def has_running(self) -> bool:
+        return bool(self.drawings[0].running)
+
+
+def line_chart(
+    points: Sequence[LinePoint],
+    *,
+    band: tuple[float, float],
+    band_label: str,
+    percent: Percent,
+    running: bool = False,
+) -> LineChart | None:
+    """A line over `points` (oldest first), or None when fewer than two of them have a rate.
+
+    `running` says that the last month isn't over: the way to it is dotted.
+    """
+    if sum(point.rate is not None for point in points) < 2:
+        return None
+    return LineChart([_draw(points, drawing, band, band_label, percent, running) for drawing in DRAWINGS])
+
+
+def _draw(
+    points: Sequence[LinePoint],
+    drawing: Drawing,
+    band: tuple[float, float],
+    band_label: str,
+    percent: Percent,
+    running: bool,
+) -> LineDrawing:
+    ticks = share_ticks(max([band[1] + 0.03, *(point.rate for point in points if point.rate is not None)]))
+    left = max(text_width(percent(tick)) for tick in ticks) + _LABEL_GAP
+    right, bottom = drawing.width - _RIGHT, drawing.height - _BOTTOM
+    x = Scale(0, len(points) - 1, left + 8, right - 8)
+    y = Scale(0, ticks[-1], bottom, _TOP)
+    marks = [
+        Mark(x(number), y(point.rate), f"{point.label}: {percent(point.rate)}", point.base < FEW)
+        for number, point in enumerate(points)
+        if point.rate is not None
+    ]
+    places = [None if point.rate is None else (x(number), y(point.rate)) for number, point in enumerate(points)]
+    dotted = ""
+    if running and len(places) > 1 and places[-1] and places[-2]:
+        dotted = _path([places[-2], places[-1]])
+        places = places[:-1]
+    return LineDrawing(
+        drawing=drawing,
+        left=round(left, 1),
+        right=right,
+        bottom=bottom,
+        ticks=[Label(round(left - _LABEL_GAP, 1), y(tick), percent(tick), "end") for tick in ticks],
+        months=_month_labels(points, x, bottom + 19, drawing.width),
+        band=Band(y(band[1]), round(y(band[0]) - y(band[1]), 1), Label(round(left + 6, 1), y(band[1]) - 5, band_label)),
+        paths=[_path(run) for run in _runs(places) if len(run) > 1],
+        running=dotted,
+        marks=marks,
+        last=_last_label(points, marks, percent),
+    )
+
+
+def _last_label(points: Sequence[LinePoint], marks: Sequence[Mark], percent: Percent) -> Label | None:
+    last = next((point for point in reversed(points) if point.rate is not None), None)
+    if last is None or last.rate is None:
+        return None
+    return Label(round(marks[-1].x + 4, 1), round(marks[-1].y - 10, 1), percent(last.rate), "end")
+
+
+def _month_labels(points: Sequence[LinePoint], x: Scale, baseline: float, width: float) -> list[Label]:
+    """As many month names as have room, evenly spaced, the last month always among them."""
+    room = max(text_width(point.label) for point in points) + 18
+    every = max(1, -(-len(points) * room // (width - 40)))
+    shown = range(len(points) - 1, -1, -int(every))
+    labels = []
+    for number in reversed(shown):
+        anchor = "end" if number == len(points) - 1 else "middle"
+        place = x(number) + 8 if anchor == "end" else x(number)
+        if place - text_width(points[number].label) / 2 >= 0:
+            labels.append(Label(round(place, 1), baseline, points[number].label, anchor))
+    return labels
+
+
+def _runs(places: Sequence[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
+    runs: list[list[tuple[float, float]]] = [[]]
+    for place in places:
+        if place is None:
+            runs.append([])
+        else:
+            runs[-1].append(place)
+    return [run for run in runs if run]
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x} {y}" for x, y in places)

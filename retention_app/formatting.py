@@ -1,0 +1,66 @@
+"""Money, points, days and shares as people write them, by Babel.
+
+English uses British dates (20 Nov 2026); money reads R$1,240.50 in English and R$ 1.240,50 in Portuguese. Locales are
+Django's or the platform's names: en, zh-hant, zh-Hant, pt-BR.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError, dates, numbers
+
+from retention_app.money import exponent
+
+
+@cache
+def _locale(name: str) -> Locale:
+    try:
+        return Locale.parse(name.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse("en")
+
+
+@cache
+def _date_locale(name: str) -> Locale:
+    locale = _locale(name)
+    return Locale.parse("en_GB") if locale.language == "en" else locale
+
+
+def money(minor: int, currency: str, locale: str) -> str:
+    """124050 BRL → R$1,240.50. Always all decimals of the currency."""
+    amount = Decimal(minor).scaleb(-exponent(currency))
+    return numbers.format_currency(amount, currency, locale=_locale(locale), currency_digits=True)
+
+
+def points(number: int, locale: str) -> str:
+    """1240 → 1,240: any whole number."""
+    return numbers.format_decimal(number, locale=_locale(locale))
+
+
+def percent(share: float, locale: str, digits: int = 1) -> str:
+    """0.4948 → 49.5%."""
+    pattern = "0.0%" if digits else "0%"
+    return numbers.format_percent(share, format=pattern, locale=_locale(locale))
+
+
+def day(instant: dt.datetime, timezone: str, locale: str, now: dt.datetime) -> str:
+    """20 Nov, with the year when it isn't the current one, in the shop's time zone."""
+    local, today = instant.astimezone(ZoneInfo(timezone)), now.astimezone(ZoneInfo(timezone))
+    if local.year == today.year:
+        return dates.format_skeleton("MMMd", local.date(), locale=_date_locale(locale))
+    return dates.format_date(local.date(), format="medium", locale=_date_locale(locale))
+
+
+def moment(instant: dt.datetime, timezone: str, locale: str, now: dt.datetime) -> str:
+    """20 Nov 14:02, in the shop's time zone."""
+    local = instant.astimezone(ZoneInfo(timezone))
+    return f"{day(instant, timezone, locale, now)} {local:%H:%M}"
+
+
+def month(first: dt.date, locale: str) -> str:
+    """Jun 1998."""
+    return dates.format_skeleton("yMMM", first, locale=_date_locale(locale))

@@ -1,0 +1,38 @@
+"""Which language a page of the admin speaks.
+
+A framed page can't rely on cookies, so: what the person chose with the switch (kept for shop and person), else the
+language the platform opened the page in (`?locale=`), else what the browser asks for. A page sends its own language
+with every later request as `Accept-Language`.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.translation import get_supported_language_variant
+from django.utils.translation.trans_real import parse_accept_lang_header
+
+from retention_app.models import StaffPreference
+
+
+def language_for(request: HttpRequest, actor: str) -> str:
+    """A code of settings.LANGUAGES, inside the shop's scope. One query."""
+    chosen = StaffPreference.objects.filter(actor=actor).values_list("language", flat=True).first()
+    accepted = [code for code, _quality in parse_accept_lang_header(request.headers.get("Accept-Language", ""))]
+    for wanted in [chosen, request.GET.get("locale"), *accepted]:
+        if supported := _supported(wanted):
+            return supported
+    return settings.LANGUAGE_CODE
+
+
+def _supported(code: str | None) -> str | None:
+    """Our code for a language somebody asks for: zh-TW and zh-HK read traditional characters."""
+    if not code:
+        return None
+    lowered = code.lower()
+    if lowered in ("zh-tw", "zh-hk", "zh-mo"):
+        lowered = "zh-hant"
+    try:
+        return get_supported_language_variant(lowered)
+    except LookupError:
+        return None

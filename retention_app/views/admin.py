@@ -1,0 +1,100 @@
+"""Home, the glossary, the language switch, and the pages for what isn't there or broke."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import translation
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from retention_app import home as figures
+from retention_app import statistics, sync
+from retention_app.doors import embed, shop_view
+from retention_app.models import StaffPreference
+from retention_app.views.admin_page import Shell, done, is_part, page, words_for
+from retention_app.views.import_card import import_card
+
+log = structlog.get_logger(__name__)
+
+
+@shop_view()
+def home(request: HttpRequest) -> HttpResponse:
+    """How am I doing: import while it runs, four numbers, two charts. `#figures` renews itself during an import."""
+    shop = request.shop
+    words = words_for(shop)
+    latest = figures.latest_order_at()
+    window, is_old = figures.window_for(request.GET.get("period", ""), latest)
+    numbers = statistics.shop_numbers(shop, start=window.start)
+    progress = import_card(sync.import_progress(shop_id=shop.id), request.GET, words)
+    context: dict[str, Any] = {
+        "shop": shop,
+        "window": window,
+        "latest": latest,
+        "is_old": is_old,
+        "progress": progress,
+        "stats": figures.stats(shop, numbers, window, words),
+        "is_part": is_part(request, "figures"),
+    }
+    if context["is_part"] and progress and progress.running:
+        return page(request, "retention_app/home.html#figures", context, current="home")
+    rolling = request.GET.get("rate", "rolling" if window.start else "all") == "rolling"
+    months = statistics.repeat_rate_by_month(
+        shop, window_months=statistics.WINDOW_MONTHS if rolling else statistics.ALL_MONTHS
+    )
+    context |= {
+        "rolling": rolling,
+        "rate": figures.rate_card(months, words, rolling=rolling),
+        "ladder": figures.ladder_card(numbers.ladder, words),
+    }
+    template = "retention_app/home.html#all" if context["is_part"] else "retention_app/home.html"
+    return page(request, template, context, current="home")
+
+
+@shop_view()
+def definitions(request: HttpRequest) -> HttpResponse:
+    """The glossary behind every (i)."""
+    return page(request, "retention_app/definitions.html", {"definitions": figures.definitions()}, current="home")
+
+
+@shop_view(methods=["POST"])
+def language(request: HttpRequest) -> HttpResponse:
+    """Keep a person's language for this shop, then show the page they were on in it."""
+    chosen = request.POST.get("language", "")
+    if chosen not in dict(settings.LANGUAGES):
+        raise Http404
+    StaffPreference.objects.update_or_create(
+        shop_id=request.shop.id, actor=request.actor, defaults={"language": chosen}
+    )
+    target = request.POST.get("next", "")
+    if not target.startswith("/app/") or not url_has_allowed_host_and_scheme(target, allowed_hosts=None):
+        target = reverse("admin:home")
+    return done(request, target)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404, the same for what isn't there and what is another shop's."""
+    return _error(request, "404", 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, with a reference that is also in the log."""
+    reference = uuid.uuid4().hex[:6]
+    log.error("server_error_shown", reference=reference)
+    return _error(request, "500", 500, reference=reference)
+
+
+def _error(request: HttpRequest, name: str, status: int, **context: str) -> HttpResponse:
+    shop = getattr(request, "shop", None)
+    if shop is None:
+        shell = {"shell": Shell("")}
+        return render(request, f"retention_app/errors/{name}_standalone.html", {**context, **shell}, status=status)
+    with translation.override(request.locale):
+        return embed(
+            page(request, f"retention_app/errors/{name}.html", context, current="", status=status), shop.domain
+        )

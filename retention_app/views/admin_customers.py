@@ -1,0 +1,153 @@
+"""Customers: find a person or a group, and answer "where are my points?" on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from retention_app import customer_list
+from retention_app.access import access_customer
+from retention_app.customer_list import COUNT_MAX, CursorUnreadable, CustomerPage, customer_page, customers_found
+from retention_app.doors import shop_view
+from retention_app.models import Customer, Order, Shop
+from retention_app.screens import Card, Filter, Tab, engines
+from retention_app.views.admin_page import is_part, page, words_for
+from retention_app.words import Words
+
+ORDERS_SHOWN = 100
+
+
+@shop_view()
+def customers(request: HttpRequest) -> HttpResponse:
+    """The list; searching and filtering renew `#results` and tell how many were found."""
+    shop, words = request.shop, words_for(request.shop)
+    sort = request.GET.get("sort", "last")
+    if sort not in customer_list.SORTS:
+        raise Http404
+    try:
+        found = customer_page(customers_found(request.GET), sort=sort, cursor=request.GET.get("cursor", ""))
+    except CursorUnreadable as error:
+        raise Http404 from error
+    filters = [(each, request.GET.get(each.key, "")) for each in _filters()]
+    chosen = {each.key: value for each, value in filters if value}
+    context = {
+        "shop": shop,
+        "found": found,
+        "rows": _rows(shop, found),
+        "columns": [column for engine in engines() for column in engine.customer_columns()],
+        "filters": filters,
+        "filters_on": len(chosen),
+        "q": request.GET.get("q", ""),
+        "sort": sort,
+        "sorts": [("last", _("Last order")), ("spent", _("Spent")), ("orders", _("Orders"))],
+        "links": _links(request.GET.get("q", ""), chosen, sort, found),
+        "announcement": _announcement(found, words),
+        "count": _count(found, words),
+        "is_part": is_part(request, "results"),
+    }
+    part = "#results" if context["is_part"] else ""
+    return page(request, f"retention_app/customers.html{part}", context, current="customers")
+
+
+def _filters() -> list[Filter]:
+    own = [
+        Filter(
+            "orders",
+            _("Orders"),
+            [("", _("Any")), ("repeat", _("Two or more")), ("once", _("One")), ("none", _("None"))],
+        ),
+        Filter(
+            "last",
+            _("Last order"),
+            [("", _("Any time")), ("30", _("Last 30 days")), ("90", _("Last 90 days")), ("365", _("Last 12 months"))],
+        ),
+    ]
+    return own[:1] + [each for engine in engines() for each in engine.customer_filters()] + own[1:]
+
+
+def _rows(shop: Shop, found: CustomerPage) -> list[tuple[Customer, list[str]]]:
+    """Each customer with the texts of the engines' columns."""
+    contributed = [(engine.customer_columns(), engine.customer_cells(shop, found.customers)) for engine in engines()]
+    return [
+        (
+            customer,
+            [cells.get(customer.id, {}).get(column.key, "–") for columns, cells in contributed for column in columns],
+        )
+        for customer in found.customers
+    ]
+
+
+def _links(q: str, chosen: Mapping[str, str], sort: str, found: CustomerPage) -> dict[str, Any]:
+    base = {"q": q, **chosen} if q else dict(chosen)
+
+    def url(**more: str) -> str:
+        return "?" + urlencode({**base, **{key: value for key, value in more.items() if value}})
+
+    return {
+        "sort_last": url(),
+        "sort_spent": url(sort="spent"),
+        "sort_orders": url(sort="orders"),
+        "before": url(sort=sort, cursor=found.before) if found.before else "",
+        "after": url(sort=sort, cursor=found.after) if found.after else "",
+    }
+
+
+def _many(found: CustomerPage, words: Words) -> str:
+    return f"{words.count(COUNT_MAX)}+" if found.is_more else words.count(found.count)
+
+
+def _count(found: CustomerPage, words: Words) -> str:
+    return ngettext("%(shown)s of %(all)s customer", "%(shown)s of %(all)s customers", found.count) % {
+        "shown": words.count(len(found.customers)),
+        "all": _many(found, words),
+    }
+
+
+def _announcement(found: CustomerPage, words: Words) -> str:
+    return ngettext("%(count)s customer found", "%(count)s customers found", found.count) % {
+        "count": _many(found, words)
+    }
+
+
+@shop_view()
+def customer(request: HttpRequest, customer_id: int) -> HttpResponse:
+    """A customer's figures, ledger and orders."""
+    shop, words = request.shop, words_for(request.shop)
+    person = access_customer(shop, customer_id)
+    tabs = [label for engine in engines() for label in engine.profile_tab_labels()] + [("orders", _("Orders"))]
+    chosen = request.GET.get("tab", tabs[0][0])
+    context = {
+        "shop": shop,
+        "customer": person,
+        "cards": [card for engine in engines() for card in engine.profile_cards(shop, person)]
+        + [_spent_card(person, words)],
+        "tabs": tabs,
+        "tab": _tab(shop, person, chosen, request.GET),
+    }
+    return page(request, "retention_app/customer.html", context, current="customers")
+
+
+def _spent_card(person: Customer, words: Words) -> Card:
+    notes = [
+        ngettext("%(count)s order", "%(count)s orders", person.orders_count)
+        % {"count": words.count(person.orders_count)}
+    ]
+    if person.last_order_at:
+        notes.append(_("last on %(day)s") % {"day": words.day(person.last_order_at)})
+    return Card(_("Spent"), words.money(person.spent_minor), notes)
+
+
+def _tab(shop: Shop, person: Customer, key: str, params: Mapping[str, str]) -> Tab:
+    if key == "orders":
+        orders = Order.objects.filter(customer=person).order_by("-processed_at", "-id")[:ORDERS_SHOWN]
+        return Tab("orders", _("Orders"), "retention_app/profile/orders.html", {"orders": list(orders)})
+    for engine in engines():
+        tab = engine.profile_tab(shop, person, key, params)
+        if tab is not None:
+            return tab
+    raise Http404

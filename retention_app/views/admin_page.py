@@ -1,0 +1,73 @@
+"""How every screen of the embedded admin is rendered and answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from retention_app.models import Shop
+from retention_app.screens import NavItem, engines
+from retention_app.words import Words
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What surrounds a page: navigation, languages, App Bridge."""
+
+    current: str
+    language_code: str = field(default_factory=lambda: get_language() or "en")
+    api_key: str = field(default_factory=lambda: settings.SHOPIFY_API_KEY)
+    app_bridge_url: str = field(default_factory=lambda: settings.APP_BRIDGE_URL)
+
+    @property
+    def language(self) -> str:
+        """As HTML writes it: en, zh-Hant."""
+        primary, _dash, rest = self.language_code.partition("-")
+        return f"{primary}-{rest.title()}" if rest else primary
+
+    @property
+    def languages(self) -> list[tuple[str, str]]:
+        return list(settings.LANGUAGES)
+
+    @property
+    def nav(self) -> list[NavItem]:
+        customers = reverse("admin:customers")
+        own = [NavItem(_("Customers"), customers, "customers", 10)]
+        return sorted(own + [item for engine in engines() for item in engine.nav_items()], key=lambda item: item.order)
+
+
+def page(
+    request: HttpRequest, template: str, context: Mapping[str, Any], *, current: str, status: int = 200
+) -> HttpResponse:
+    """Render a screen. `current` is the prefix of its entry in the navigation."""
+    return render(request, template, {**context, "shell": Shell(current)}, status=status)
+
+
+def done(request: HttpRequest, url: str, *, toast: str = "") -> HttpResponse:
+    """Answer a POST that worked: go on to `url` and say so in a toast of at most four words."""
+    if request.headers.get("HX-Request") != "true":
+        return HttpResponseRedirect(url, status=303)
+    target = {"path": url, "target": "#page", "select": "#page", "swap": "outerHTML"}
+    answer = HttpResponse(headers={"HX-Location": json.dumps(target)})
+    if toast:
+        answer["HX-Trigger"] = json.dumps({"toast": toast})
+    return answer
+
+
+def is_part(request: HttpRequest, target: str) -> bool:
+    """Whether htmx asks for the part of the page with this id only."""
+    return request.headers.get("HX-Target", "").endswith(f"#{target}")
+
+
+def words_for(shop: Shop) -> Words:
+    """Numbers, money and days as this shop writes them, in the language of the request."""
+    return Words(get_language() or "en", shop.currency, shop.timezone)

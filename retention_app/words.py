@@ -1,0 +1,35 @@
+"""Numbers, money and days as one shop writes them, in one language."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from retention_app import clock, formatting
+
+
+@dataclass(frozen=True)
+class Words:
+    """`retention_app.formatting` with its locale, currency and time zone filled in."""
+
+    locale: str
+    currency: str
+    timezone: str
+
+    def count(self, number: int) -> str:
+        return formatting.points(number, self.locale)
+
+    def money(self, minor: int) -> str:
+        return formatting.money(minor, self.currency, self.locale)
+
+    def percent(self, share: float) -> str:
+        return formatting.percent(share, self.locale)
+
+    def tick(self, share: float) -> str:
+        return formatting.percent(share, self.locale, digits=0)
+
+    def day(self, instant: dt.datetime) -> str:
+        return formatting.day(instant, self.timezone, self.locale, clock.now())
+
+    def month(self, day: dt.date) -> str:
+        return formatting.month(day, self.locale)

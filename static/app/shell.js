@@ -1,0 +1,150 @@
+// What every page of the admin needs: focus and language after a page change, toasts, announcements, busy buttons,
+// disclosures, and a clear word when the server can't be reached. Pages work without it as far as links and forms go.
+
+const page = () => document.getElementById("page");
+const heading = () => document.querySelector("#main h1");
+
+// --- after a new page arrived -----------------------------------------------------------------------------------------
+
+document.addEventListener("htmx:after:swap", (event) => {
+  const { ctx } = event.detail;
+  if (ctx?.select !== "#page" && ctx?.select !== "[hx-history-elt]") return;
+  document.documentElement.lang = page().lang;
+  const problem = document.getElementById("problem");
+  if (problem) {
+    problem.focus();
+  } else if (!ctx.request.headers["HX-History-Restore-Request"] && !keepsFocus(ctx.sourceElement)) {
+    window.scrollTo(0, 0);
+    heading()?.focus({ preventScroll: true });
+  }
+});
+
+function keepsFocus(source) {
+  const same = source?.id && document.getElementById(source.id);
+  same?.focus({ preventScroll: true });
+  return Boolean(same);
+}
+
+// --- requests -----------------------------------------------------------------------------------------------------------
+
+document.addEventListener("htmx:config:request", (event) => {
+  // Pages renew themselves while an import runs; not while somebody reads a definition that would move.
+  const { ctx } = event.detail;
+  if (ctx.sourceElement.dataset.renews !== undefined && document.hidden) event.preventDefault();
+  ctx.request.headers["Accept-Language"] = document.documentElement.lang;
+});
+
+document.addEventListener("htmx:before:request", (event) => {
+  document.getElementById("offline").hidden = true;
+  mark(event.detail.ctx, true);
+});
+document.addEventListener("htmx:finally:request", (event) => mark(event.detail.ctx, false));
+
+function mark({ sourceElement, sourceEvent }, busy) {
+  const button = sourceEvent?.submitter ?? (sourceElement.matches?.("button") && sourceElement);
+  if (!button) return;
+  if (busy) button.setAttribute("aria-busy", "true");
+  else button.removeAttribute("aria-busy");
+}
+
+// A pressed button can't be pressed twice, and keeps its place in the tab order meanwhile.
+document.addEventListener("click", (event) => {
+  if (event.target.closest('[aria-busy="true"]')) event.preventDefault();
+}, true);
+
+document.addEventListener("htmx:error", (event) => {
+  const renews = event.detail.ctx?.sourceElement?.dataset?.renews !== undefined;
+  if (!event.detail.ctx?.response && !renews) document.getElementById("offline").hidden = false;
+});
+
+// --- words ----------------------------------------------------------------------------------------------------------------
+
+function say(text) {
+  const live = document.getElementById("live");
+  live.textContent = "";
+  requestAnimationFrame(() => { live.textContent = text; });
+}
+
+let toastTimer;
+document.addEventListener("toast", (event) => {
+  const text = event.detail.value ?? event.detail.text;
+  if (window.shopify?.toast && document.documentElement.dataset.embedded !== undefined) {
+    window.shopify.toast.show(text);
+    return;
+  }
+  const toast = document.getElementById("toast");
+  toast.textContent = text;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { toast.textContent = ""; }, 5000);
+});
+
+document.addEventListener("htmx:after:swap", () => {
+  const words = document.querySelector("[data-announce]");
+  if (words && words.dataset.announce !== say.last) {
+    say.last = words.dataset.announce;
+    say(say.last);
+  }
+});
+
+// --- disclosures ------------------------------------------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-discloses]");
+  if (button) {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    document.getElementById(button.getAttribute("aria-controls")).hidden = !open;
+  }
+  for (const box of document.querySelectorAll(".definition[open]")) {
+    if (!box.contains(event.target)) box.open = false;
+  }
+});
+
+// Dialogs: the browser keeps focus inside, closes on Esc and gives focus back.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens).showModal();
+  event.target.closest("[data-closes]")?.closest("dialog").close();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const box = document.querySelector(".definition[open]");
+  if (!box) return;
+  box.open = false;
+  box.querySelector("summary").focus();
+});
+
+// Without this module the explanations stand open; with it they wait for "Why?".
+const closeDisclosures = (root) => {
+  for (const button of root.querySelectorAll('[data-discloses][aria-expanded="false"]')) {
+    button.hidden = false;
+    document.getElementById(button.getAttribute("aria-controls")).hidden = true;
+  }
+};
+closeDisclosures(document);
+document.addEventListener("htmx:after:swap", () => closeDisclosures(document));
+
+// --- charts: arrow keys walk the points ------------------------------------------------------------------------------------
+
+document.addEventListener("keydown", (event) => {
+  const chart = event.target.closest?.("[data-walk]");
+  if (!chart || !["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)) return;
+  const stops = [...chart.querySelectorAll("[data-stop]")];
+  if (!stops.length) return;
+  event.preventDefault();
+  const forward = event.key === "ArrowRight" || event.key === "ArrowDown";
+  const at = stops.findIndex((stop) => stop.classList.contains("is-at"));
+  const next = event.key === "Home" ? 0
+    : event.key === "End" ? stops.length - 1
+    : Math.min(Math.max(at + (forward ? 1 : -1), 0), stops.length - 1);
+  stops.forEach((stop, number) => stop.classList.toggle("is-at", number === next));
+  say(stops[next].dataset.stop);
+});
+
+// --- choices that apply themselves ------------------------------------------------------------------------------------------
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest?.("form[data-applies]");
+  if (form && event.target.matches("select")) form.requestSubmit();
+});

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.shortcuts import render
+from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from retention_app.doors import embed
+from retention_app.doors import embed, notice, visitor_locale
 from retention_app.shopify.auth import PATCH_PATH, is_shop_domain
 
 
@@ -22,14 +21,14 @@ def patch_id_token(request: HttpRequest) -> HttpResponse:
         return HttpResponseBadRequest()
     shop = request.GET.get("shop", "")
     query = {name: request.GET[name] for name in ("embedded", "host", "locale", "shop") if name in request.GET}
-    context = {"app_bridge_url": settings.APP_BRIDGE_URL, "api_key": settings.SHOPIFY_API_KEY}
-    if "again" in request.GET:
-        context |= {
-            "title": _("Open Encore again"),
-            "sentence": _("Shopify couldn't confirm who you are. Your work is safe."),
-            "link": f"{PATCH_PATH}?{urlencode({**query, 'shopify-reload': target})}",
-            "label": _("Try again"),
-        }
-    response = render(request, "retention_app/auth/notice.html", context)
-    response.headers["Cache-Control"] = "no-store"
+    with translation.override(visitor_locale(request)):
+        if "again" in request.GET:
+            response = notice(
+                request,
+                title=_("Open Encore again"),
+                sentence=_("Shopify couldn't confirm who you are. Nothing was changed."),
+                link=f"{PATCH_PATH}?{urlencode({**query, 'shopify-reload': target})}",
+            )
+        else:
+            response = notice(request)
     return embed(response, shop if is_shop_domain(shop) else "")

@@ -1,0 +1,138 @@
+"""A tiny platform over real HTTP: it answers what a test tells it to, and keeps what it was asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from retention_app.shopify import bucket
+
+
+@dataclass
+class Call:
+    """A request as the platform got it."""
+
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def operation(self) -> str:
+        return str(self.body.get("operationName", self.body.get("grant_type", "")))
+
+
+@dataclass
+class Answer:
+    body: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def raw(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+Handler = Callable[[Call], Answer]
+
+
+class Platform:
+    """`answer` is called for each request, in the request's own thread."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.answer: Handler = lambda call: Answer({"data": {}})
+        platform = self
+
+        class Requests(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                raw = self.rfile.read(length)
+                platform.serve(self, json.loads(raw) if raw else None)
+
+            do_GET = do_POST
+
+            def log_message(self, *args: Any) -> None:
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def serve(self, request: BaseHTTPRequestHandler, body: Any) -> None:
+        call = Call(request.path, dict(request.headers.items()), body)
+        self.calls.append(call)
+        answer = self.answer(call)
+        raw = answer.raw()
+        request.send_response(answer.status)
+        for name, value in {"Content-Length": str(len(raw)), **answer.headers}.items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(raw)
+        request.close_connection = "Connection" in answer.headers
+
+    def script(self, *answers: Answer) -> None:
+        """Answer in this order, the last one for ever."""
+        left = list(answers)
+        lock = threading.Lock()
+
+        def next_answer(call: Call) -> Answer:
+            with lock:
+                return left.pop(0) if len(left) > 1 else left[0]
+
+        self.answer = next_answer
+
+    @property
+    def operations(self) -> list[str]:
+        return [call.operation for call in self.calls]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def platform(settings: Settings) -> Iterator[Platform]:
+    server = Platform()
+    settings.SHOPIFY_DEVSTORE_URL = server.url
+    bucket._buckets.clear()
+    yield server
+    server.close()
+
+
+def cost(requested: float = 10, available: float = 1990, rate: float = 100, maximum: float = 2000) -> dict[str, Any]:
+    """The cost block of an answer."""
+    status = {"maximumAvailable": maximum, "currentlyAvailable": available, "restoreRate": rate}
+    return {"cost": {"requestedQueryCost": requested, "actualQueryCost": requested, "throttleStatus": status}}
+
+
+def data(**fields: Any) -> Answer:
+    return Answer({"data": fields, "extensions": cost()})
+
+
+def errors(code: str, *, body: Any = None, path: list[Any] | None = None, **extensions: Any) -> Answer:
+    error: dict[str, Any] = {"message": code.title(), "extensions": {"code": code}}
+    if path is not None:
+        error["path"] = path
+    return Answer({"errors": [error], "data": body, "extensions": extensions or cost()})
+
+
+def pair(number: int = 1, **fields: Any) -> Answer:
+    """A pair of tokens; None leaves a field out."""
+    body = {
+        "access_token": f"shpat_{number}",
+        "scope": "read_customers,read_orders",
+        "expires_in": 3600,
+        "refresh_token": f"shprt_{number}",
+        "refresh_token_expires_in": 7_776_000,
+        **fields,
+    }
+    return Answer({name: value for name, value in body.items() if value is not None})

@@ -1,0 +1,113 @@
+"""GraphQL nodes as the platform answers them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Node = dict[str, Any]
+
+
+def bag(amount: str) -> Node:
+    return {"shopMoney": {"amount": amount}}
+
+
+def page(*nodes: Node, more: str | None = None) -> Node:
+    """A connection; `more` is the cursor behind which it goes on."""
+    return {"pageInfo": {"hasNextPage": more is not None, "endCursor": more or "end"}, "nodes": list(nodes)}
+
+
+def line_node(number: int, total: str, *, quantity: int = 1, **fields: Any) -> Node:
+    return {
+        "id": f"gid://shopify/LineItem/{number}",
+        "title": "Coffee beans",
+        "sku": "COF-250",
+        "quantity": quantity,
+        "currentQuantity": quantity,
+        "isGiftCard": False,
+        "product": {"id": "gid://shopify/Product/7001"},
+        "originalTotalSet": bag(total),
+        "discountAllocations": [],
+        "taxLines": [],
+        **fields,
+    }
+
+
+def discounts(*amounts: str) -> list[Node]:
+    return [{"allocatedAmountSet": bag(amount)} for amount in amounts]
+
+
+def taxes(*amounts: str) -> list[Node]:
+    return [{"priceSet": bag(amount)} for amount in amounts]
+
+
+def refund_line(line: int, subtotal: str, tax: str = "0.00", *, quantity: int = 1) -> Node:
+    return {
+        "quantity": quantity,
+        "subtotalSet": bag(subtotal),
+        "totalTaxSet": bag(tax),
+        "lineItem": {"id": f"gid://shopify/LineItem/{line}"},
+    }
+
+
+def refund_shipping(subtotal: str, tax: str = "0.00") -> Node:
+    return {"subtotalAmountSet": bag(subtotal), "taxAmountSet": bag(tax)}
+
+
+def refund_node(number: int, total: str, *lines: Node, shipping: tuple[Node, ...] = ()) -> Node:
+    return {
+        "id": f"gid://shopify/Refund/{number}",
+        "processedAt": "2026-11-28T14:00:00Z",
+        "totalRefundedSet": bag(total),
+        "refundLineItems": page(*lines),
+        "refundShippingLines": page(*shipping),
+    }
+
+
+def order_node(number: int = 6001, *lines: Node, total: str = "40.90", **fields: Any) -> Node:
+    return {
+        "id": f"gid://shopify/Order/{number}",
+        "name": f"#{number}",
+        "processedAt": "2026-11-21T10:02:07Z",
+        "createdAt": "2026-11-21T10:02:07Z",
+        "updatedAt": "2026-11-21T10:02:09Z",
+        "cancelledAt": None,
+        "test": False,
+        "currencyCode": "EUR",
+        "displayFinancialStatus": "PAID",
+        "fullyPaid": True,
+        "taxesIncluded": False,
+        "customer": {"id": "gid://shopify/Customer/8101"},
+        "totalPriceSet": bag(total),
+        "currentTotalPriceSet": bag(total),
+        "totalRefundedSet": bag("0.00"),
+        "lineItems": page(*lines),
+        "transactions": [],
+        "refunds": [],
+        **fields,
+    }
+
+
+def customer_node(number: int = 8101, **fields: Any) -> Node:
+    return {
+        "id": f"gid://shopify/Customer/{number}",
+        "firstName": "Ana",
+        "lastName": "Petrova",
+        "locale": "de",
+        "createdAt": "2026-01-12T08:00:00Z",
+        "updatedAt": "2026-11-21T10:02:07Z",
+        "defaultEmailAddress": {"emailAddress": "ana@example.com"},
+        **fields,
+    }
+
+
+def product_node(number: int = 7001, **fields: Any) -> Node:
+    return {
+        "id": f"gid://shopify/Product/{number}",
+        "title": "Coffee beans",
+        "handle": "coffee-beans",
+        "status": "ACTIVE",
+        "productType": "Coffee",
+        "isGiftCard": False,
+        "updatedAt": "2026-11-21T10:02:07Z",
+        **fields,
+    }

@@ -33,23 +33,23 @@ class VisitorThrottle(SimpleRateThrottle):
     rate = "120/min"
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
-        asked = cast(ShopRequest, request)
-        who = asked.customer_shopify_id or self.get_ident(request)
-        return f"storefront:{asked.shop.id}:{salted_hmac('storefront.visitor', str(who)).hexdigest()}"
+        visitor = cast(ShopRequest, request)
+        who = visitor.customer_shopify_id or self.get_ident(request)
+        return f"storefront:{visitor.shop.id}:{salted_hmac('storefront.visitor', str(who)).hexdigest()}"
 
 
 @proxy_view
 @api_view(["GET"])
 @throttle_classes([VisitorThrottle])
-def session(request: ShopRequest) -> Response:
+def session(request: Request) -> Response:
     """`session?locale=`: the programme and, for a customer who is logged in, their points and last entries.
 
     `programme` is null before the first is published, `member` for the anonymous. Texts, money and days come in the
-    asked language, English if we don't speak it.
+    language the door found.
     """
-    shop, locale = request.shop, request.locale
+    visitor = cast(ShopRequest, request)  # REST framework's request hands on what the door put on Django's
+    shop, locale, customer_id = visitor.shop, visitor.locale, visitor.customer_shopify_id
     version = programme_live(shop.id)
-    customer_id = request.customer_shopify_id
     return Response(
         {
             "shop": {"name": shop.name, "currency": shop.currency},

@@ -213,6 +213,16 @@ def test_failing_answers_leave_the_last_ones_standing(stub: StubShop, page: Page
     expect(page.locator("encore-rewards .launcher")).to_have_text("1,240")
 
 
+def test_answer_that_cannot_be_drawn_leaves_the_last_one_standing(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    dialog = opened(stub, page)
+    page.wait_for_timeout(300)
+    stub.answer = session({**MEMBER, "points": 7, "entries": [{**ENTRIES[0], "at": "yesterday"}, None]})
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(500)
+    expect(dialog).to_contain_text("1,240 points")
+
+
 def test_signed_out_elsewhere_becomes_the_invitation(stub: StubShop, page: Page) -> None:
     stub.answer = session(MEMBER)
     dialog = opened(stub, page)

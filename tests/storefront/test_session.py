@@ -97,8 +97,8 @@ def test_anonymous_visitor_reads_the_rules_and_nobodys_points(beta: Shop, ask: A
 
 
 def test_customer_reads_their_points_with_the_reason(beta: Shop, ask: Ask) -> None:
-    publish(beta, points=3)
     with time_machine.travel(dt.datetime(2026, 11, 20, 17, 2, tzinfo=dt.UTC), tick=False):
+        publish(beta, points=3)
         buy(beta, order_row(1042, ANA, 3600, processed_at=dt.datetime(2026, 11, 20, 1, 2, tzinfo=dt.UTC)))
         member = ask(beta, ANA).json()["member"]
     (entry,) = member.pop("entries")

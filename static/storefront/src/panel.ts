@@ -95,7 +95,11 @@ class RewardsPanel {
     const turn = ++this.turn;
     const until = Date.now() + FOR;
     while (this.dialog.open && turn == this.turn && !document.hidden && Date.now() < until) {
-      if (await this.launcher.refresh()) this.draw();
+      try {
+        if (await this.launcher.refresh()) this.draw();
+      } catch {
+        return; // an answer that can't be drawn leaves the last one standing
+      }
       await new Promise((wake) => setTimeout(wake, EVERY));
     }
   }
@@ -108,8 +112,8 @@ class RewardsPanel {
     if (now == this.drawn) return;
     this.drawn = now;
     const focused = this.launcher.root.activeElement?.id;
-    this.title.textContent = programme.name;
     this.content.replaceChildren(...(member ? this.member(programme, member) : this.invitation(programme)));
+    this.title.textContent = programme.name;
     if (focused && this.dialog.open) this.launcher.root.getElementById(focused)?.focus();
     const points = member ? this.points(member.points) : "";
     if (this.dialog.open && points != this.status.textContent) this.status.textContent = points;
@@ -169,7 +173,10 @@ class RewardsPanel {
     const { locale } = this.launcher;
     const key = `why-${id}`;
     const figure = grouped(locale, points, "exceptZero");
-    const moment = new Intl.DateTimeFormat(locale == "en" ? "en-GB" : locale, { dateStyle: "long", timeStyle: "short" });
+    const moment = new Intl.DateTimeFormat(locale == "en" ? "en-GB" : locale, {
+      dateStyle: "long",
+      timeStyle: "long",
+    });
     const row = h(
       "li",
       {},
@@ -181,7 +188,7 @@ class RewardsPanel {
     const lines = h("ul", { id: `${key}-lines`, className: "why" }, ...why.map((line) => h("li", {}, line)));
     const count = grouped(locale, points);
     const button = h("button", { id: key, type: "button" }, this.words.why.replace("{n}", count));
-    button.ariaLabel = plural(locale, this.words.whyNamed, points).replace("{what}", what);
+    button.ariaLabel = plural(locale, this.words.whyNamed, points).replace("{what}", () => what);
     button.setAttribute("aria-controls", lines.id);
     const unfold = (open: boolean): void => {
       lines.hidden = !open;

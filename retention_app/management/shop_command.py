@@ -18,10 +18,11 @@ class ShopCommand(BaseCommand):
         parser.add_argument("--shop", required=True, help="the shop's name (aurora) or domain")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        name = options.pop("shop")
         try:
-            shop = shop_named(options["shop"])
+            shop = shop_named(name)
         except Shop.DoesNotExist:
-            raise CommandError(f"No shop called {options['shop']} is installed.") from None
+            raise CommandError(f"No shop called {name} is installed.") from None
         with shop_scope(shop.id):
             self.handle_shop(shop, **options)
 

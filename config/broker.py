@@ -1,0 +1,27 @@
+"""The embedded broker: kombu's filesystem transport, with messages that appear whole.
+
+kombu opens a message's file under its final name and writes it afterwards; a worker that looks in between reads an
+empty message and dies of it. https://github.com/celery/kombu/blob/main/kombu/transport/filesystem.py
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from kombu.transport import filesystem
+from kombu.utils.json import dumps
+
+
+class Channel(filesystem.Channel):
+    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+        file = Path(self.data_folder_out) / f"{time.monotonic_ns()}_{uuid.uuid4()}.{queue}.msg"
+        partial = file.with_suffix(".partial")
+        partial.write_text(dumps(message))
+        partial.replace(file)
+
+
+class Transport(filesystem.Transport):
+    Channel = Channel

@@ -326,8 +326,8 @@ class BulkRunner:
             operation |= {"status": status, "error_code": code, "completed_at": shop.clock.now(), "file_size": size}
             save(shop, operation)
             if webhooks.wanted(shop, "bulk_operations/finish"):
-                body = payloads.bulk_operation(number, operation, payloads.Writer(shop.document))
-                webhooks.queue(connection, shop, "bulk_operations/finish", dump(body))
+                payload = payloads.bulk_operation(number, operation, payloads.Writer(shop.document))
+                webhooks.queue(connection, shop, "bulk_operations/finish", payload)
 
     def _fail_interrupted(self) -> None:
         """What a process that is gone left running will not finish."""

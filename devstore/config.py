@@ -24,8 +24,11 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
+    """`include_fields`: the keys of the payload that are sent; empty means all."""
+
     topic: str
     uri: str
+    include_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class AppSettings:
 
         entries = toml["webhooks"].get("subscriptions", [])
         subscriptions = [
-            Subscription(topic, here(entry["uri"]))
+            Subscription(topic, here(entry["uri"]), frozenset(entry.get("include_fields", ())))
             for entry in entries
             for topic in (*entry.get("topics", ()), *entry.get("compliance_topics", ()))
         ]

@@ -1,7 +1,7 @@
 """The shapes devstore keeps and its pages read. Money is an integer in minor units of the shop's currency; instants are
 UTC strings to the second (`2026-11-21T10:02:07Z`); ids are numbers (`ids.gid` makes global ids of them)."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, TypedDict
 
 
 class Staff(TypedDict):
@@ -43,7 +43,7 @@ class ShopDocument(TypedDict):
     shipping_free_from: int | None
     discounts: list[DiscountCode]
     staff: list[Staff]
-    login_hint: NotRequired[str]
+    login_hint: str
     accepts_script_tags: bool
     created_at: str
     installed_at: str | None

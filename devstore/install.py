@@ -17,7 +17,6 @@ from devstore.documents import Staff
 from devstore.money import exponent
 from devstore.payloads import Writer
 from devstore.shops import Shop
-from devstore.state import dump
 
 TIMEOUT = httpx.Timeout(30.0)
 
@@ -99,8 +98,8 @@ def uninstall(shop: Shop) -> None:
         oauth.revoke_all(connection, shop)
         connection.execute("DELETE FROM script_tags WHERE shop_id = ?", (shop.id,))
         if webhooks.wanted(shop, "app/uninstalled"):
-            body = Writer(shop.document).shop_itself(shop.clock.now())
-            webhooks.queue(connection, shop, "app/uninstalled", dump(body))
+            payload = Writer(shop.document).shop_itself(shop.clock.now())
+            webhooks.queue(connection, shop, "app/uninstalled", payload)
         shop.update(installed_at=None, programme_at=None)
 
 

@@ -17,7 +17,7 @@ import httpx
 from devstore import calllog, ids, records
 from devstore.documents import Customer, Order, Product, Refund
 from devstore.knobs import happens
-from devstore.payloads import Writer
+from devstore.payloads import Payload, Writer
 from devstore.shops import Shop, Store
 from devstore.state import dump, ids_json
 
@@ -32,33 +32,33 @@ def queue_order(connection: sqlite3.Connection, shop: Shop, order: Order, topics
     topics = [topic for topic in topics if wanted(shop, topic)]
     if topics:
         buyer = records.customer(connection, shop.id, order["customer_id"]) if order["customer_id"] else None
-        body = dump(Writer(shop.document).order(order, buyer))
+        payload = Writer(shop.document).order(order, buyer)
         for topic in topics:
-            queue(connection, shop, topic, body)
+            queue(connection, shop, topic, payload)
 
 
 def queue_edit(connection: sqlite3.Connection, shop: Shop, order: Order, changes: dict[int, int]) -> None:
     if wanted(shop, "orders/edited"):
-        body = Writer(shop.document).edit(order, changes, ids.take(connection, "OrderEdit"))
-        queue(connection, shop, "orders/edited", dump(body))
+        payload = Writer(shop.document).edit(order, changes, ids.take(connection, "OrderEdit"))
+        queue(connection, shop, "orders/edited", payload)
 
 
 def queue_refund(connection: sqlite3.Connection, shop: Shop, order: Order, refund: Refund) -> None:
     if wanted(shop, "refunds/create"):
-        queue(connection, shop, "refunds/create", dump(Writer(shop.document).refund(order, refund)))
+        queue(connection, shop, "refunds/create", Writer(shop.document).refund(order, refund))
 
 
 def queue_customer(connection: sqlite3.Connection, shop: Shop, customer: Customer, topics: Iterable[str]) -> None:
     topics = [topic for topic in topics if wanted(shop, topic)]
     if topics:
-        body = dump(Writer(shop.document).customer(customer))
+        payload = Writer(shop.document).customer(customer)
         for topic in topics:
-            queue(connection, shop, topic, body)
+            queue(connection, shop, topic, payload)
 
 
 def queue_product(connection: sqlite3.Connection, shop: Shop, product: Product, topic: str) -> None:
     if wanted(shop, topic):
-        queue(connection, shop, topic, dump(Writer(shop.document).product(product)))
+        queue(connection, shop, topic, Writer(shop.document).product(product))
 
 
 def wanted(shop: Shop, topic: str) -> bool:
@@ -66,14 +66,16 @@ def wanted(shop: Shop, topic: str) -> bool:
     return shop.installed and any(each.topic == topic for each in shop.store.app.subscriptions)
 
 
-def queue(connection: sqlite3.Connection, shop: Shop, topic: str, body: bytes) -> None:
-    """Queue one event's body for every subscription of the topic. The shop's knobs decide each delivery's fate now."""
+def queue(connection: sqlite3.Connection, shop: Shop, topic: str, payload: Payload) -> None:
+    """Queue one event's payload for every subscription of the topic. The shop's knobs decide each delivery's fate now."""
     knobs = shop.knobs
     event_id = str(uuid.uuid4())
     triggered_at = nanoseconds(shop.clock.seconds())
     for subscription in shop.store.app.subscriptions:
         if subscription.topic != topic:
             continue
+        fields = subscription.include_fields
+        body = dump({name: payload[name] for name in payload if name in fields} if fields else payload)
         webhook_id = str(uuid.uuid4())
         for _ in range(2 if happens(knobs.duplicate) else 1):
             due = time.time() + knobs.delay_ms / 1000

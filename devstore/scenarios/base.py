@@ -42,6 +42,7 @@ def shop_document(store: Store, **settings: Any) -> ShopDocument:
             staff(first_staff, "Olivia", "Owner", handle, owner=True),
             staff(first_staff + 1, "Sam", "Support", handle, owner=False),
         ],
+        "login_hint": "",
         "accepts_script_tags": True,
         "created_at": Clock().now(),
         "installed_at": None,

@@ -81,8 +81,8 @@ class RewardsPanel {
     close.onclick = () => dialog.close();
     // The backdrop is the dialog itself. A drag that began inside the panel doesn't close it.
     let pressed: EventTarget | null;
-    dialog.onpointerdown = (event) => (pressed = event.target);
-    dialog.onclick = (event) => event.target == dialog && pressed == dialog && dialog.close();
+    dialog.addEventListener("pointerdown", (event) => (pressed = event.target));
+    dialog.addEventListener("click", (event) => event.target == dialog && pressed == dialog && dialog.close());
     dialog.onclose = () => {
       this.launcher.button.ariaExpanded = "false";
       this.launcher.button.focus();

@@ -16,10 +16,10 @@ from kombu.utils.json import dumps
 
 
 class Channel(filesystem.Channel):
-    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as kombu does
         file = Path(self.data_folder_out) / f"{time.monotonic_ns()}_{uuid.uuid4()}.{queue}.msg"
         partial = file.with_suffix(".partial")
-        partial.write_text(dumps(message))
+        partial.write_text(dumps(payload))
         partial.replace(file)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from shopify_app.types import IdTokenDetails
+from shopify_app.types import IdTokenDetails, RequestInput
 
 from retention_app.shopify.tokens import shopify_app
 
@@ -47,15 +47,16 @@ def staff_from(id_token: str) -> Staff:
     """Who an ID token speaks for. Raises `InvalidIdToken`."""
     if not id_token or len(id_token) > ID_TOKEN_LENGTH_MAX or not id_token.isascii():
         raise InvalidIdToken("unreadable")
-    verdict = shopify_app().verify_app_home_req(
-        {
-            "method": "GET",
-            "headers": {"authorization": f"Bearer {id_token}"},
-            "url": settings.APP_URL,
-            "body": "",
-        },
-        PATCH_PATH,
-    )
+    request: RequestInput = {
+        "method": "GET",
+        "headers": {"authorization": f"Bearer {id_token}"},
+        "url": settings.APP_URL,
+        "body": "",
+    }
+    try:
+        verdict = shopify_app().verify_app_home_req(request, PATCH_PATH)
+    except (ValueError, TypeError, AttributeError) as error:  # the package takes the claims' types for granted
+        raise InvalidIdToken("unreadable") from error
     if not verdict.ok or verdict.id_token is None:
         raise InvalidIdToken(verdict.log.code)
     claims = verdict.id_token.claims

@@ -10,9 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
+from retention_app.models import Shop
 from retention_app.shopify import bucket
+from tests.conftest import make_shop
 
 
 @dataclass
@@ -65,7 +68,7 @@ class Platform:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def serve(self, request: BaseHTTPRequestHandler, body: Any) -> None:
         call = Call(request.path, dict(request.headers.items()), body)
@@ -106,6 +109,14 @@ def platform(settings: Settings) -> Iterator[Platform]:
     bucket._buckets.clear()
     yield server
     server.close()
+
+
+@pytest.fixture
+def alpha_for_threads(transactional_db: None) -> Shop:
+    """Our shop, committed, so that other threads see it."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's in-memory database locks whole tables between threads")
+    return make_shop("alpha")
 
 
 def cost(requested: float = 10, available: float = 1990, rate: float = 100, maximum: float = 2000) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def test_amount_becomes_minor_units(amount: str, currency: str, minor: int) -> N
     ],
 )
 def test_amount_that_is_not_exact_is_refused(amount: str, currency: str) -> None:
-    with pytest.raises(ValueError, match="amount|decimals"):
+    with pytest.raises(ValueError, match=r"amount|decimals"):
         minor_units(amount, currency)
 
 
@@ -213,7 +213,7 @@ def test_bulk_order_needs_its_refunds_only_when_it_has_any() -> None:
 
 
 def test_order_with_half_a_refund_is_refused() -> None:
-    with pytest.raises(UnreadableAnswer, match="Order/6001.*not complete"):
+    with pytest.raises(UnreadableAnswer, match=r"Order/6001.*not complete"):
         mapping.order(order_node(6001, refunds=[{"id": "gid://shopify/Refund/1"}]), [])
 
 

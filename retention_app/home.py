@@ -151,7 +151,8 @@ def rate_card(months: list[MonthRate], words: Words, *, rolling: bool) -> RateCa
         points,
         band=HEALTHY,
         band_label=_("%(range)s: common in stores") % {"range": healthy(words)},
-        percent=words.tick,
+        percent=words.percent,
+        tick=words.tick,
         running=running,
     )
     rows = [
@@ -198,6 +199,7 @@ class LadderCard:
     answer: str
     chart: BarChart | None
     rows: list[tuple[str, str, str, str, str]]
+    common: str
 
 
 def ladder_card(steps: list[LadderStep], words: Words) -> LadderCard:
@@ -225,9 +227,13 @@ def ladder_card(steps: list[LadderStep], words: Words) -> LadderCard:
         )
         for step in steps
     ]
+    common = _("common in stores: %(first)s, then %(second)s") % {
+        "first": words.tick(COMMON_STEPS[1]),
+        "second": words.tick(COMMON_STEPS[2]),
+    }
     if not steps or steps[0].base < FEW:
-        return LadderCard(_not_enough(steps[0].base if steps else 0, words), None, rows)
-    return LadderCard(_ladder_answer(steps, words), chart, rows)
+        return LadderCard(_not_enough(steps[0].base if steps else 0, words), None, rows, common)
+    return LadderCard(_ladder_answer(steps, words), chart, rows, common)
 
 
 def _ladder_answer(steps: list[LadderStep], words: Words) -> str:

@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "retention_app",  # before allauth: our templates win
     "allauth",
     "allauth.account",
     "django_cotton.apps.SimpleAppConfig",
@@ -44,7 +45,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "csp",
     "django_structlog",
-    "retention_app",
     "loyalty",
 ]
 MIDDLEWARE = [
@@ -146,7 +146,8 @@ LANGUAGE_COOKIE_NAME = "encore_language"
 
 # --- static files -----------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR / "static"
+STATIC_ROOT = VAR / "static"  # collectstatic fills it where a front server serves it
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [ROOT / "static"]
 WHITENOISE_USE_FINDERS = True
 

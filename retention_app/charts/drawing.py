@@ -49,4 +49,4 @@ def share_ticks(highest: float) -> list[float]:
 
 def text_width(text: str, size: float = 12) -> float:
     """About how wide a text is drawn, in the units of its size. East Asian characters take a full square."""
-    return sum(size if ord(char) > 0x2E7F else size * 0.56 for char in text)
+    return sum(size * (1 if ord(char) > 0x2E7F else 0.92 if char in "%Mm" else 0.58) for char in text)

@@ -85,6 +85,7 @@ def line_chart(
     band: tuple[float, float],
     band_label: str,
     percent: Percent,
+    tick: Percent,
     running: bool = False,
 ) -> LineChart | None:
     """A line over `points` (oldest first), or None when fewer than two of them have a rate.
@@ -93,7 +94,7 @@ def line_chart(
     """
     if sum(point.rate is not None for point in points) < 2:
         return None
-    return LineChart([_draw(points, drawing, band, band_label, percent, running) for drawing in DRAWINGS])
+    return LineChart([_draw(points, drawing, band, band_label, percent, tick, running) for drawing in DRAWINGS])
 
 
 def _draw(
@@ -102,10 +103,11 @@ def _draw(
     band: tuple[float, float],
     band_label: str,
     percent: Percent,
+    tick: Percent,
     running: bool,
 ) -> LineDrawing:
     ticks = share_ticks(max([band[1] + 0.03, *(point.rate for point in points if point.rate is not None)]))
-    left = max(text_width(percent(tick)) for tick in ticks) + _LABEL_GAP
+    left = max(text_width(tick(share)) for share in ticks) + _LABEL_GAP
     right, bottom = drawing.width - _RIGHT, drawing.height - _BOTTOM
     x = Scale(0, len(points) - 1, left + 8, right - 8)
     y = Scale(0, ticks[-1], bottom, _TOP)
@@ -124,7 +126,7 @@ def _draw(
         left=round(left, 1),
         right=right,
         bottom=bottom,
-        ticks=[Label(round(left - _LABEL_GAP, 1), y(tick), percent(tick), "end") for tick in ticks],
+        ticks=[Label(round(left - _LABEL_GAP, 1), y(share), tick(share), "end") for share in ticks],
         months=_month_labels(points, x, bottom + 19, drawing.width),
         band=Band(y(band[1]), round(y(band[0]) - y(band[1]), 1), Label(round(left + 6, 1), y(band[1]) - 5, band_label)),
         paths=[_path(run) for run in _runs(places) if len(run) > 1],
@@ -132,6 +134,23 @@ def _draw(
         marks=marks,
         last=_last_label(points, marks, percent),
     )
+
+
+def _band_label(text: str, marks: Sequence[Mark], left: float, right: float, above: float, below: float) -> Label:
+    """The band's name at whichever of its four corners the line stays furthest away from."""
+    width = text_width(text)
+
+    def distance(label: Label) -> float:
+        begin = label.x if label.anchor == "start" else label.x - width
+        near = [mark for mark in marks if begin - 24 <= mark.x <= begin + width + 24]
+        return min((abs(mark.y - (label.y - 4)) for mark in near), default=1000)
+
+    corners = [
+        Label(round(x, 1), round(y, 1), text, anchor)
+        for y in (above, below)
+        for x, anchor in ((right, "end"), (left, "start"))
+    ]
+    return max(corners, key=distance)
 
 
 def _last_label(points: Sequence[LinePoint], marks: Sequence[Mark], percent: Percent) -> Label | None:

@@ -79,7 +79,7 @@ def language(request: HttpRequest) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404, the same for what isn't there and what is another shop's."""
-    return _error(request, "404", 404)
+    return _error(request, "404", 404, what=str(exception))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

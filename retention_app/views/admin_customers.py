@@ -15,7 +15,7 @@ from retention_app.access import access_customer
 from retention_app.customer_list import COUNT_MAX, CursorUnreadable, CustomerPage, customer_page, customers_found
 from retention_app.doors import shop_view
 from retention_app.models import Customer, Order, Shop
-from retention_app.screens import Card, Filter, Tab, engines
+from retention_app.screens import Card, Column, Filter, Tab, engines
 from retention_app.views.admin_page import is_part, page, words_for
 from retention_app.words import Words
 
@@ -70,13 +70,17 @@ def _filters() -> list[Filter]:
     return own[:1] + [each for engine in engines() for each in engine.customer_filters()] + own[1:]
 
 
-def _rows(shop: Shop, found: CustomerPage) -> list[tuple[Customer, list[str]]]:
-    """Each customer with the texts of the engines' columns."""
+def _rows(shop: Shop, found: CustomerPage) -> list[tuple[Customer, list[tuple[Column, str]]]]:
+    """Each customer with the engines' columns and their texts."""
     contributed = [(engine.customer_columns(), engine.customer_cells(shop, found.customers)) for engine in engines()]
     return [
         (
             customer,
-            [cells.get(customer.id, {}).get(column.key, "–") for columns, cells in contributed for column in columns],
+            [
+                (column, cells.get(customer.id, {}).get(column.key, "–"))
+                for columns, cells in contributed
+                for column in columns
+            ],
         )
         for customer in found.customers
     ]

@@ -35,7 +35,7 @@ document.addEventListener("htmx:config:request", (event) => {
 });
 
 document.addEventListener("htmx:before:request", (event) => {
-  document.getElementById("offline").hidden = true;
+  for (const id of ["offline", "expired"]) document.getElementById(id).hidden = true;
   mark(event.detail.ctx, true);
 });
 document.addEventListener("htmx:finally:request", (event) => mark(event.detail.ctx, false));
@@ -52,10 +52,23 @@ document.addEventListener("click", (event) => {
   if (event.target.closest('[aria-busy="true"]')) event.preventDefault();
 }, true);
 
-document.addEventListener("htmx:error", (event) => {
-  const renews = event.detail.ctx?.sourceElement?.dataset?.renews !== undefined;
-  if (!event.detail.ctx?.response && !renews) document.getElementById("offline").hidden = false;
+// An answer that is no page of ours (a proxy's error, a refused token) never replaces the page.
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  if (ctx.hx.location || ctx.response.status < 400) return;
+  if (ctx.response.status === 401) document.getElementById("expired").hidden = false;
+  else if (!ctx.text.includes('id="page"')) complain(ctx);
+  else return;
+  event.preventDefault();
 });
+
+document.addEventListener("htmx:error", (event) => {
+  if (!event.detail.ctx?.response) complain(event.detail.ctx);
+});
+
+function complain(ctx) {
+  if (ctx?.sourceElement?.dataset?.renews === undefined) document.getElementById("offline").hidden = false;
+}
 
 // --- words ----------------------------------------------------------------------------------------------------------------
 

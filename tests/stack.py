@@ -29,11 +29,21 @@ STOP_SECONDS_MAX = 10
 class Stack:
     """Devstore, web and worker for one scenario, on `sqlite` or `postgresql` (the servers `make test` started).
 
-    `folder` holds their state and logs. Use as a context manager; `install()` does the merchant's click.
+    `folder` holds their state and logs; `devstore_state` lets a second installation
+    use a store that already lived. Use as a context manager; `install()` does the merchant's click.
     """
 
-    def __init__(self, folder: Path, *, scenario: str, database: str, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        scenario: str,
+        database: str,
+        file: Path | None = None,
+        devstore_state: Path | None = None,
+    ) -> None:
         self.folder, self.scenario, self.file = folder, scenario, file
+        self._devstore_state = devstore_state or folder / "devstore"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.app_port, self.devstore_port = _free_port(), _free_port()
         self.app_url = f"http://localhost:{self.app_port}"
@@ -48,7 +58,7 @@ class Stack:
             "SECRET_KEY": "stack-secret-key",
             "FIELD_ENCRYPTION_KEYS": "dGVzdC1vbmx5LW5vdC1hLXNlY3JldC0wMTIzNDU2Nzg=",
             "SHOPIFY_API_KEY": "stack-client-id",
-            "SHOPIFY_API_SECRET": "stack-client-secret",
+            "SHOPIFY_API_SECRET": "stack-client-secret-of-32-bytes-or-more",
             "SHOPIFY_API_SECRET_OLD": "",
             "APP_URL": self.app_url,
             "APP_BRIDGE_URL": f"{self.devstore_url}/devstore/app-bridge.js",
@@ -95,7 +105,7 @@ class Stack:
 
     def start_devstore(self) -> None:
         command = ["devstore", "--scenario", self.scenario, "--port", str(self.devstore_port)]
-        command += ["--state", str(self.folder / "devstore"), "--app-url", self.app_url]
+        command += ["--state", str(self._devstore_state), "--app-url", self.app_url]
         command += ["--app-toml", "shopify.app.toml"]
         if self.file:
             command += ["--file", str(self.file)]
@@ -164,12 +174,12 @@ class Stack:
         return answer.json()
 
     def manage(self, *arguments: str) -> str:
-        """Run a manage.py command; answers its output. Raises CalledProcessError with it when it fails."""
+        """Run a manage.py command; answers its output. Raises RuntimeError with what it said when it fails."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True
         )
         if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, arguments, done.stdout, done.stderr[-2000:])
+            raise RuntimeError(f"manage.py {' '.join(arguments)}: {done.stderr[-2000:]}")
         return done.stdout
 
     def manage_json(self, *arguments: str) -> Any:

@@ -75,7 +75,7 @@ def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(t
         stack.devstore(
             "POST",
             f"/devstore/orders/{order['id']}/refund",
-            {"lines": [{"line_id": order["lines"][0]["id"], "quantity": 1}]},
+            {"lines": {str(order["lines"][0]["id"]): 1}},
         )
         change_of(stack, before, {})
 

@@ -82,10 +82,11 @@ def demo(children: list[Child]) -> NoReturn:
     app_url, devstore_url = f"http://localhost:{port}", f"http://127.0.0.1:{devstore_port}"
 
     env = environment(app_url, devstore_url)
-    refresh_state(scenario, file, env)
+    this_run = refresh_state(scenario, file, env)
     say("Migrating the database")
     manage(env, "migrate", "--noinput", "--verbosity", "0")
-    manage(env, "createsuperuser", "--noinput", check=False)
+    if not LAST_RUN.exists():
+        manage(env, "createsuperuser", "--noinput", check=False)
 
     say("Starting devstore, web and worker")
     python = sys.executable
@@ -110,6 +111,7 @@ def demo(children: list[Child]) -> NoReturn:
     try:
         while not progress.started:
             watch(children, progress)
+        LAST_RUN.write_text(json.dumps(this_run))
         announce(app_url, devstore_url, env)
         progress.show = True
         while True:
@@ -194,8 +196,9 @@ def environment(app_url: str, devstore_url: str) -> dict[str, str]:
 # --- state ------------------------------------------------------------------------------------------------------------
 
 
-def refresh_state(scenario: str, file: Path | None, env: dict[str, str]) -> None:
-    """Empty the database and devstore unless the last run used the same scenario, file and database."""
+def refresh_state(scenario: str, file: Path | None, env: dict[str, str]) -> dict[str, str | None]:
+    """Empty the database and devstore unless the last run used the same scenario, file and database. Returns what to
+    keep in LAST_RUN once this run stands."""
     url = env.get("DATABASE_URL") or DEFAULT_DATABASE
     this_run = {
         "scenario": scenario,
@@ -204,7 +207,7 @@ def refresh_state(scenario: str, file: Path | None, env: dict[str, str]) -> None
     }
     last_run = json.loads(LAST_RUN.read_text()) if LAST_RUN.exists() else None
     if this_run == last_run:
-        return
+        return this_run
     say(f"Fresh state for scenario {scenario}")
     LAST_RUN.unlink(missing_ok=True)
     for folder in ("devstore", "celery"):
@@ -214,7 +217,7 @@ def refresh_state(scenario: str, file: Path | None, env: dict[str, str]) -> None
             Path(database("DATABASE_URL", url)["NAME"] + suffix).unlink(missing_ok=True)
     else:
         empty_postgresql(env.get("DATABASE_OWNER_URL") or url)
-    LAST_RUN.write_text(json.dumps(this_run))
+    return this_run
 
 
 def empty_postgresql(url: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from devstore import launch
+from devstore import install
 from devstore.documents import Staff
 from devstore.web import lookups, texts, theme
 from devstore.web.visit import Visit, page
@@ -53,13 +53,13 @@ def grant(visit: Visit) -> Response:
         return visit.redirect(app_page_url)
     if visit.request.method == "GET":
         return show(visit, "admin/grant.html")
-    launch.install(visit.shop)
+    install.grant(visit.shop)
     return visit.redirect(app_page_url)
 
 
 def uninstall(visit: Visit) -> Response:
     if visit.shop.installed:
-        launch.uninstall(visit.shop)
+        install.uninstall(visit.shop)
         visit.say(visit.text("{app} is uninstalled.", app=visit.shop.store.app.name))
     return visit.redirect("/admin/listing")
 
@@ -73,12 +73,12 @@ def app_page(visit: Visit) -> Response:
         return visit.redirect("/admin/listing")
     path = visit.request.path_params.get("path", "")
     locale = texts.SHOPIFY_LOCALES[visit.locale]
-    query = visit.request.url.query
+    own = [(name, value) for name, value in visit.request.query_params.items() if name != "locale"]
     return show(
         visit,
         "admin/app.html",
         in_app=True,
-        frame_url=launch.launch_url(shop, f"{APP_PATH}{path}", staff_user(visit), locale, query=query),
+        frame_url=install.frame_url(shop, path, staff_user(visit), locale, own),
         app_origin=shop.store.config.app_url.rstrip("/"),
         app_base=APP_PATH,
     )

@@ -5,7 +5,7 @@ import re
 from devstore.web.visit import PAGES
 
 WORDS = (
-    (r"\bmug|\bcup|caneca|\bespresso", "mug"),
+    (r"\bmug|\bcup|caneca", "mug"),
     (r"soap|\bbar\b", "soap"),
     (r"bottle|oil\b|wash|lotion|shampoo|serum|mist|tonic|balm", "bottle"),
     (r"candle|\bvela", "candle"),
@@ -17,7 +17,10 @@ WORDS = (
     (r"plant|seed|pot\b|herb", "plant"),
     (r"towel|blanket|throw|scarf|cloth|apron|linen|napkin|rug", "cloth"),
     (r"sock", "sock"),
-    (r"jar|coffee|\btea\b|honey|jam|granola|spice|tin\b|chocolate|cocoa|salt", "jar"),
+    (r"grinder", "grinder"),
+    (r"pour-over|dripper|carafe|brewer", "dripper"),
+    (r"coffee|espresso|roast", "pouch"),
+    (r"jar|\btea\b|honey|jam|granola|spice|tin\b|chocolate|cocoa|salt", "jar"),
     (r"gift card", "card"),
 )
 

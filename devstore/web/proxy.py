@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import ssl
 import time
 from collections.abc import Iterable
 from typing import Any, cast
@@ -20,7 +19,6 @@ from devstore.web import theme
 from devstore.web.visit import Visit
 
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
-CERTIFICATES = ssl.create_default_context()  # loaded once: it takes longer than the call
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 # Headers that belong to one connection, or that a visitor's browser and the app must not exchange through the shop.
 NOT_SENT = frozenset({"host", "cookie", "content-length", "connection", "transfer-encoding", "accept-encoding"})
@@ -80,10 +78,12 @@ async def forward(request: Request) -> Response:
     url = f"{app.proxy_url}{path.removeprefix(prefix)}?" + signed_query(
         request.url.query, own, shop.store.config.api_secret
     )
+    client = cast(httpx.AsyncClient, request.app.state.client)
     headers = {name: value for name, value in request.headers.items() if name not in NOT_SENT}
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=CERTIFICATES) as client:
-            answer = await client.request(request.method, url, headers=headers, content=await request.body())
+        answer = await client.request(
+            request.method, url, headers=headers, content=await request.body(), timeout=TIMEOUT
+        )
     except httpx.HTTPError:
         return await run_in_threadpool(_app_is_down, request)
     if answer.headers.get("content-type", "").startswith("application/liquid"):

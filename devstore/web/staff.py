@@ -205,6 +205,7 @@ KNOBS = (
     ("drop", "Dropped webhooks", "Share of webhooks never sent."),
 )
 SECONDS_A_DAY = 86400
+DELIVERY_STATES = ("queued", "sending", "delivered", "failed", "dropped")
 
 
 def knobs_page(visit: Visit) -> Response:
@@ -245,7 +246,9 @@ def webhooks_page(visit: Visit) -> Response:
     deliveries = [dict(zip(names, row, strict=True)) for row in rows]
     for delivery in deliveries:
         delivery["wait"] = max(0, round(delivery["due_at"] - time.time()))
-    return show(visit, "staff/webhooks.html", counts=dict(counted.fetchall()), deliveries=deliveries)
+    return show(
+        visit, "staff/webhooks.html", states=DELIVERY_STATES, counts=dict(counted.fetchall()), deliveries=deliveries
+    )
 
 
 def deliver_now(visit: Visit) -> Response:

@@ -1,0 +1,59 @@
+"""Every page for people: no accessibility fault, nothing that scrolls sideways, in both languages and widths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.devstore_web.conftest import ROOT
+from tests.devstore_web.dummy_app import DummyApp
+
+AXE = ROOT / "node_modules/axe-core/axe.min.js"
+STORE = ("/", "/collections/all", "/cart", "/checkout", "/account", "/nowhere")
+VISITOR = ("/account/login", "/account/register")
+ADMIN = ("/admin", "/admin/listing", "/admin/apps/encore/")
+STAFF = tuple(f"/devstore/staff{path}" for path in ("", "/customers", "/orders/new", "/knobs", "/webhooks", "/calls"))
+LOOKS = [(1280, "en", "light"), (390, "zh-Hant", "dark")]
+
+
+def faults(page: Page) -> list[Any]:
+    """What axe finds on the page itself, the app's frame left out, and whether it is wider than the window."""
+    page.evaluate("document.querySelector('iframe')?.remove()")
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    return [(each["id"], [node["target"] for node in each["nodes"]]) for each in found["violations"]] + ["wide"] * wide
+
+
+@pytest.mark.parametrize(("width", "locale", "scheme"), LOOKS)
+def test_pages_are_accessible_and_fit(
+    browser: Browser, devstore: str, api: httpx.Client, installed: DummyApp, width: int, locale: str, scheme: Any
+) -> None:
+    context = browser.new_context(
+        base_url=devstore, viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    handle = api.get("/collections/all").text.split('href="/products/')[1].split('"')[0]
+    variant = api.get(f"/products/{handle}.js").json()["variants"][0]["id"]
+    body = {"email": "look@example.com", "lines": [{"variant_id": variant, "quantity": 2}]}
+    order = api.post("/devstore/orders", json=body).json()
+    found = {}
+
+    def look(*paths: str) -> None:
+        for path in paths:
+            page.goto(f"{path}?locale={locale}")
+            if problems := faults(page):
+                found[path] = problems
+
+    look(*VISITOR, f"/products/{handle}")
+    page.request.post("/cart/add.js", data={"id": variant})
+    form = {"first_name": "Ax", "last_name": "E", "email": f"axe{width}{locale}@example.com", "password": "secret-1"}
+    page.request.post("/account/register", form=form)
+    look(*STORE, f"/orders/{order['token']}", *ADMIN, *STAFF, f"/devstore/staff/orders/{order['id']}")
+    api.post("/devstore/uninstall")
+    look("/admin", "/admin/listing", "/admin/grant")
+    context.close()
+    assert found == {}

@@ -4,18 +4,20 @@ A statement reads its rows from `rows_from(columns)`, a derived table that takes
 `rows_json(rows, columns)`. So a batch of 500 costs the same few statements as a batch of one, and the text of a
 statement doesn't depend on the number of rows (both databases can reuse its plan).
 
-    run(f"INSERT INTO t (a, b) SELECT a, b FROM {rows_from(COLUMNS)} WHERE true ON CONFLICT DO NOTHING", rows, COLUMNS)
+    cursor.execute(
+        f"INSERT INTO t (a, b) SELECT a, b FROM {rows_from(COLUMNS)} WHERE true ON CONFLICT DO NOTHING",
+        [rows_json(rows, COLUMNS)],
+    )
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import orjson
 from django.db import connection
-from django.utils import timezone
 
 Kind = Literal["bigint", "integer", "text", "boolean", "timestamptz", "jsonb"]
 Columns = Mapping[str, Kind]
@@ -33,34 +35,30 @@ def rows_from(columns: Columns, alias: str = "r") -> str:
 
 def rows_json(rows: Iterable[Row], columns: Columns) -> str:
     """The rows as the parameter of `rows_from`. Instants must be aware. Raises KeyError for a missing column."""
-    return orjson.dumps([{name: _encoded(row[name], kind) for name, kind in columns.items()} for row in rows]).decode()
-
-
-def _encoded(value: Any, kind: Kind) -> Any:
-    if kind == "timestamptz" and value is not None:
-        return instant(value)
-    return value
+    store = _instant_encoder()
+    plain = [name for name, kind in columns.items() if kind != "timestamptz"]
+    instants = [name for name, kind in columns.items() if kind == "timestamptz"]
+    encoded = []
+    for row in rows:
+        fields = {name: row[name] for name in plain}
+        for name in instants:
+            value = row[name]
+            fields[name] = value and store(value)
+        encoded.append(fields)
+    return orjson.dumps(encoded).decode()
 
 
 def instant(value: dt.datetime) -> str:
     """An aware instant as this database stores it, so that comparisons agree with Django's own columns."""
-    utc = value.astimezone(dt.UTC)
-    return utc.isoformat() if connection.vendor == "postgresql" else str(timezone.make_naive(utc, dt.UTC))
+    return _instant_encoder()(value)
 
 
-def run(sql: str, rows: Iterable[Row], columns: Columns, *after: Any) -> int:
-    """Execute a statement whose first parameter is the rows; answers how many rows it touched."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [rows_json(rows, columns), *after])
-        return int(cursor.rowcount)
+def _instant_encoder() -> Callable[[dt.datetime], str]:
+    return dt.datetime.isoformat if connection.vendor == "postgresql" else _naive_utc
 
 
-def fetch(sql: str, params: Sequence[Any]) -> list[dict[str, Any]]:
-    """Execute a query and answer its rows as dicts, values as the driver gives them."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+def _naive_utc(value: dt.datetime) -> str:
+    return str(value.astimezone(dt.UTC).replace(tzinfo=None))
 
 
 def ids_in(column: str) -> str:

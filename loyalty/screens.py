@@ -166,15 +166,22 @@ def _member_totals() -> dict[str, int]:
 def _why(row: LedgerRow, shop: Shop) -> WhyRow:
     locale = get_language() or "en"
     name = what(row, locale)
-    amount = formatting.points(abs(row.amount), locale)
     return WhyRow(
         row=row,
         what=name,
         order_name=_("Order %(order)s") % {"order": row.order_name},
-        question=_("Why %(points)s points: %(what)s?")
-        % {"points": amount if row.amount >= 0 else f"−{amount}", "what": name},
+        question=_question(row, name, locale),
         lines=[*explanation_lines(row.explanation, locale, shop.currency), *_when(row, shop, locale)],
     )
+
+
+def _question(row: LedgerRow, name: str, locale: str) -> str:
+    """The name of the row's "Why?" button."""
+    amount = formatting.points(abs(row.amount), locale)
+    if row.amount >= 0 and row.source.startswith("order:"):
+        return _("Why %(points)s points for order %(order)s?") % {"points": amount, "order": row.order_name}
+    sign = "−" if row.amount < 0 else ""
+    return _("Why %(points)s points? %(what)s") % {"points": f"{sign}{amount}", "what": name}
 
 
 def _when(row: LedgerRow, shop: Shop, locale: str) -> list[str]:

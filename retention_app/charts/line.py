@@ -128,7 +128,11 @@ def _draw(
         bottom=bottom,
         ticks=[Label(round(left - _LABEL_GAP, 1), y(share), tick(share), "end") for share in ticks],
         months=_month_labels(points, x, bottom + 19, drawing.width),
-        band=Band(y(band[1]), round(y(band[0]) - y(band[1]), 1), Label(round(left + 6, 1), y(band[1]) - 5, band_label)),
+        band=Band(
+            y(band[1]),
+            round(y(band[0]) - y(band[1]), 1),
+            _band_label(band_label, marks, left + 6, right - 6, y(band[1]) - 5, y(band[0]) + 14),
+        ),
         paths=[_path(run) for run in _runs(places) if len(run) > 1],
         running=dotted,
         marks=marks,

@@ -272,6 +272,10 @@ class Child:
             raise DemoError(f"{self.name} keeps dying; read {self.log}")
         self.start()
 
+    def last_line(self) -> str:
+        lines = self.log.read_text(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+
     def kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -290,7 +294,7 @@ def supervise(children: list[Child]) -> None:
         if status is None:
             continue
         if child.name != "worker":
-            raise DemoError(f"{child.name} ended with status {status}; read {child.log}")
+            raise DemoError(f"{child.name} ended with status {status}: {child.last_line()}; read {child.log}")
         say(f"The worker ended with status {status}; starting it again")
         child.restart()
 

@@ -9,7 +9,7 @@ import { grouped, plural } from "./plural";
 import { palette } from "./theme";
 import type { Entry, Launcher, Member, Programme } from "./types";
 
-const EVERY = 4_000; // milliseconds between two looks at the balance
+const EVERY = 2_500; // milliseconds between two looks at the balance: with the work behind it, under 5 seconds
 const FOR = 120_000; // milliseconds of looking without being asked again
 
 type Words = typeof en;

@@ -123,6 +123,7 @@ def test_traditional_chinese_is_spoken(alpha: Shop, ask: Ask) -> None:
     buy(alpha, order_row(1042, ANA, 3600))
     answer = ask(alpha, ANA, locale="zh-Hant")
     entry = answer.json()["member"]["entries"][0]
+    assert answer.json()["programme"]["name"] == "Alpha 會員計畫"
     assert answer.headers["Content-Language"].lower() == "zh-hant"
     assert "月" in entry["when"]
     assert "Order" not in entry["what"]

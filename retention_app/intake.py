@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from retention_app.models import Customer, DomainEvent, Shop, SyncRun, WebhookDe
 from retention_app.services.install import shop_uninstalled
 from retention_app.shopify import reads
 from retention_app.shopify.errors import ShopifyError, ShopUnavailable, Throttled, TransientError, Unauthorized
-from retention_app.shopify.mapping import instant, numeric_id
+from retention_app.shopify.mapping import Row, instant, numeric_id
 from retention_app.shopify.topics import TOPIC_HANDLERS, Handling, Kind
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,17 @@ CLOSED_SHOP_SECONDS = 900  # how long deliveries wait for a shop that is frozen,
 _LARGEST_ID = 2**63 - 1
 _LIVE = DomainEvent.Origin.LIVE
 
-ByResource = dict[int, list[WebhookDelivery]]
+ByResource = dict[int, list["Hint"]]
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a delivery says: which resource, and how new its state is at least."""
+
+    delivery: WebhookDelivery
+    kind: Kind
+    resource_id: int
+    newest: dt.datetime | None
 
 
 class Malformed(ValueError):
@@ -46,11 +57,11 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
     wanted: dict[Kind, ByResource] = {kind: defaultdict(list) for kind in Kind}
     for delivery in deliveries:
         try:
-            kind, resource_id = _read_hint(shop, delivery)
+            hint = _read_hint(shop, delivery)
         except Malformed as error:
             work.delivery_failed(delivery, str(error), permanent=True)
         else:
-            wanted[kind][resource_id].append(delivery)
+            wanted[hint.kind][hint.resource_id].append(hint)
 
     for delivery in _all(wanted.pop(Kind.UNINSTALLED)):
         shop_uninstalled(shop, at=_triggered_at(delivery))
@@ -67,14 +78,14 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
 
 
 def _all(rows: ByResource) -> list[WebhookDelivery]:
-    return [delivery for deliveries in rows.values() for delivery in deliveries]
+    return [hint.delivery for hints in rows.values() for hint in hints]
 
 
 # --- what a body says -------------------------------------------------------------------------------------------------
 
 
-def _read_hint(shop: Shop, delivery: WebhookDelivery) -> tuple[Kind, int]:
-    """What kind of thing, and which. Raises `Malformed`."""
+def _read_hint(shop: Shop, delivery: WebhookDelivery) -> Hint:
+    """What the body says, as far as it is believed. Raises `Malformed`."""
     handling = TOPIC_HANDLERS.get(delivery.topic)
     if handling is None:
         raise Malformed(f"We don't handle the topic {delivery.topic}.")
@@ -85,7 +96,15 @@ def _read_hint(shop: Shop, delivery: WebhookDelivery) -> tuple[Kind, int]:
     if not isinstance(body, dict):
         raise Malformed("The body is no JSON object.")
     _check_shop(shop, body, handling)
-    return handling.kind, _resource_id(body, handling)
+    return Hint(delivery, handling.kind, _resource_id(body, handling), _newest(body))
+
+
+def _newest(body: dict[str, Any]) -> dt.datetime | None:
+    """The instant of the change the body tells of, where it says one (a refund has no `updated_at`)."""
+    try:
+        return instant(body.get("updated_at") or body["created_at"]).replace(microsecond=0)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _check_shop(shop: Shop, body: dict[str, Any], handling: Handling) -> None:
@@ -132,7 +151,7 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
     deliveries = _all(rows)
     ids = [delivery.id for delivery in deliveries]
     try:
-        _READERS[kind](shop.id, list(rows))
+        states = _READERS[kind](shop.id, list(rows))
     except Throttled as error:
         work.deliveries_wait(ids, seconds=error.wait_seconds)
     except TransientError as error:
@@ -150,7 +169,18 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
         log.exception("deliveries_failed", kind=kind.value, delivery_ids=ids)
         _failed(deliveries, error, permanent=isinstance(error, ShopifyError))
     else:
-        work.deliveries_done(ids)
+        stale = [hint.delivery for hint in _outdated(rows, states)]
+        _failed(stale, TransientError("The platform answered with a state older than the one it told of."))
+        work.deliveries_done(sorted({*ids} - {delivery.id for delivery in stale}))
+
+
+def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]:
+    """The hints that speak of a newer state than the one that was read: reads may be answered from a slow copy."""
+    for resource_id, hints in rows.items():
+        state = states[resource_id]
+        for hint in hints:
+            if state and hint.newest and state["updated_at"].replace(microsecond=0) < hint.newest:
+                yield hint
 
 
 def _failed(deliveries: Iterable[WebhookDelivery], error: Exception, *, permanent: bool = False) -> None:
@@ -158,30 +188,34 @@ def _failed(deliveries: Iterable[WebhookDelivery], error: Exception, *, permanen
         work.delivery_failed(delivery, f"{type(error).__name__}: {error}", permanent=permanent)
 
 
-def _customers(shop_id: int, ids: Sequence[int]) -> None:
+def _customers(shop_id: int, ids: Sequence[int]) -> dict[int, Row | None]:
     read_at = clock.now()
     rows = reads.read_customers(shop_id, ids)
     mirror.customers_upsert((row for row in rows.values() if row), read_at=read_at, origin=_LIVE)
+    return rows
 
 
-def _products(shop_id: int, ids: Sequence[int]) -> None:
+def _products(shop_id: int, ids: Sequence[int]) -> dict[int, Row | None]:
     read_at = clock.now()
     rows = reads.read_products(shop_id, ids)
     mirror.products_upsert((row for row in rows.values() if row), read_at=read_at)
+    return rows
 
 
-def _orders(shop_id: int, ids: Sequence[int]) -> None:
+def _orders(shop_id: int, ids: Sequence[int]) -> dict[int, Row | None]:
     """Orders, and before them their customers where the mirror doesn't know them yet."""
     read_at = clock.now()
-    orders = [order for order in reads.read_orders(shop_id, ids).values() if order]
+    rows = reads.read_orders(shop_id, ids)
+    orders = [order for order in rows.values() if order]
     buyers = {order["customer_shopify_id"] for order in orders} - {None}
     known = set(Customer.objects.filter(shopify_id__in=buyers).values_list("shopify_id", flat=True))
     if buyers - known:
         _customers(shop_id, sorted(buyers - known))
     mirror.orders_upsert(orders, read_at=read_at, origin=_LIVE)
+    return rows
 
 
-_READERS: dict[Kind, Callable[[int, Sequence[int]], None]] = {
+_READERS: dict[Kind, Callable[[int, Sequence[int]], dict[int, Row | None]]] = {
     Kind.CUSTOMERS: _customers,
     Kind.PRODUCTS: _products,
     Kind.ORDERS: _orders,

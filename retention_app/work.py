@@ -27,7 +27,7 @@ def retry_at(attempts: int) -> dt.datetime:
     return clock.now() + dt.timedelta(seconds=seconds * random.uniform(0.75, 1.25))
 
 
-def _claim(table: str, condition: str, params: list[object], limit: int) -> list[int]:
+def _claim(table: str, condition: str, params: Sequence[str | int], limit: int) -> list[int]:
     now = clock.now()
     skip_locked = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +17,7 @@ from retention_app.shopify.client import Session
 from retention_app.shopify.errors import UnreadableAnswer
 from retention_app.shopify.mapping import numeric_id
 from retention_app.tenancy import shop_scope
+from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
 
@@ -101,4 +101,4 @@ def _known_zone(name: str) -> str:
 def _storefront_wake(shop_id: int) -> None:
     from retention_app.tasks import storefront_work
 
-    transaction.on_commit(partial(storefront_work.delay, shop_id=shop_id), robust=True)
+    wake(storefront_work, shop_id=shop_id)

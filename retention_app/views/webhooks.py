@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 
 import structlog
 from django.db import transaction
@@ -18,6 +17,7 @@ from retention_app.shopify.auth import is_shop_domain
 from retention_app.shopify.signature import webhook_is_genuine
 from retention_app.shopify.topics import TOPIC_HANDLERS
 from retention_app.tasks import deliveries_work
+from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ def shopify(request: HttpRequest) -> HttpResponse:
         WebhookDelivery.objects.bulk_create(
             [WebhookDelivery(**columns, body=body, received_at=now, due_at=now)], ignore_conflicts=True
         )
-        transaction.on_commit(partial(deliveries_work.delay, shop_domain=columns["shop_domain"]), robust=True)
+        wake(deliveries_work, shop_domain=columns["shop_domain"])
     return _answer(request, 200)
 
 

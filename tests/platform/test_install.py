@@ -1,0 +1,203 @@
+"""Installing, coming back, and placing the loader."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from retention_app import clock
+from retention_app.models import Customer, Shop, ShopToken
+from retention_app.services.install import shop_installed, shop_opened
+from retention_app.services.storefront_driver import loader_url, storefront_place
+from retention_app.shopify.auth import Staff, staff_from
+from retention_app.shopify.errors import TransientError, Unauthorized, UnreadableAnswer
+from retention_app.tenancy import shop_scope
+from tests.conftest import id_token
+from tests.platform.conftest import Answer, Call, Platform, data, errors, pair
+
+pytestmark = pytest.mark.django_db
+
+ABOUT = {
+    "id": "gid://shopify/Shop/548380014",
+    "name": "Alpha Beans",
+    "myshopifyDomain": "alpha.myshopify.com",
+    "currencyCode": "JPY",
+    "ianaTimezone": "Asia/Tokyo",
+}
+
+
+def staff(domain: str = "alpha.myshopify.com") -> Staff:
+    return staff_from(id_token(Shop(domain=domain)))
+
+
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    names: list[str] = []
+    for name in ("storefront_work", "sync_work"):
+        monkeypatch.setattr(f"retention_app.tasks.{name}.delay", lambda name=name, **kwargs: names.append(name))
+    return names
+
+
+def test_install_starts_import_and_loader_after_the_commit(
+    platform: Platform, woken: list[str], django_capture_on_commit_callbacks: Any
+) -> None:
+    platform.script(pair(1), data(shop=ABOUT))
+    with django_capture_on_commit_callbacks(execute=True):
+        shop = shop_opened(staff=staff())
+        assert woken == []
+    assert sorted(woken) == ["storefront_work", "sync_work"]
+    assert (shop.name, shop.currency, shop.timezone) == ("Alpha Beans", "JPY", "Asia/Tokyo")
+    assert [call.operation for call in platform.calls][1] == "ShopInfo"
+    assert platform.calls[1].headers["X-Shopify-Access-Token"] == "shpat_1"
+
+
+def test_coming_back_restores_everything(alpha: Shop, platform: Platform, woken: list[str]) -> None:
+    with shop_scope(alpha.id):
+        now = clock.now()
+        Customer.objects.create(shop=alpha, shopify_id=1, created_at=now, updated_at=now, read_at=now)
+        ShopToken.objects.all().delete()
+    earlier = clock.now() - dt.timedelta(days=30)
+    Shop.objects.update(state=Shop.State.UNINSTALLED, uninstalled_at=earlier, installed_at=earlier, script_tag_id=5)
+    platform.script(pair(3), data(shop=ABOUT))
+    shop = shop_opened(staff=staff())
+    assert (shop.id, shop.public_id, shop.state) == (alpha.id, alpha.public_id, Shop.State.INSTALLED)
+    assert shop.installed_at > earlier
+    assert (shop.uninstalled_at, shop.script_tag_id) == (None, None)
+    with shop_scope(alpha.id):
+        assert Customer.objects.count() == 1
+        assert ShopToken.objects.get().access_token == "shpat_3"
+
+
+def test_dead_tokens_are_exchanged_anew_when_the_app_is_opened(shop: Shop, platform: Platform) -> None:
+    ShopToken.objects.update(expires_at=clock.now() - dt.timedelta(days=1), refresh_token="")
+    platform.script(pair(4), data(shop=ABOUT))
+    opened = shop_opened(staff=staff())
+    assert opened.installed_at == shop.installed_at
+    row = ShopToken.objects.get()
+    assert (row.access_token, row.version) == ("shpat_4", 2)
+
+
+def test_loader_that_was_never_placed_is_woken_again(
+    alpha: Shop, woken: list[str], django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        shop_opened(staff=staff())
+    assert woken == ["storefront_work"]
+
+
+@pytest.mark.parametrize("placed", [{"script_tag_id": 1}, {"storefront_problem": "no"}])
+def test_loader_that_was_settled_is_left_alone(
+    alpha: Shop, woken: list[str], placed: dict[str, Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    Shop.objects.update(**placed)
+    with django_capture_on_commit_callbacks(execute=True):
+        shop_opened(staff=staff())
+    assert woken == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([pair(1), data(shop={**ABOUT, "myshopifyDomain": "beta.myshopify.com"})], UnreadableAnswer),
+        ([pair(1), Answer(status=401)], Unauthorized),
+        ([pair(1, refresh_token=None)], TransientError),
+    ],
+)
+def test_install_that_fails_leaves_nothing(platform: Platform, answers: list[Answer], error: type[Exception]) -> None:
+    platform.script(*answers)
+    with pytest.raises(error):
+        shop_installed(staff=staff())
+    assert not Shop.objects.exists()
+
+
+def test_unknown_time_zone_becomes_utc(platform: Platform) -> None:
+    platform.script(pair(1), data(shop={**ABOUT, "ianaTimezone": "Mars/Olympus"}))
+    assert shop_installed(staff=staff()).timezone == "UTC"
+
+
+# --- the loader -------------------------------------------------------------------------------------------------------
+
+
+class Tags:
+    """The platform's script tags."""
+
+    def __init__(self, platform: Platform, *sources: str, refusal: str = "") -> None:
+        self.tags = dict(enumerate(sources, 1))
+        self.refusal = refusal
+        self.made: list[dict[str, Any]] = []
+        platform.answer = self.answer
+
+    def answer(self, call: Call) -> Answer:
+        variables = call.body["variables"]
+        if call.operation == "ScriptTagsPage":
+            return data(scriptTags=self.page(int(variables["after"] or 0)))
+        if call.operation == "ScriptTagDelete":
+            del self.tags[int(variables["id"].rpartition("/")[2])]
+            return data(scriptTagDelete={"deletedScriptTagId": variables["id"], "userErrors": []})
+        if self.refusal:
+            refused = [{"field": ["src"], "message": self.refusal}]
+            return data(scriptTagCreate={"scriptTag": None, "userErrors": refused})
+        self.made.append(variables["input"])
+        self.tags[77] = variables["input"]["src"]
+        return data(scriptTagCreate={"scriptTag": {"id": "gid://shopify/ScriptTag/77"}, "userErrors": []})
+
+    def page(self, after: int) -> dict[str, Any]:
+        """One tag a page."""
+        rest = sorted(number for number in self.tags if number > after)
+        nodes = [{"id": f"gid://shopify/ScriptTag/{number}", "src": self.tags[number]} for number in rest[:1]]
+        return {"nodes": nodes, "pageInfo": {"hasNextPage": len(rest) > 1, "endCursor": str(rest[0]) if rest else None}}
+
+
+def placed(shop: Shop) -> tuple[int | None, str]:
+    storefront_place(shop_id=shop.id)
+    shop.refresh_from_db()
+    return shop.script_tag_id, shop.storefront_problem
+
+
+def test_loader_is_placed_on_the_online_store(shop: Shop, platform: Platform) -> None:
+    tags = Tags(platform)
+    assert placed(shop) == (77, "")
+    assert tags.made == [{"src": f"{settings.APP_URL}/storefront/alpha-public-id.js", "displayScope": "ONLINE_STORE"}]
+
+
+def test_loader_is_placed_once(shop: Shop, platform: Platform) -> None:
+    tags = Tags(platform)
+    assert placed(shop) == placed(shop)
+    assert len(tags.made) == 1
+
+
+def test_loader_found_on_a_later_page_is_kept(shop: Shop, platform: Platform) -> None:
+    tags = Tags(platform, "https://other.example.com/a.js", "https://other.example.com/b.js", loader_url(shop))
+    assert placed(shop) == (3, "")
+    assert tags.made == []
+
+
+def test_only_our_own_leftovers_are_removed(shop: Shop, platform: Platform) -> None:
+    ours = f"{settings.APP_URL}/storefront/old.js"
+    tags = Tags(platform, ours, "https://other.example.com/a.js", loader_url(shop), loader_url(shop))
+    assert placed(shop) == (3, "")
+    assert sorted(tags.tags) == [2, 3]
+
+
+def test_refusal_is_told_to_the_merchant(shop: Shop, platform: Platform) -> None:
+    Tags(platform, refusal="Script tags can no longer be created. " + "x" * 400)
+    tag_id, problem = placed(shop)
+    assert tag_id is None
+    assert problem.startswith("The platform didn't accept our script on your storefront: Script tags can no longer")
+    assert len(problem) == 255
+
+
+def test_missing_permission_is_told_to_the_merchant(shop: Shop, platform: Platform) -> None:
+    platform.script(errors("ACCESS_DENIED"))
+    assert "ScriptTagsPage" in placed(shop)[1]
+
+
+def test_failing_platform_settles_nothing(shop: Shop, platform: Platform) -> None:
+    platform.script(Answer(status=502))
+    with pytest.raises(TransientError):
+        storefront_place(shop_id=shop.id)
+    shop.refresh_from_db()
+    assert (shop.script_tag_id, shop.storefront_problem) == (None, "")

@@ -1,0 +1,298 @@
+"""Working off deliveries: ids are read again, bodies are believed only where there is nothing to read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from retention_app import clock, intake
+from retention_app.models import Customer, DomainEvent, Order, Product, Shop, ShopToken, SyncRun, WebhookDelivery
+from retention_app.shopify import reads
+from tests.platform.conftest import Answer, Call, Platform, cost, data, errors
+from tests.platform.nodes import customer_node, line_node, order_node, product_node
+
+_numbers = itertools.count(1)
+
+
+def delivery(topic: str, body: Any, **fields: Any) -> WebhookDelivery:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    now = clock.now()
+    columns = {
+        "webhook_id": f"wh-{next(_numbers)}",
+        "topic": topic,
+        "shop_domain": "alpha.myshopify.com",
+        "triggered_at": now.isoformat(),
+        "body": raw,
+        "received_at": now,
+        "due_at": now,
+        "attempts": 1,
+        **fields,
+    }
+    return WebhookDelivery.objects.create(**columns)
+
+
+class Store:
+    """What the platform would answer by id, and what it was asked for."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.nodes: dict[str, Any] = {}
+        self.asked: list[list[str]] = []
+        platform.answer = self.answer
+
+    def add(self, *nodes: dict[str, Any]) -> None:
+        self.nodes |= {node["id"]: node for node in nodes}
+
+    def answer(self, call: Call) -> Answer:
+        ids = call.body["variables"]["ids"]
+        self.asked.append(ids)
+        return data(nodes=[self.nodes.get(id_) for id_ in ids])
+
+
+@pytest.fixture
+def store(shop: Shop, platform: Platform) -> Store:
+    store = Store(platform)
+    store.add(customer_node(8101), product_node(7001), order_node(6001, line_node(1, "40.90")))
+    return store
+
+
+@pytest.fixture
+def apply(shop: Shop, store: Store) -> Callable[..., None]:
+    return lambda *deliveries: intake.deliveries_apply(shop, list(deliveries))
+
+
+def states() -> list[str]:
+    return list(WebhookDelivery.objects.order_by("id").values_list("state", flat=True))
+
+
+def test_order_comes_with_the_customer_the_mirror_does_not_know(store: Store, apply: Callable[..., None]) -> None:
+    apply(delivery("orders/create", {"id": 6001, "total_price": "999.00"}))
+    order = Order.objects.select_related("customer").get()
+    assert (order.shopify_id, order.total_minor) == (6001, 4090)  # the platform's figure, not the body's
+    assert order.customer is not None
+    assert order.customer.shopify_id == 8101
+    assert states() == ["done"]
+    assert set(DomainEvent.objects.values_list("origin", flat=True)) == {"live"}
+
+
+def test_known_customer_is_not_read_again(store: Store, apply: Callable[..., None]) -> None:
+    apply(delivery("customers/create", {"id": 8101}))
+    store.asked.clear()
+    apply(delivery("orders/paid", {"id": 6001}))
+    assert store.asked == [["gid://shopify/Order/6001"]]
+
+
+@pytest.mark.parametrize(
+    ("topic", "body"),
+    [
+        ("orders/create", {"id": 6001}),
+        ("orders/updated", {"id": 6001}),
+        ("orders/paid", {"id": 6001}),
+        ("orders/cancelled", {"id": 6001}),
+        ("orders/edited", {"order_edit": {"id": 5, "order_id": 6001}}),
+        ("refunds/create", {"id": 9301, "order_id": 6001}),
+    ],
+)
+def test_every_order_topic_reads_its_order(store: Store, apply: Callable[..., None], topic: str, body: Any) -> None:
+    apply(delivery(topic, body))
+    assert Order.objects.get().shopify_id == 6001
+
+
+@pytest.mark.parametrize("topic", ["products/create", "products/update"])
+def test_product_topics_read_their_product(apply: Callable[..., None], topic: str) -> None:
+    apply(delivery(topic, {"id": 7001}))
+    assert Product.objects.get().title == "Coffee beans"
+
+
+def test_many_hints_at_one_order_read_it_once(store: Store, apply: Callable[..., None]) -> None:
+    apply(*(delivery("orders/updated", {"id": 6001}) for _ in range(5)))
+    assert store.asked.count(["gid://shopify/Order/6001"]) == 1
+    assert states() == ["done"] * 5
+
+
+def test_applied_twice_changes_nothing(apply: Callable[..., None]) -> None:
+    apply(delivery("orders/create", {"id": 6001}))
+    before = (list(Order.objects.values("id", "updated_at")), DomainEvent.objects.count())
+    apply(delivery("orders/create", {"id": 6001}))
+    assert (list(Order.objects.values("id", "updated_at")), DomainEvent.objects.count()) == before
+
+
+def test_what_is_gone_is_done(apply: Callable[..., None]) -> None:
+    apply(*(delivery(topic, {"id": 1}) for topic in ("orders/updated", "customers/update", "products/update")))
+    assert states() == ["done"] * 3
+    assert not Order.objects.exists()
+
+
+def test_order_of_nobody_is_kept_without_a_customer(store: Store, apply: Callable[..., None]) -> None:
+    store.add(order_node(6002, line_node(2, "5.00"), customer=None))
+    apply(delivery("orders/create", {"id": 6002}))
+    assert Order.objects.get().customer is None
+
+
+def test_withheld_names_break_nothing(store: Store, apply: Callable[..., None]) -> None:
+    store.add(customer_node(8101, firstName=None, lastName=None, defaultEmailAddress=None))
+    apply(delivery("orders/create", {"id": 6001}))
+    assert Customer.objects.get().name == ""
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "reason"),
+    [
+        ("orders/create", b"{", "no JSON"),
+        ("orders/create", b"\xff", "no JSON"),
+        ("orders/create", b"[1]", "no JSON object"),
+        ("orders/create", {}, "no id at id"),
+        ("orders/create", {"id": "6001"}, "no id at id"),
+        ("orders/create", {"id": True}, "no id at id"),
+        ("orders/create", {"id": -1}, "no id at id"),
+        ("orders/create", {"id": 2**64}, "no id at id"),
+        ("orders/edited", {"order_edit": [6001]}, "no id at order_edit.order_id"),
+        ("refunds/create", {"id": 9301}, "no id at order_id"),
+        ("bulk_operations/finish", {"admin_graphql_api_id": "gid://shopify/BulkOperation/x"}, "no id"),
+        ("themes/publish", {"id": 1}, "themes/publish"),
+        ("orders/create", {"id": 6001, "shop_id": 1}, "another shop"),
+        ("orders/create", {"id": 6001, "shop_domain": "beta.myshopify.com"}, "another shop"),
+        ("app/uninstalled", {"id": 1, "myshopify_domain": "alpha.myshopify.com"}, "another shop"),
+        ("app/uninstalled", {"id": 548380014, "myshopify_domain": "beta.myshopify.com"}, "another shop"),
+        ("app/uninstalled", {"id": 548380014}, "names no shop"),
+    ],
+)
+def test_body_that_says_nothing_is_put_aside_and_its_neighbours_go_through(
+    shop: Shop, apply: Callable[..., None], topic: str, body: Any, reason: str
+) -> None:
+    before, bad = delivery("orders/create", {"id": 6001}), delivery(topic, body)
+    apply(before, bad, delivery("products/update", {"id": 7001}))
+    bad.refresh_from_db()
+    assert (bad.state, reason in bad.error) == ("dead", True), bad.error
+    assert states() == ["done", "dead", "done"]
+    shop.refresh_from_db()
+    assert shop.state == Shop.State.INSTALLED
+
+
+def test_order_that_cannot_be_taken_is_alone_put_aside(store: Store, apply: Callable[..., None]) -> None:
+    store.add(*(order_node(number, line_node(number, "1.00")) for number in range(1, 6)))
+    store.add(order_node(3, total="1.005"))
+    apply(*(delivery("orders/create", {"id": number}) for number in range(1, 6)))
+    assert states() == ["done", "done", "dead", "done", "done"]
+    assert "gid://shopify/Order/3" in WebhookDelivery.objects.get(state="dead").error
+    assert Order.objects.count() == 4
+
+
+def test_fault_of_ours_is_tried_again(apply: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> None:
+        raise RuntimeError("a slip")
+
+    monkeypatch.setattr(reads, "read_orders", broken)
+    apply(delivery("orders/create", {"id": 6001}))
+    row = WebhookDelivery.objects.get()
+    assert (row.state, row.error) == ("waiting", "RuntimeError: a slip")
+    assert row.due_at > clock.now()
+
+
+def test_throttled_deliveries_wait_without_counting(platform: Platform, apply: Callable[..., None]) -> None:
+    platform.script(errors("THROTTLED", **cost(requested=999, available=-9000)))
+    apply(delivery("orders/create", {"id": 6001}))
+    row = WebhookDelivery.objects.get()
+    assert (row.state, row.attempts, row.lease_until) == ("waiting", 0, None)
+    assert row.due_at > clock.now() + dt.timedelta(seconds=60)
+
+
+def test_failing_platform_is_tried_again_later(platform: Platform, apply: Callable[..., None]) -> None:
+    platform.script(Answer(status=503))
+    apply(delivery("products/update", {"id": 7001}))
+    row = WebhookDelivery.objects.get()
+    assert (row.state, row.lease_until) == ("waiting", None)
+    assert "503" in row.error
+
+
+@pytest.mark.parametrize("status", [401, 402, 423])
+def test_closed_shop_keeps_its_deliveries(platform: Platform, apply: Callable[..., None], status: int) -> None:
+    ShopToken.objects.update(refresh_token="")
+    platform.script(Answer(status=status))
+    apply(delivery("orders/create", {"id": 6001}))
+    row = WebhookDelivery.objects.get()
+    assert (row.state, row.attempts) == ("waiting", 0)
+    assert row.due_at > clock.now() + dt.timedelta(minutes=10)
+
+
+def test_missing_permission_is_told(platform: Platform, apply: Callable[..., None]) -> None:
+    platform.script(errors("ACCESS_DENIED"))
+    apply(delivery("products/update", {"id": 7001}))
+    row = WebhookDelivery.objects.get()
+    assert row.state == "dead"
+    assert row.error.startswith("AccessDenied")
+
+
+UNINSTALLED = {"id": 548380014, "myshopify_domain": "alpha.myshopify.com", "name": "Alpha"}
+
+
+def test_uninstall_ends_all_access(shop: Shop, platform: Platform, apply: Callable[..., None]) -> None:
+    Shop.objects.update(script_tag_id=5)
+    apply(delivery("orders/updated", {"id": 6001}), delivery("app/uninstalled", UNINSTALLED))
+    shop.refresh_from_db()
+    assert (shop.state, shop.script_tag_id) == (Shop.State.UNINSTALLED, None)
+    assert shop.uninstalled_at is not None
+    assert not ShopToken.objects.exists()
+    assert states() == ["done", "done"]
+    assert platform.calls == []
+
+
+@pytest.mark.parametrize("triggered_at", ["before", ""])
+def test_late_uninstall_of_an_earlier_installation_is_ignored(
+    shop: Shop, apply: Callable[..., None], triggered_at: str
+) -> None:
+    before = shop.installed_at - dt.timedelta(minutes=1)
+    late = {"triggered_at": before.isoformat() if triggered_at else "", "received_at": before}
+    apply(delivery("app/uninstalled", UNINSTALLED, **late))
+    shop.refresh_from_db()
+    assert shop.state == Shop.State.INSTALLED
+    assert ShopToken.objects.exists()
+    assert states() == ["done"]
+
+
+def test_uninstall_told_twice_changes_nothing(shop: Shop, apply: Callable[..., None]) -> None:
+    apply(delivery("app/uninstalled", UNINSTALLED))
+    shop.refresh_from_db()
+    at = shop.uninstalled_at
+    apply(delivery("app/uninstalled", UNINSTALLED))
+    shop.refresh_from_db()
+    assert shop.uninstalled_at == at
+
+
+def test_finished_bulk_operation_wakes_its_import(
+    shop: Shop, apply: Callable[..., None], monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    woken: list[int] = []
+    monkeypatch.setattr("retention_app.tasks.sync_work.delay", lambda *, shop_id, run_id: woken.append(run_id))
+    later = clock.now() + dt.timedelta(minutes=5)
+    operations = {"orders": {"id": "gid://shopify/BulkOperation/147595010"}}
+    run = SyncRun.objects.create(shop=shop, operations=operations, started_at=later, due_at=later)
+    for number in (1, 147595010):
+        body = {"admin_graphql_api_id": f"gid://shopify/BulkOperation/{number}", "status": "completed"}
+        with django_capture_on_commit_callbacks(execute=True):
+            apply(delivery("bulk_operations/finish", body))
+    run.refresh_from_db()
+    assert woken == [run.id]
+    assert run.due_at <= clock.now()
+    assert states() == ["done", "done"]
+
+
+def test_finished_bulk_operation_without_an_import_is_done(apply: Callable[..., None]) -> None:
+    apply(delivery("bulk_operations/finish", {"admin_graphql_api_id": "gid://shopify/BulkOperation/1"}))
+    assert states() == ["done"]
+
+
+@pytest.mark.parametrize("number", [10, 60])
+def test_batch_costs_the_same_statements_whatever_its_size(
+    store: Store, apply: Callable[..., None], number: int, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    store.add(*(order_node(each, line_node(each, "1.00")) for each in range(1, number + 1)))
+    deliveries = [delivery("orders/create", {"id": each}) for each in range(1, number + 1)]
+    with django_assert_max_num_queries(30):
+        apply(*deliveries)
+    assert Order.objects.count() == number

@@ -20,10 +20,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=int(os.environ.get("DEVSTORE_PORT", "8700")))
     parser.add_argument("--public-url", default=os.environ.get("DEVSTORE_URL"), help="default http://127.0.0.1:<port>")
-    parser.add_argument("--state", type=Path, default=Path("var/devstore"), help="folder of the database and bulk results")
+    parser.add_argument(
+        "--state", type=Path, default=Path("var/devstore"), help="folder of the database and bulk results"
+    )
     parser.add_argument("--app-url", default=os.environ.get("APP_URL", "http://localhost:8000"))
     parser.add_argument("--app-toml", type=Path, default=Path("shopify.app.toml"))
-    parser.add_argument("--schema", type=Path, default=Path(os.environ.get("DEVSTORE_SCHEMA", "var/schema/admin_2026-10.json.gz")))
+    parser.add_argument(
+        "--schema", type=Path, default=Path(os.environ.get("DEVSTORE_SCHEMA", "var/schema/admin_2026-10.json.gz"))
+    )
     parser.add_argument("--data", type=Path, default=Path("var/data"), help="folder of the scenarios' data files")
     parser.add_argument("--log-level", default="warning")
     return parser.parse_args()
@@ -53,7 +57,14 @@ def main() -> None:
         sys.exit(f"error: {error}")
     shop = app.state.store.default_shop
     print(f"devstore: {shop.domain} ({shop.document['scenario']}) at {config.public_url}", flush=True)
-    uvicorn.run(app, host=given.host, port=given.port, log_level=given.log_level, access_log=False)
+    uvicorn.run(
+        app,
+        host=given.host,
+        port=given.port,
+        log_level=given.log_level,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 
 import orjson
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     FieldNode,
     FragmentDefinitionNode,
@@ -54,7 +53,8 @@ class Refused(Exception):
 
 @dataclass
 class Shape:
-    """Where the connections of a selection are: for each its path of response names from the object, and its nodes' own."""
+    """Where the connections of a selection are: for each its path of response names from the object, and its nodes'
+    own."""
 
     connections: list[tuple[tuple[str, ...], "Shape"]] = field(default_factory=list)
 
@@ -78,27 +78,27 @@ class Analysis:
             each.name.value: each for each in self.document.definitions if isinstance(each, FragmentDefinitionNode)
         }
         self._count = 0
-        operation = self._operation(self.document)
-        root = next(iter(operation.selection_set.selections))
-        assert isinstance(root, FieldNode) and schema.query_type  # noqa: S101 - `_operation` made sure
+        root = self._root()
         self.root_name = root.alias.value if root.alias else root.name.value
-        self.shape = self._connection(get_named_type(schema.query_type.fields[root.name.value].type), root, 1)
+        self.shape = self._connection(self._root_kind(root), root, 1)
 
-    def _operation(self, document: DocumentNode) -> OperationDefinitionNode:
-        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+    def _root(self) -> FieldNode:
+        """The one field at the top, a connection."""
+        operations = [each for each in self.document.definitions if isinstance(each, OperationDefinitionNode)]
         if len(operations) != 1 or operations[0].operation != OperationType.QUERY:
             raise Refused("Bulk queries must be exactly one query operation")
-        (operation,) = operations
-        if operation.variable_definitions:
+        if operations[0].variable_definitions:
             raise Refused("Bulk queries cannot have variables")
-        fields = operation.selection_set.selections
-        if len(fields) != 1 or not isinstance(fields[0], FieldNode):
+        root, *others = operations[0].selection_set.selections
+        if others or not isinstance(root, FieldNode):
             raise Refused("Bulk queries can only have one top-level field")
-        assert self.schema.query_type  # noqa: S101 - it is a query that validated
-        kind = get_named_type(self.schema.query_type.fields[fields[0].name.value].type)
-        if not kind.name.endswith("Connection"):
+        if not self._root_kind(root).name.endswith("Connection"):
             raise Refused("Bulk queries must contain a connection at the top level; node and nodes are not supported")
-        return operation
+        return root
+
+    def _root_kind(self, root: FieldNode) -> GraphQLNamedType:
+        query_type: Any = self.schema.query_type
+        return get_named_type(query_type.fields[root.name.value].type)
 
     def _connection(self, kind: GraphQLNamedType, node: FieldNode, depth: int) -> Shape:
         self._count += 1
@@ -164,9 +164,11 @@ class Analysis:
             if isinstance(node, FieldNode):
                 yield kind, node
                 continue
-            fragment = self.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+            fragment: Any = self.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
             condition = fragment.type_condition
-            yield from self._fields(self.schema.type_map[condition.name.value] if condition else kind, fragment.selection_set)
+            yield from self._fields(
+                self.schema.type_map[condition.name.value] if condition else kind, fragment.selection_set
+            )
 
 
 def field_of(kind: GraphQLNamedType, node: FieldNode) -> Any:
@@ -231,11 +233,13 @@ class BulkRunner:
         analysis = Analysis(self.schema, text)
         with shop.database.write() as connection:
             (busy,) = connection.execute(
-                "SELECT count(*) FROM bulk_operations WHERE shop_id = ? AND status IN ('CREATED', 'RUNNING')", (shop.id,)
+                "SELECT count(*) FROM bulk_operations WHERE shop_id = ? AND status IN ('CREATED', 'RUNNING')",
+                (shop.id,),
             ).fetchone()
             if busy >= AT_ONCE:
                 raise Refused(
-                    f"A maximum of {AT_ONCE} bulk query operations can run for an app and shop at a time", "LIMIT_REACHED"
+                    f"A maximum of {AT_ONCE} bulk query operations can run for an app and shop at a time",
+                    "LIMIT_REACHED",
                 )
             operation = {
                 "id": ids.take(connection, "BulkOperation"),
@@ -300,12 +304,12 @@ class BulkRunner:
             going_on = self._progress(shop, number, objects, roots)
             self._finish(shop, number, "COMPLETED" if going_on else "CANCELED", None)
 
-    def _page(self, shop: Shop, analysis: Analysis, scopes: frozenset[str], version: str, page: BulkPage) -> ExecutionResult:
+    def _page(
+        self, shop: Shop, analysis: Analysis, scopes: frozenset[str], version: str, page: BulkPage
+    ) -> ExecutionResult:
         with shop.database.read() as connection:
             context = Context(shop, scopes, Loader(shop, connection, shop.knobs.stale), version, bulk=page)
-            return execute_sync(
-                self.schema, analysis.document, context_value=context, executor_class=PlanningExecutor
-            )
+            return execute_sync(self.schema, analysis.document, context_value=context, executor_class=PlanningExecutor)
 
     def _progress(self, shop: Shop, number: int, objects: int, roots: int) -> bool:
         """Note how far it is; False when it is to stop."""

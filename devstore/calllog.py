@@ -11,7 +11,8 @@ PAGE = 500
 
 
 def record(shop: Shop, kind: str, **detail: Any) -> None:
-    """Log one call. Kinds: `graphql`, `token`, `bulk_file`, `webhook`, `app` (devstore opened one of the app's pages)."""
+    """Log one call. Kinds: `graphql`, `token`, `bulk_file`, `webhook`, `app` (devstore opened one of the app's
+    pages)."""
     with shop.database.write() as connection:
         connection.execute(
             "INSERT INTO calls (shop_id, at, kind, document) VALUES (?, ?, ?, ?)",
@@ -32,8 +33,9 @@ def document_hash(text: str) -> str:
 
 
 def page(database: Database, since: int, kind: str | None, limit: int = PAGE) -> dict[str, Any]:
-    """Entries after id `since`, oldest first: `{entries: [{id, at, kind, shop, …}], documents: {hash: text}, next}`. `documents`
-    holds every GraphQL document ever sent; `next` is the `since` of the following page, None when there is none."""
+    """Entries after id `since`, oldest first: `{entries: [{id, at, kind, shop, …}], documents: {hash: text}, next}`.
+    `documents` holds every GraphQL document ever sent; `next` is the `since` of the following page, None when there
+    is none."""
     connection = database.connection()
     rows = connection.execute(
         "SELECT id, at, kind, document FROM calls WHERE id > ? AND (? IS NULL OR kind = ?) ORDER BY id LIMIT ?",

@@ -1,4 +1,5 @@
-"""Devstore's clock: the real time plus an offset that staff can turn forward. The product follows it (`/devstore/clock`)."""
+"""Devstore's clock: the real time plus an offset that staff can turn forward. The product follows it
+(`/devstore/clock`)."""
 
 import time
 from datetime import UTC, datetime
@@ -6,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 
 class Clock:
-    """Real time plus `offset` seconds. ID tokens and URL signatures are made with the real time, since libraries check them
-    against the system clock; everything commercial, and the life of access tokens, follows this clock."""
+    """Real time plus `offset` seconds. ID tokens and URL signatures are made with the real time, since libraries
+    check them against the system clock; everything commercial, and the life of access tokens, follows this clock."""
 
     def __init__(self, offset: float = 0.0) -> None:
         self.offset = offset

@@ -1,5 +1,6 @@
-"""What happens in a shop: everything that changes commerce, each in one transaction with the webhooks it causes, and the
-reads that pages need. Amounts are minor units; documents are those of `documents.py`. Refusals raise CommerceError."""
+"""What happens in a shop: everything that changes commerce, each in one transaction with the webhooks it causes, and
+the reads that pages need. Amounts are minor units; documents are those of `documents.py`. Refusals raise
+CommerceError."""
 
 import hashlib
 import secrets
@@ -43,7 +44,9 @@ def customer_authenticate(shop: Shop, email: str, password: str) -> Customer | N
     """The customer whose account this is, or None when the e-mail address or the password is wrong."""
     row = (
         shop.database.connection()
-        .execute("SELECT document, password FROM customers WHERE shop_id = ? AND email = ?", (shop.id, email.strip().lower()))
+        .execute(
+            "SELECT document, password FROM customers WHERE shop_id = ? AND email = ?", (shop.id, email.strip().lower())
+        )
         .fetchone()
     )
     if row is None or row[1] is None or not password_matches(password, row[1]):
@@ -53,7 +56,12 @@ def customer_authenticate(shop: Shop, email: str, password: str) -> Customer | N
 
 
 def customer_update(
-    shop: Shop, customer_id: int, *, first_name: str | None = None, last_name: str | None = None, tags: list[str] | None = None
+    shop: Shop,
+    customer_id: int,
+    *,
+    first_name: str | None = None,
+    last_name: str | None = None,
+    tags: list[str] | None = None,
 ) -> Customer:
     """Change what is named; None leaves a field as it is."""
     with shop.database.write() as connection:
@@ -130,8 +138,9 @@ def order_place(
     shipping: int | None = None,
     source: str = "web",
 ) -> Order:
-    """Place an order for a customer, or for an e-mail address (a customer without an account is made of a new one), or for
-    nobody. `processed_at` (ISO 8601) dates it back; `shipping` None means the shop's tariff; `pay` False leaves it pending."""
+    """Place an order for a customer, or for an e-mail address (a customer without an account is made of a new one),
+    or for nobody. `processed_at` (ISO 8601) dates it back; `shipping` None means the shop's tariff; `pay` False
+    leaves it pending."""
     now = shop.clock.now()
     code = discount(shop, discount_code)
     with shop.database.write() as connection:
@@ -199,7 +208,8 @@ def order_refund(
     shipping: bool = False,
     note: str | None = None,
 ) -> Refund:
-    """Refund units of lines (`{line id: units}`), the shipping, or only an amount. `amount` None pays what they come to."""
+    """Refund units of lines (`{line id: units}`), the shipping, or only an amount. `amount` None pays what they come
+    to."""
     with shop.database.write() as connection:
         order = _order(connection, shop, order_id)
         take = partial(ids.take, connection)
@@ -255,7 +265,8 @@ def orders_page(shop: Shop, *, before_id: int | None = None, limit: int = 50) ->
 
 
 def discount(shop: Shop, code: str | None) -> DiscountCode | None:
-    """The shop's discount of that code, whatever its case; None for no code. Raises CommerceError for an unknown one."""
+    """The shop's discount of that code, whatever its case; None for no code. Raises CommerceError for an unknown
+    one."""
     if not code:
         return None
     for each in shop.document["discounts"]:
@@ -319,7 +330,9 @@ def product_update(
 
 def script_tags(shop: Shop) -> list[ScriptTag]:
     """The script tags that apps put into the shop, oldest first."""
-    rows = shop.database.connection().execute("SELECT document FROM script_tags WHERE shop_id = ? ORDER BY id", (shop.id,))
+    rows = shop.database.connection().execute(
+        "SELECT document FROM script_tags WHERE shop_id = ? ORDER BY id", (shop.id,)
+    )
     return [load(document) for (document,) in rows]
 
 

@@ -46,8 +46,8 @@ class AppSettings:
 
     @classmethod
     def read(cls, path: Path, app_url: str) -> "AppSettings":
-        """Relative URIs, and URIs at the host of `application_url`, are taken relative to `app_url`, as `shopify app dev`
-        rewrites them. Raises OSError, KeyError or tomllib.TOMLDecodeError."""
+        """Relative URIs, and URIs at the host of `application_url`, are taken relative to `app_url`, as `shopify app
+        dev` rewrites them. Raises OSError, KeyError or tomllib.TOMLDecodeError."""
         toml = tomllib.loads(path.read_text())
         published = urljoin(toml["application_url"], "/").rstrip("/")
 

@@ -1,5 +1,5 @@
-"""`/devstore/...`: what tests, the demo and the staff page steer devstore with. JSON in, JSON out; a refusal is 422 with
-`{"error"}`."""
+"""`/devstore/...`: what tests, the demo and the staff page steer devstore with. JSON in, JSON out; a refusal is 422
+with `{"error"}`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -71,7 +71,9 @@ def state(shop: Shop, request: Request, body: Body) -> Any:
             "orders": count("SELECT count(*) FROM orders WHERE shop_id = ?"),
             "products": count("SELECT count(*) FROM products WHERE shop_id = ?"),
             "script_tags": count("SELECT count(*) FROM script_tags WHERE shop_id = ?"),
-            "webhooks_waiting": count("SELECT count(*) FROM deliveries WHERE shop_id = ? AND status IN ('queued', 'sending')"),
+            "webhooks_waiting": count(
+                "SELECT count(*) FROM deliveries WHERE shop_id = ? AND status IN ('queued', 'sending')"
+            ),
         },
         "knobs": shop.knobs.as_dict(),
         "clock": clock(shop, request, body),
@@ -132,7 +134,8 @@ def change_shop(shop: Shop, request: Request, body: Body) -> Any:
 
 
 def place_order(shop: Shop, request: Request, body: Body) -> Any:
-    """`{customer_id | email, lines: [{variant_id | title, price, quantity}], processed_at?, discount?, test?, pay?, shipping?}`."""
+    """`{customer_id | email, lines: [{variant_id | title, price, quantity}], processed_at?, discount?, test?, pay?,
+    shipping?}`."""
     return commerce.order_place(
         shop,
         items=items(shop, body.get("lines", [])),
@@ -192,7 +195,9 @@ def register_customer(shop: Shop, request: Request, body: Body) -> Any:
 
 def update_product(shop: Shop, request: Request, body: Body) -> Any:
     """`{title?, description?, status?, prices?: {variant id: decimal}}`."""
-    prices = {int(variant): money.parse_amount(str(price), shop.currency) for variant, price in body.get("prices", {}).items()}
+    prices = {
+        int(variant): money.parse_amount(str(price), shop.currency) for variant, price in body.get("prices", {}).items()
+    }
     return commerce.product_update(
         shop,
         request.path_params["product"],

@@ -16,7 +16,8 @@ class Staff(TypedDict):
 
 
 class DiscountCode(TypedDict):
-    """A code the shop accepts. `value` is a percentage (`"10"`) or, for `fixed_amount`, minor units as text (`"1500"`)."""
+    """A code the shop accepts. `value` is a percentage (`"10"`) or, for `fixed_amount`, minor units as text
+    (`"1500"`)."""
 
     code: str
     kind: Literal["percentage", "fixed_amount"]
@@ -93,7 +94,8 @@ class Variant(TypedDict):
 
 
 class Product(TypedDict):
-    """`colour` is a CSS colour the theme may draw the product with; `option` is the one option its variants differ in."""
+    """`colour` is a CSS colour the theme may draw the product with; `option` is the one option its variants differ
+    in."""
 
     id: int
     handle: str
@@ -169,7 +171,8 @@ class Transaction(TypedDict):
 
 
 class RefundLine(TypedDict):
-    """`subtotal` is after discounts, with tax where the order's prices include it; `tax` is the tax in or on top of it."""
+    """`subtotal` is after discounts, with tax where the order's prices include it; `tax` is the tax in or on top of
+    it."""
 
     id: int
     line_id: int

@@ -53,7 +53,8 @@ def token(length: int = 16) -> str:
 
 
 class Batch:
-    """Hands out ids like `take`, from memory, for loading many rows in one transaction; `close` writes back how far it came."""
+    """Hands out ids like `take`, from memory, for loading many rows in one transaction; `close` writes back how far
+    it came."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -66,5 +67,6 @@ class Batch:
 
     def close(self) -> None:
         self.connection.executemany(
-            "UPDATE sequences SET next = ? WHERE kind = ?", [(following, kind) for kind, following in self._next.items()]
+            "UPDATE sequences SET next = ? WHERE kind = ?",
+            [(following, kind) for kind, following in self._next.items()],
         )

@@ -1,5 +1,5 @@
-"""The merchant's side of having an app: installing it, opening its pages in the admin, publishing a first programme with it,
-and uninstalling it. Everything goes over HTTP, as from a browser."""
+"""The merchant's side of having an app: installing it, opening its pages in the admin, publishing a first programme
+with it, and uninstalling it. Everything goes over HTTP, as from a browser."""
 
 import base64
 import hashlib
@@ -28,8 +28,8 @@ def frame_url(
     locale: str | None = None,
     query: Iterable[tuple[str, str]] = (),
 ) -> str:
-    """The address of an app page as the admin's frame loads it: with a fresh ID token, signed as Shopify signs it. `query` is
-    the page's own."""
+    """The address of an app page as the admin's frame loads it: with a fresh ID token, signed as Shopify signs it.
+    `query` is the page's own."""
     person = staff or shop.staff()
     parameters = {
         **dict(query),
@@ -52,7 +52,8 @@ def query_signature(secret: str, parameters: dict[str, str]) -> str:
 
 
 def grant(shop: Shop) -> None:
-    """The click on Install: from here on the app may exchange tokens and receives webhooks. Again: scopes are renewed."""
+    """The click on Install: from here on the app may exchange tokens and receives webhooks. Again: scopes are
+    renewed."""
     scopes = list(shop.store.app.scopes)
     if not shop.installed:
         shop.update(installed_at=shop.clock.now(), scopes=scopes)
@@ -77,8 +78,8 @@ async def open_app(shop: Shop, client: httpx.AsyncClient) -> int | None:
 
 
 async def publish_programme(shop: Shop, client: httpx.AsyncClient) -> dict[str, Any]:
-    """Publish 1 point per whole unit of money, 100 points worth 5, all past orders counted, on the app's own screens. Answers
-    `{ok, statuses}` of the two forms."""
+    """Publish 1 point per whole unit of money, 100 points worth 5, all past orders counted, on the app's own screens.
+    Answers `{ok, statuses}` of the two forms."""
     places = exponent(shop.currency)
     one, five = ("1", "5") if places == 0 else (f"1.{'0' * places}", f"5.{'0' * places}")
     draft = {"earn_points": "1", "earn_per": one, "worth_points": "100", "worth_amount": five}

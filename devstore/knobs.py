@@ -10,11 +10,10 @@ from typing import Any
 class Knobs:
     """Probabilities from 0 to 1, or milliseconds.
 
-    `latency_ms` added to each Admin API call; `throttle` calls answered THROTTLED; `fail` calls answered 503 before doing
-    anything and webhook attempts lost on the way (they are retried); `stale` resources read in an earlier state;
-    `duplicate` webhooks delivered twice; `delay_ms` added before each delivery; `reorder` webhooks overtaken by later
-    ones; `drop` webhooks never sent.
-    """
+    `latency_ms` added to each Admin API call; `throttle` calls answered THROTTLED; `fail` calls answered 503 before
+    doing anything and webhook attempts lost on the way (they are retried); `stale` resources read in an earlier
+    state; `duplicate` webhooks delivered twice; `delay_ms` added before each delivery; `reorder` webhooks overtaken
+    by later ones; `drop` webhooks never sent."""
 
     latency_ms: float = 0
     throttle: float = 0

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 
-NO_DECIMALS = frozenset({"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"})
+NO_DECIMALS = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
 THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 
@@ -38,6 +41,7 @@ def fixed_amount(minor: int, currency: str) -> str:
     return f"{sign}{whole}.{part:0{places}d}"
 
 
+@lru_cache(16384)
 def graphql_amount(minor: int, currency: str) -> str:
     """How GraphQL's Decimal writes it: no trailing zero but one place at least, `"36.0"`, `"4.9"`, JPY `"500.0"`."""
     places = exponent(currency)

@@ -1,9 +1,8 @@
 """`POST /admin/oauth/access_token`: token exchange and refresh, and the access tokens that come of them.
 
-Offline tokens live for 60 minutes of devstore's clock and come with a refresh token of 90 days that rotates on every use. The
-refresh token used last works again until something of the pair it gave has been used, so that an app that died between
-receiving and storing a pair recovers.
-"""
+Offline tokens live for 60 minutes of devstore's clock and come with a refresh token of 90 days that rotates on every
+use. The refresh token used last works again until something of the pair it gave has been used, so that an app that
+died between receiving and storing a pair recovers."""
 
 import hmac
 import secrets
@@ -83,7 +82,8 @@ def refresh(shop: Shop, token: str) -> dict[str, Any]:
     now = shop.clock.seconds()
     with shop.database.write() as connection:
         row = connection.execute(
-            "SELECT id, refresh_expires_at, revoked, successor_id FROM access_tokens WHERE refresh_token = ? AND shop_id = ?",
+            "SELECT id, refresh_expires_at, revoked, successor_id FROM access_tokens"
+            " WHERE refresh_token = ? AND shop_id = ?",
             (token, shop.id),
         ).fetchone()
         if row is None or row[2] or row[1] <= now or not shop.installed:
@@ -140,7 +140,8 @@ def issue_online(connection: sqlite3.Connection, shop: Shop, staff: Staff) -> di
 
 
 def access(shop: Shop, token: str) -> Access | None:
-    """What a token sent with an Admin API call stands for; None when it is unknown, revoked or expired. Counts as its use."""
+    """What a token sent with an Admin API call stands for; None when it is unknown, revoked or expired. Counts as its
+    use."""
     row = (
         shop.database.connection()
         .execute(

@@ -1,8 +1,7 @@
 """What an order is and what may happen to it: pure functions on order documents, no database and no clock.
 
-Every function that changes an order takes the document, changes it in place and leaves its totals settled. `take(kind, count)`
-hands out ids; `at` is the instant it happens.
-"""
+Every function that changes an order takes the document, changes it in place and leaves its totals settled.
+`take(kind, count)` hands out ids; `at` is the instant it happens."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +68,9 @@ class Quote:
     total: int
 
 
-def quote(shop: ShopDocument, wares: Sequence[Ware], discount: DiscountCode | None, shipping: int | None = None) -> Quote:
+def quote(
+    shop: ShopDocument, wares: Sequence[Ware], discount: DiscountCode | None, shipping: int | None = None
+) -> Quote:
     """Prices, discount shares, shipping and tax of a cart, as checkout shows them and `compose` books them."""
     prices = [ware.price * ware.item.quantity for ware in wares]
     discounts = discount_shares(prices, discount)
@@ -87,10 +88,8 @@ def discount_shares(prices: Sequence[int], discount: DiscountCode | None) -> lis
     whole = sum(prices)
     if discount is None or whole == 0:
         return [0] * len(prices)
-    if discount["kind"] == "percentage":
-        off = percent_of(whole, discount["value"])
-    else:
-        off = int(discount["value"])
+    value = discount["value"]
+    off = percent_of(whole, value) if discount["kind"] == "percentage" else int(value)
     return split(min(off, whole), prices)
 
 
@@ -240,7 +239,14 @@ def edit_order(
             line["removed"] -= change
             changes[line_id] = change
         elif change > 0:
-            more: Line = {**line, "id": take("LineItem", 1), "quantity": change, "removed": 0, "refunded": 0, "allocations": []}
+            more: Line = {
+                **line,
+                "id": take("LineItem", 1),
+                "quantity": change,
+                "removed": 0,
+                "refunded": 0,
+                "allocations": [],
+            }
             amount = [tax_of(more["price"] * change, tax["rate"], order["taxes_included"]) for tax in line["tax_lines"]]
             more["tax_lines"] = [{**tax, "amount": each} for tax, each in zip(line["tax_lines"], amount, strict=True)]
             added.append(more)
@@ -266,8 +272,8 @@ def refund_order(
     shipping: bool = False,
     note: str | None = None,
 ) -> Refund:
-    """Refund units of lines, the shipping, or just an amount. `amount` None pays back what the lines and the shipping come
-    to, as far as it was received; another amount leaves the difference as an adjustment."""
+    """Refund units of lines, the shipping, or just an amount. `amount` None pays back what the lines and the shipping
+    come to, as far as it was received; another amount leaves the difference as an adjustment."""
     lines = {line["id"]: line for line in order["lines"]}
     refunded: list[RefundLine] = []
     for line_id, quantity in quantities.items():
@@ -342,8 +348,8 @@ def tax_in(line: Line) -> int:
 
 
 def refund_line(line: Line, quantity: int, take: Take) -> RefundLine:
-    """The units' share of the line. Shares are differences of running totals, so that all units together give back exactly
-    what the line cost, however it is cut."""
+    """The units' share of the line. Shares are differences of running totals, so that all units together give back
+    exactly what the line cost, however it is cut."""
     gone = line["removed"] + line["refunded"]
 
     def part(whole: int) -> int:
@@ -381,7 +387,8 @@ def touch(order: Order, at: str) -> None:
 
 
 def settle(order: Order) -> None:
-    """Bring the totals, the money in and out and the financial status up to date with lines, refunds and transactions."""
+    """Bring the totals, the money in and out and the financial status up to date with lines, refunds and
+    transactions."""
     subtotal = discounts = tax = line_total = given = 0
     for line in order["lines"]:
         whole, gone = line["quantity"], line["removed"] + line["refunded"]
@@ -392,7 +399,9 @@ def settle(order: Order) -> None:
         given += off - share(off, line["removed"], whole)
         tax += tax_amount - share(tax_amount, gone, whole)
         line_total += line["price"] * (whole - line["removed"])
-    shipping, shipped_back = (order["shipping"]["price"], order["shipping"]["refunded"]) if order["shipping"] else (0, 0)
+    shipping, shipped_back = (
+        (order["shipping"]["price"], order["shipping"]["refunded"]) if order["shipping"] else (0, 0)
+    )
     back_net = sum(line["subtotal"] for refund in order["refunds"] for line in refund["lines"])
     back_tax = sum(line["tax"] for refund in order["refunds"] for line in refund["lines"])
     on_top = 0 if order["taxes_included"] else 1

@@ -251,7 +251,12 @@ class Writer:
             return []
         (shipping,) = self.shipping_lines(order)
         return [
-            {"id": shipping["id"], "shipping_line": shipping, "subtotal_amount_set": self.bag(refund["shipping"]), "tax_lines": []}
+            {
+                "id": shipping["id"],
+                "shipping_line": shipping,
+                "subtotal_amount_set": self.bag(refund["shipping"]),
+                "tax_lines": [],
+            }
         ]
 
     def adjustments(self, order: Order, refund: Refund) -> list[Payload]:
@@ -328,7 +333,7 @@ class Writer:
 
     def customer_inside(self, customer: Customer) -> Payload:
         """A customer within an order: one default address and no list of them."""
-        payload = {
+        payload: Payload = {
             "id": customer["id"],
             "created_at": self.at(customer["created_at"]),
             "updated_at": self.at(customer["updated_at"]),
@@ -515,7 +520,12 @@ def customer_address(customer: Customer) -> Payload | None:
     if inside is None:
         return None
     del inside["latitude"], inside["longitude"]
-    more = {"id": customer["address_id"], "customer_id": customer["id"], "country_name": inside["country"], "default": True}
+    more = {
+        "id": customer["address_id"],
+        "customer_id": customer["id"],
+        "country_name": inside["country"],
+        "default": True,
+    }
     return inside | more
 
 

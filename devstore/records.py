@@ -9,10 +9,11 @@ from devstore.state import dump, ids_json, load
 
 EARLIER_STATES_KEPT = 5
 Kind = Literal["Customer", "Order", "Product"]
+KEEP = "INSERT INTO earlier_states (kind, resource_id, document) "
 KEEP_EARLIER: dict[Kind, str] = {
-    "Customer": "INSERT INTO earlier_states (kind, resource_id, document) SELECT ?, id, document FROM customers WHERE id = ?",
-    "Order": "INSERT INTO earlier_states (kind, resource_id, document) SELECT ?, id, document FROM orders WHERE id = ?",
-    "Product": "INSERT INTO earlier_states (kind, resource_id, document) SELECT ?, id, document FROM products WHERE id = ?",
+    "Customer": KEEP + "SELECT ?, id, document FROM customers WHERE id = ?",
+    "Order": KEEP + "SELECT ?, id, document FROM orders WHERE id = ?",
+    "Product": KEEP + "SELECT ?, id, document FROM products WHERE id = ?",
 }
 READ: dict[Kind, str] = {
     "Customer": "SELECT id, document FROM customers WHERE shop_id = ? AND id IN (SELECT value FROM json_each(?))",
@@ -37,7 +38,9 @@ def product(connection: sqlite3.Connection, shop_id: int, product_id: int) -> Pr
     return _one(connection, "SELECT document FROM products WHERE id = ? AND shop_id = ?", (product_id, shop_id))
 
 
-def products_of_variants(connection: sqlite3.Connection, shop_id: int, variant_ids: Sequence[int]) -> dict[int, Product]:
+def products_of_variants(
+    connection: sqlite3.Connection, shop_id: int, variant_ids: Sequence[int]
+) -> dict[int, Product]:
     """The product of each variant that exists."""
     if not variant_ids:
         return {}
@@ -49,12 +52,23 @@ def products_of_variants(connection: sqlite3.Connection, shop_id: int, variant_i
     return {variant_id: load(document) for variant_id, document in rows}
 
 
+def order_of_refund(connection: sqlite3.Connection, shop_id: int, refund_id: int) -> int | None:
+    """The id of the order that a refund belongs to."""
+    row = connection.execute(
+        "SELECT order_id FROM refunds JOIN orders ON orders.id = order_id WHERE refunds.id = ? AND shop_id = ?",
+        (refund_id, shop_id),
+    ).fetchone()
+    return row[0] if row else None
+
+
 def next_order_number(connection: sqlite3.Connection, shop_id: int) -> int:
     (last,) = connection.execute("SELECT max(number) FROM orders WHERE shop_id = ?", (shop_id,)).fetchone()
     return (last or 1000) + 1
 
 
-def save_customer(connection: sqlite3.Connection, shop_id: int, document: Customer, *, password: str | None = None) -> None:
+def save_customer(
+    connection: sqlite3.Connection, shop_id: int, document: Customer, *, password: str | None = None
+) -> None:
     """Insert or update; `password` is a stored hash, None keeps the one there is."""
     _keep_earlier(connection, "Customer", document["id"])
     insert_customers(connection, shop_id, [(document, password)])
@@ -63,7 +77,8 @@ def save_customer(connection: sqlite3.Connection, shop_id: int, document: Custom
 def insert_customers(connection: sqlite3.Connection, shop_id: int, rows: Iterable[tuple[Customer, str | None]]) -> None:
     connection.executemany(
         "INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email,"
-        " password = coalesce(excluded.password, password), updated_at = excluded.updated_at, document = excluded.document",
+        " password = coalesce(excluded.password, password), updated_at = excluded.updated_at,"
+        " document = excluded.document",
         (
             (each["id"], shop_id, each["email"], password, each["created_at"], each["updated_at"], dump(each))
             for each, password in rows
@@ -76,7 +91,11 @@ def save_order(connection: sqlite3.Connection, shop_id: int, document: Order) ->
     insert_orders(connection, shop_id, [document])
 
 
-def insert_orders(connection: sqlite3.Connection, shop_id: int, rows: Iterable[Order]) -> None:
+def insert_orders(connection: sqlite3.Connection, shop_id: int, rows: Sequence[Order]) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO refunds VALUES (?, ?)",
+        ((refund["id"], each["id"]) for each in rows for refund in each["refunds"]),
+    )
     connection.executemany(
         "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
         " customer_id = excluded.customer_id, updated_at = excluded.updated_at, document = excluded.document",

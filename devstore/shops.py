@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """All shops of this devstore, their database, their clock, and the app they installed or may install. `bulk` is put in by
-    the application."""
+    """All shops of this devstore, their database, their clock, and the app they installed or may install. `bulk` is
+    put in by the application."""
 
     bulk: "BulkRunner"
 
@@ -49,7 +49,8 @@ class Store:
         return next(iter(self.shops.values()))
 
     def shop_for_host(self, host: str) -> "Shop | None":
-        """The shop of a Host header: its own for `<name>.myshopify.com` (None when there is no such shop), else the default."""
+        """The shop of a Host header: its own for `<name>.myshopify.com` (None when there is no such shop), else the
+        default."""
         name = host.partition(":")[0].lower()
         return self.shops.get(name) if name.endswith(".myshopify.com") else self.default_shop
 

@@ -13,7 +13,8 @@ import orjson
 SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, document BLOB NOT NULL);
 CREATE TABLE sequences (kind TEXT PRIMARY KEY, next INTEGER NOT NULL);
-CREATE TABLE shops (id INTEGER PRIMARY KEY, handle TEXT NOT NULL UNIQUE, document BLOB NOT NULL, knobs BLOB NOT NULL);
+CREATE TABLE shops (id INTEGER PRIMARY KEY, handle TEXT NOT NULL UNIQUE, document BLOB NOT NULL,
+                    knobs BLOB NOT NULL);
 
 CREATE TABLE customers (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, email TEXT NOT NULL, password TEXT,
                         created_at TEXT NOT NULL, updated_at TEXT NOT NULL, document BLOB NOT NULL);
@@ -26,33 +27,40 @@ CREATE UNIQUE INDEX products_handle ON products (shop_id, handle);
 CREATE INDEX products_updated ON products (shop_id, updated_at, id);
 CREATE TABLE variants (id INTEGER PRIMARY KEY, product_id INTEGER NOT NULL);
 
-CREATE TABLE orders (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, number INTEGER NOT NULL, token TEXT NOT NULL UNIQUE,
-                     customer_id INTEGER, created_at TEXT NOT NULL, processed_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-                     document BLOB NOT NULL);
+CREATE TABLE orders (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, number INTEGER NOT NULL,
+                     token TEXT NOT NULL UNIQUE, customer_id INTEGER, created_at TEXT NOT NULL,
+                     processed_at TEXT NOT NULL, updated_at TEXT NOT NULL, document BLOB NOT NULL);
 CREATE UNIQUE INDEX orders_number ON orders (shop_id, number);
 CREATE INDEX orders_updated ON orders (shop_id, updated_at, id);
 CREATE INDEX orders_processed ON orders (shop_id, processed_at, id);
 CREATE INDEX orders_customer ON orders (customer_id, processed_at);
 
+CREATE TABLE refunds (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL);
+
 CREATE TABLE script_tags (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
 
 -- What a resource looked like before its last changes, for the `stale` knob.
-CREATE TABLE earlier_states (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, resource_id INTEGER NOT NULL, document BLOB NOT NULL);
+CREATE TABLE earlier_states (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, resource_id INTEGER NOT NULL,
+                             document BLOB NOT NULL);
 CREATE INDEX earlier_states_resource ON earlier_states (kind, resource_id, id);
 
-CREATE TABLE access_tokens (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, staff_id INTEGER, access_token TEXT NOT NULL UNIQUE,
-                            scopes TEXT NOT NULL, expires_at REAL NOT NULL, refresh_token TEXT UNIQUE, refresh_expires_at REAL,
-                            used INTEGER NOT NULL DEFAULT 0, successor_id INTEGER, revoked INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE access_tokens (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, staff_id INTEGER,
+                            access_token TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL, expires_at REAL NOT NULL,
+                            refresh_token TEXT UNIQUE, refresh_expires_at REAL, used INTEGER NOT NULL DEFAULT 0,
+                            successor_id INTEGER, revoked INTEGER NOT NULL DEFAULT 0);
 
-CREATE TABLE bulk_operations (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, status TEXT NOT NULL, document BLOB NOT NULL);
+CREATE TABLE bulk_operations (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, status TEXT NOT NULL,
+                              document BLOB NOT NULL);
 
 -- Times of deliveries and calls are real epoch seconds: knobs and back-off work in real time.
 CREATE TABLE deliveries (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, topic TEXT NOT NULL, uri TEXT NOT NULL,
-                         webhook_id TEXT NOT NULL, event_id TEXT NOT NULL, triggered_at TEXT NOT NULL, body BLOB NOT NULL,
-                         status TEXT NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, answer INTEGER);
+                         webhook_id TEXT NOT NULL, event_id TEXT NOT NULL, triggered_at TEXT NOT NULL,
+                         body BLOB NOT NULL, status TEXT NOT NULL, due_at REAL NOT NULL,
+                         attempts INTEGER NOT NULL DEFAULT 0, answer INTEGER);
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE status = 'queued';
 
-CREATE TABLE calls (id INTEGER PRIMARY KEY, shop_id INTEGER, at REAL NOT NULL, kind TEXT NOT NULL, document BLOB NOT NULL);
+CREATE TABLE calls (id INTEGER PRIMARY KEY, shop_id INTEGER, at REAL NOT NULL, kind TEXT NOT NULL,
+                    document BLOB NOT NULL);
 CREATE TABLE graphql_documents (hash TEXT PRIMARY KEY, text TEXT NOT NULL);
 
 -- Carts and sessions of the theme.
@@ -67,7 +75,7 @@ class Database:
         self.path = path
         self._local = threading.local()
         self._writing = threading.RLock()
-        self._after_write: list[Callable[[], None]] = []
+        self._after_write: list[Callable[[], object]] = []
         if self.connection().execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             self.connection().executescript(SCHEMA)
 
@@ -113,7 +121,7 @@ class Database:
         finally:
             connection.execute("COMMIT")
 
-    def after_write(self, callback: Callable[[], None]) -> None:
+    def after_write(self, callback: Callable[[], object]) -> None:
         """Call this after each committed write transaction (the delivery loop's alarm clock)."""
         self._after_write.append(callback)
 

@@ -67,7 +67,8 @@ def wanted(shop: Shop, topic: str) -> bool:
 
 
 def queue(connection: sqlite3.Connection, shop: Shop, topic: str, payload: Payload) -> None:
-    """Queue one event's payload for every subscription of the topic. The shop's knobs decide each delivery's fate now."""
+    """Queue one event's payload for every subscription of the topic. The shop's knobs decide each delivery's fate
+    now."""
     knobs = shop.knobs
     event_id = str(uuid.uuid4())
     triggered_at = nanoseconds(shop.clock.seconds())
@@ -139,8 +140,8 @@ class Courier:
                     await self._sleep()
 
     async def flush(self) -> dict[str, int]:
-        """One attempt now for everything queued, delayed or waiting for a retry; waits for what is on its way. Answers what this
-        flush delivered, what failed, and what the `drop` knob lost since the last flush."""
+        """One attempt now for everything queued, delayed or waiting for a retry; waits for what is on its way.
+        Answers what this flush delivered, what failed, and what the `drop` knob lost since the last flush."""
         counts = {"delivered": 0, "failed": 0, "dropped": await asyncio.to_thread(self._newly_dropped)}
         waiting = await asyncio.to_thread(self._queued)
         for start in range(0, len(waiting), CLAIM):
@@ -225,7 +226,8 @@ class Courier:
                 (ids_json(numbers),),
             ).fetchall()
             connection.execute(
-                "UPDATE deliveries SET status = 'sending' WHERE status = 'queued' AND id IN (SELECT value FROM json_each(?))",
+                "UPDATE deliveries SET status = 'sending'"
+                " WHERE status = 'queued' AND id IN (SELECT value FROM json_each(?))",
                 (ids_json(numbers),),
             )
         place = {number: index for index, number in enumerate(numbers)}
@@ -233,12 +235,15 @@ class Courier:
 
     def _due(self) -> list[int]:
         rows = self.store.database.connection().execute(
-            "SELECT id FROM deliveries WHERE status = 'queued' AND due_at <= ? ORDER BY due_at, id LIMIT ?", (time.time(), CLAIM)
+            "SELECT id FROM deliveries WHERE status = 'queued' AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+            (time.time(), CLAIM),
         )
         return [number for (number,) in rows]
 
     def _queued(self) -> list[int]:
-        rows = self.store.database.connection().execute("SELECT id FROM deliveries WHERE status = 'queued' ORDER BY due_at, id")
+        rows = self.store.database.connection().execute(
+            "SELECT id FROM deliveries WHERE status = 'queued' ORDER BY due_at, id"
+        )
         return [number for (number,) in rows]
 
     def _settle(self, number: int, attempts: int, status: int | None, good: bool) -> None:
@@ -250,7 +255,11 @@ class Courier:
             )
 
     def _next_due(self) -> float | None:
-        row = self.store.database.connection().execute("SELECT min(due_at) FROM deliveries WHERE status = 'queued'").fetchone()
+        row = (
+            self.store.database.connection()
+            .execute("SELECT min(due_at) FROM deliveries WHERE status = 'queued'")
+            .fetchone()
+        )
         due: float | None = row[0]
         return due
 
@@ -258,7 +267,9 @@ class Courier:
         """How many deliveries were dropped since this was last asked."""
         count, last = (
             self.store.database.connection()
-            .execute("SELECT count(*), max(id) FROM deliveries WHERE status = 'dropped' AND id > ?", (self._dropped_seen,))
+            .execute(
+                "SELECT count(*), max(id) FROM deliveries WHERE status = 'dropped' AND id > ?", (self._dropped_seen,)
+            )
             .fetchone()
         )
         self._dropped_seen = last or self._dropped_seen

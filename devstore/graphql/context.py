@@ -14,8 +14,8 @@ from devstore.state import ids_json, load
 
 
 class Loader:
-    """Documents by id, read a whole set at a time: who loads a page says which other documents the page mentions, and the
-    first of them asked for brings them all."""
+    """Documents by id, read a whole set at a time: who loads a page says which other documents the page mentions, and
+    the first of them asked for brings them all."""
 
     def __init__(self, shop: Shop, connection: sqlite3.Connection, stale: float) -> None:
         self.shop = shop
@@ -75,8 +75,8 @@ class Loader:
 
 @dataclass
 class BulkPage:
-    """The part of a bulk query's top-level connection being read: the executor's resolvers take `first` and `after` from
-    here and leave the cursor of what follows, None at the end."""
+    """The part of a bulk query's top-level connection being read: the executor's resolvers take `first` and `after`
+    from here and leave the cursor of what follows, None at the end."""
 
     first: int
     after: str | None = None

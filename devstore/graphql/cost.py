@@ -1,8 +1,7 @@
 """What a query costs, by Shopify's classic formula, and the bucket it is paid from.
 
-Scalars are free, an object costs 1, a connection 2 plus its page size times a node, a list its `first` (or the number of
-`ids`) times an object, a mutation 10. Page information and edges are free.
-"""
+Scalars are free, an object costs 1, a connection 2 plus its page size times a node, a list its `first` (or the number
+of `ids`) times an object, a mutation 10. Page information and edges are free."""
 
 import threading
 import time
@@ -39,7 +38,9 @@ class Estimate:
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: dict[str, Any]) -> None:
         self.schema = schema
-        self.fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+        self.fragments = {
+            each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
+        }
         self.variables = variables
 
     def operation(self, operation: OperationDefinitionNode) -> int:
@@ -58,7 +59,7 @@ class Estimate:
             if isinstance(node, FieldNode):
                 total += self.field(kind, node)
                 continue
-            fragment = self.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+            fragment: Any = self.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
             condition = fragment.type_condition
             inner = self.schema.get_type(condition.name.value) if condition else kind
             cost = self.selection(inner, fragment.selection_set) if inner else 0

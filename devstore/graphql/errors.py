@@ -15,7 +15,11 @@ def not_played(what: str) -> GraphQLError:
 def access_denied(field: str, scope: str) -> GraphQLError:
     return GraphQLError(
         f"Access denied for {field} field. Required access: `{scope}` access scope.",
-        extensions={"code": "ACCESS_DENIED", "documentation": DOCUMENTATION, "requiredAccess": f"`{scope}` access scope."},
+        extensions={
+            "code": "ACCESS_DENIED",
+            "documentation": DOCUMENTATION,
+            "requiredAccess": f"`{scope}` access scope.",
+        },
     )
 
 

@@ -1,22 +1,23 @@
 """graphql-core's executor with a shorter way through selections that go well.
 
 Below the root, the fields of a selection are the same for every object of a list, so what to do with each (resolver,
-arguments, completion) is worked out once per selection and type. When anything at all goes wrong in there, the selection is
-executed again by graphql-core's own code, which knows about error paths and null propagation. Resolvers below the root
-only read, so that is safe.
-"""
+arguments, completion) is worked out once per selection and type. When anything at all goes wrong in there, the
+selection is executed again by graphql-core's own code, which knows about error paths and null propagation. Resolvers
+below the root only read, so that is safe."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphql import (
     GraphQLAbstractType,
+    GraphQLEnumType,
     GraphQLError,
     GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLScalarType,
     is_abstract_type,
     is_leaf_type,
 )
@@ -58,7 +59,7 @@ class PlanningExecutor(Executor[None]):
         return plan
 
     def _make_plan(self, parent_type: GraphQLObjectType, grouped_field_set: Any) -> Run:
-        steps: list[tuple[str, Callable[..., Any], Any, dict[str, Any], Run | None]] = []
+        steps: list[tuple[str, Callable[..., Any], Any, dict[str, Any], Run]] = []
         for name, details in grouped_field_set.items():
             node = details[0].node
             field = self.schema.get_field(parent_type, node.name.value)
@@ -70,36 +71,39 @@ class PlanningExecutor(Executor[None]):
                 else {}
             )
             info = self.build_resolve_info(field, to_nodes(details), parent_type, None)  # type: ignore[arg-type]
-            steps.append((name, field.resolve or self.field_resolver, info, arguments, self._completion(field.type, details)))
+            steps.append(
+                (name, field.resolve or self.field_resolver, info, arguments, self._completion(field.type, details))
+            )
 
         def run(source: Any) -> dict[str, Any]:
             result = {}
             for name, resolve, info, arguments, complete in steps:
                 value = resolve(source, info, **arguments) if arguments else resolve(source, info)
-                result[name] = value if complete is None else complete(value)
+                result[name] = complete(value)
             return result
 
         return run
 
-    def _completion(self, kind: GraphQLOutputType, details: Any) -> Run | None:
-        """How a resolved value of a type becomes part of the result; None when it already is."""
+    def _completion(self, kind: GraphQLOutputType, details: Any) -> Run:
+        """How a resolved value of a type becomes part of the result."""
         if isinstance(kind, GraphQLNonNull):
             return required(self._completion(kind.of_type, details))
         if isinstance(kind, GraphQLList):
             return each_of(self._completion(kind.of_type, details))
         if is_leaf_type(kind):
             return leaf(kind)
-        if is_abstract_type(kind):
-            return self._abstract(kind, details)
-        return optional(self._object(kind, details))  # type: ignore[arg-type]
+        return self._abstract(kind, details) if is_abstract_type(kind) else self._object(kind, details)  # type: ignore[arg-type]
 
     def _object(self, kind: GraphQLObjectType, details: Any) -> Run:
-        plans: list[Run] = []
+        plan: Run | None = None
 
         def run(source: Any) -> Any:
-            if not plans:
-                plans.append(self._plan(kind, self.collect_subfields(kind, details).grouped_field_set))
-            return plans[0](source)
+            nonlocal plan
+            if source is None:
+                return None
+            if plan is None:
+                plan = self._plan(kind, self.collect_subfields(kind, details).grouped_field_set)
+            return plan(source)
 
         return run
 
@@ -120,9 +124,9 @@ class PlanningExecutor(Executor[None]):
         return run
 
 
-def required(complete: Run | None) -> Run:
+def required(complete: Run) -> Run:
     def run(value: Any) -> Any:
-        done = value if complete is None or value is None else complete(value)
+        done = complete(value)
         if done is None:
             raise GraphQLError("Cannot return null for a non-nullable field")
         return done
@@ -130,26 +134,22 @@ def required(complete: Run | None) -> Run:
     return run
 
 
-def optional(complete: Run) -> Run:
-    def run(value: Any) -> Any:
-        return None if value is None else complete(value)
-
-    return run
-
-
-def each_of(complete: Run | None) -> Run:
+def each_of(complete: Run) -> Run:
     def run(values: Any) -> Any:
-        if values is None or complete is None:
-            return values
-        return [complete(value) for value in values]
+        return None if values is None else [complete(value) for value in values]
 
     return run
 
 
 def leaf(kind: GraphQLLeafType) -> Run:
+    """Strings are what they are for every scalar but Int, Float and Boolean; anything else is coerced by its type."""
     coerce = kind.coerce_output_value
+    texts = isinstance(kind, GraphQLScalarType) and kind.name not in ("Int", "Float", "Boolean")
+    values = kind.values.keys() if isinstance(kind, GraphQLEnumType) else frozenset()
 
     def run(value: Any) -> Any:
-        return None if value is None else coerce(value)
+        if value is None or (value.__class__ is str and (texts or value in values)):
+            return value
+        return coerce(value)
 
     return run

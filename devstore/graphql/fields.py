@@ -1,10 +1,10 @@
-"""Small resolvers that most fields are made of. Money on its way through the executor is a pair (minor units, currency)."""
+"""Small resolvers that most fields are made of. Money on its way through the executor is a pair (minor units,
+currency)."""
 
 from collections.abc import Callable
 from typing import Any
 
 from graphql import GraphQLResolveInfo
-
 
 from devstore.money import graphql_amount
 

@@ -77,7 +77,7 @@ def table_page(
         where = where.more(f"({column}, id) {beyond} (?, ?)", value, number)
     # Table, column and direction come from the constants above, never from the caller.
     query = (
-        f"SELECT id, {column}, document FROM {TABLES[kind]} WHERE {' AND '.join(where.conditions)}"  # noqa: S608
+        f"SELECT id, {column}, document FROM {TABLES[kind]} WHERE {' AND '.join(where.conditions)}"
         f" ORDER BY {column} {way}, id {way} LIMIT ?"
     )
     rows = context.connection.execute(query, (*where.values, size + 1)).fetchall()
@@ -138,7 +138,9 @@ def filtered(kind: Kind, shop_id: int, query: str | None) -> Where:
         column = FILTER_COLUMNS[kind].get(name)
         if column is None:
             raise not_played(f"{TABLES[kind]} searched by {name}")
-        where = where.more(f"{column} {operator or '='} ?", searched(column, next(each for each in quoted if each is not None)))
+        where = where.more(
+            f"{column} {operator or '='} ?", searched(column, next(each for each in quoted if each is not None))
+        )
         position = term.end()
     return where
 
@@ -162,5 +164,3 @@ def decode_cursor(cursor: str) -> tuple[Any, int]:
         return read["last_value"], int(read["last_id"])
     except (binascii.Error, ValueError, KeyError, TypeError):
         raise GraphQLError("Invalid cursor for current pagination sort.", extensions={"code": "BAD_REQUEST"}) from None
-
-

@@ -229,6 +229,7 @@ REFUND: Fields = {
     "legacyResourceId": text(),
     "note": key("note"),
     "order": key("order"),
+    "processedAt": key("created_at"),
     "orderAdjustments": refund_adjustments,
     "refundLineItems": refund_lines,
     "refundShippingLines": refund_shipping,
@@ -331,11 +332,18 @@ def email_address(customer: Any, info: Info) -> Any:
 
 
 def orders_of_customer(
-    customer: Any, info: Info, sortKey: str = "ID", query: str | None = None, savedSearchId: str | None = None, **page: Any
+    customer: Any,
+    info: Info,
+    sortKey: str = "ID",
+    query: str | None = None,
+    savedSearchId: str | None = None,
+    **page: Any,
 ) -> Any:
     if query or savedSearchId:
         raise not_played("a customer's orders searched by a query")
-    column = {"ID": "id", "PROCESSED_AT": "processed_at", "CREATED_AT": "created_at", "UPDATED_AT": "updated_at"}.get(sortKey)
+    column = {"ID": "id", "PROCESSED_AT": "processed_at", "CREATED_AT": "created_at", "UPDATED_AT": "updated_at"}.get(
+        sortKey
+    )
     if column is None:
         raise not_played(f"a customer's orders sorted by {sortKey}")
     rows = sorted(info.context.loader.orders_of(customer["id"]), key=lambda order: (order[column], order["id"]))

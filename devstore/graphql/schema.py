@@ -14,6 +14,7 @@ from devstore.graphql.errors import not_played
 from devstore.graphql.fields import CONNECTION, EDGE, Fields, Info
 from devstore.graphql.shop import TYPES
 
+
 @functools.cache
 def build(path: Path) -> GraphQLSchema:
     """Read an introspection result (`{"data": {"__schema": …}}`, gzipped JSON) and attach a resolver to every field."""
@@ -44,7 +45,9 @@ def attach(kind: GraphQLObjectType, played: Fields) -> None:
             continue
         field.resolve = resolver
         if played not in (CONNECTION, EDGE):
-            field.resolve = guarded(resolver, kind.name, name, get_named_type(field.type).name.removesuffix("Connection"))
+            field.resolve = guarded(
+                resolver, kind.name, name, get_named_type(field.type).name.removesuffix("Connection")
+            )
 
 
 def refuse(what: str, source: Any, info: Info, **arguments: Any) -> Any:

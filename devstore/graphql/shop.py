@@ -6,14 +6,14 @@ from zoneinfo import ZoneInfo
 
 from devstore import bulk, commerce, ids
 from devstore.clock import parse, timestamp
+from devstore.graphql.access import require
 from devstore.graphql.errors import bad_request, not_played
 from devstore.graphql.fields import MONEY, PAGE_INFO, Fields, Info, constant, gid, itself, key, of, text
-from devstore.graphql.paging import Where, filtered, memory_page, table_page
+from devstore.graphql.paging import filtered, memory_page, table_page
 from devstore.graphql.resolvers import CUSTOMER_TYPES, ORDER_TYPES, PRODUCT_TYPES, full_name, with_product
-from devstore.graphql.access import require
-from devstore.records import Kind, products_of_variants
+from devstore.records import Kind, order_of_refund, products_of_variants
 from devstore.shops import Shop
-from devstore.state import dump, load
+from devstore.state import dump
 
 SIXTY_DAYS = 60 * 86400
 
@@ -131,12 +131,18 @@ def script_tags(source: Any, info: Info, src: str | None = None, **page: Any) ->
 def script_tag_create(source: Any, info: Info, input: Any) -> Any:
     shop: Shop = info.context.shop
     if not shop.document["accepts_script_tags"]:
-        return {"tag": None, "errors": [problem("Script tags can no longer be created or updated. Use a theme app extension.")]}
+        return {
+            "tag": None,
+            "errors": [problem("Script tags can no longer be created or updated. Use a theme app extension.")],
+        }
     src = str(input.get("src") or "")
     address = urlsplit(src)
     own = src.startswith(shop.store.config.app_url)
     if not address.netloc or (address.scheme != "https" and not own):
-        return {"tag": None, "errors": [problem("Source must be a valid URL that begins with https://", "input", "src")]}
+        return {
+            "tag": None,
+            "errors": [problem("Source must be a valid URL that begins with https://", "input", "src")],
+        }
     now = shop.clock.now()
     with shop.database.write() as connection:
         tag = {
@@ -234,6 +240,17 @@ def resource(kind: Kind) -> Any:
     return resolve
 
 
+def refund(source: Any, info: Info, id: str) -> Any:
+    kind, number = split_gid(id)
+    require(info, "Order", "refund")
+    context = info.context
+    order_id = order_of_refund(context.connection, context.shop.id, number) if kind == "Refund" else None
+    order = context.loader.get("Order", order_id)
+    return (
+        next(({**each, "order": order} for each in order["refunds"] if each["id"] == number), None) if order else None
+    )
+
+
 def node(source: Any, info: Info, id: str) -> Any:
     return nodes(source, info, [id])[0]
 
@@ -297,6 +314,7 @@ QUERY: Fields = {
     "orders": listing("Order", "PROCESSED_AT"),
     "product": resource("Product"),
     "products": listing("Product", "ID"),
+    "refund": refund,
     "publicApiVersions": lambda source, info: [{"handle": info.context.version}],
     "scriptTag": lambda source, info, id: next(
         (tag for tag in commerce.script_tags(info.context.shop) if ids.gid("ScriptTag", tag["id"]) == id), None

@@ -1,4 +1,5 @@
-"""Seeded shops by name. A state folder holds one scenario; another one (or another file) starts from an empty folder."""
+"""Seeded shops by name. A state folder holds one scenario; another one (or another file) starts from an empty
+folder."""
 
 from collections.abc import Callable
 
@@ -19,5 +20,6 @@ def load(store: Store) -> None:
             NAMES[name](store)
     elif store.default_shop.document["scenario"] != name:
         raise ScenarioError(
-            f"{store.config.state_dir} holds scenario {store.default_shop.document['scenario']}, not {name}: empty it first"
+            f"{store.config.state_dir} holds scenario {store.default_shop.document['scenario']}, not {name}:"
+            " empty it first"
         )

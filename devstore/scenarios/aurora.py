@@ -1,8 +1,7 @@
 """`aurora`: a small lively shop of coffee, tea and mugs in São Paulo, in Brazilian reais.
 
-About 300 customers and 900 orders over the fourteen months before now, the same each time but for the dates: some refunds,
-cancellations, discounts, guests and a few test orders. Every account's password is `aurora`.
-"""
+About 300 customers and 900 orders over the fourteen months before now, the same each time but for the dates: some
+refunds, cancellations, discounts, guests and a few test orders. Every account's password is `aurora`."""
 
 import random
 import unicodedata
@@ -57,16 +56,18 @@ CATALOGUE = (
 )  # fmt: skip
 
 FIRST_NAMES = (
-    "Ana", "Beatriz", "Camila", "Daniela", "Eduarda", "Fernanda", "Gabriela", "Helena", "Isabela", "Júlia", "Larissa", "Letícia",
-    "Luana", "Manuela", "Mariana", "Natália", "Patrícia", "Rafaela", "Sofia", "Tatiana", "Vitória", "Yasmin", "André", "Antônio",
-    "Bruno", "Caio", "Diego", "Eduardo", "Felipe", "Gustavo", "Henrique", "Igor", "João", "José", "Leonardo", "Lucas", "Marcelo",
-    "Mateus", "Murilo", "Otávio", "Paulo", "Pedro", "Rafael", "Renato", "Rodrigo", "Thiago", "Vinícius", "Zeca",
+    "Ana", "Beatriz", "Camila", "Daniela", "Eduarda", "Fernanda", "Gabriela", "Helena", "Isabela", "Júlia",
+    "Larissa", "Letícia", "Luana", "Manuela", "Mariana", "Natália", "Patrícia", "Rafaela", "Sofia", "Tatiana",
+    "Vitória", "Yasmin", "André", "Antônio", "Bruno", "Caio", "Diego", "Eduardo", "Felipe", "Gustavo",
+    "Henrique", "Igor", "João", "José", "Leonardo", "Lucas", "Marcelo", "Mateus", "Murilo", "Otávio", "Paulo",
+    "Pedro", "Rafael", "Renato", "Rodrigo", "Thiago", "Vinícius", "Zeca",
 )  # fmt: skip
 LAST_NAMES = (
-    "Albuquerque", "Almeida", "Araújo", "Barbosa", "Batista", "Cardoso", "Carvalho", "Castro", "Costa", "Dias", "Duarte", "Farias",
-    "Ferreira", "Figueiredo", "Freitas", "Gomes", "Gonçalves", "Lima", "Lopes", "Machado", "Magalhães", "Martins", "Melo", "Mendes",
-    "Moraes", "Moreira", "Nascimento", "Nogueira", "Nunes", "Oliveira", "Pereira", "Pinto", "Queiroz", "Ramos", "Ribeiro", "Rocha",
-    "Santos", "Silveira", "Souza", "Teixeira", "Vasconcelos", "Vieira", "Xavier",
+    "Albuquerque", "Almeida", "Araújo", "Barbosa", "Batista", "Cardoso", "Carvalho", "Castro", "Costa", "Dias",
+    "Duarte", "Farias", "Ferreira", "Figueiredo", "Freitas", "Gomes", "Gonçalves", "Lima", "Lopes", "Machado",
+    "Magalhães", "Martins", "Melo", "Mendes", "Moraes", "Moreira", "Nascimento", "Nogueira", "Nunes",
+    "Oliveira", "Pereira", "Pinto", "Queiroz", "Ramos", "Ribeiro", "Rocha", "Santos", "Silveira", "Souza",
+    "Teixeira", "Vasconcelos", "Vieira", "Xavier",
 )  # fmt: skip
 CITIES = (
     ("São Paulo", "São Paulo", "SP", "01310-100"), ("Campinas", "São Paulo", "SP", "13010-000"),
@@ -196,7 +197,12 @@ def make_address(dice: random.Random, first: str, last: str) -> Address:
 
 
 def make_orders(
-    shop: Shop, products: Sequence[Product], customers: Sequence[Customer], take: ids.Batch, dice: random.Random, now: datetime
+    shop: Shop,
+    products: Sequence[Product],
+    customers: Sequence[Customer],
+    take: ids.Batch,
+    dice: random.Random,
+    now: datetime,
 ) -> list[Order]:
     """Orders by time. Each customer has their own appetite, so that a few buy often and many once."""
     appetite = [dice.paretovariate(1.6) for _ in customers]
@@ -209,7 +215,8 @@ def make_orders(
         placed.append((timestamp(moment.timestamp()), buyer))
     placed.sort(key=lambda each: each[0])
     return [
-        make_order(shop, products, buyer, take, dice, at, number, now) for number, (at, buyer) in enumerate(placed, 1001)
+        make_order(shop, products, buyer, take, dice, at, number, now)
+        for number, (at, buyer) in enumerate(placed, 1001)
     ]
 
 

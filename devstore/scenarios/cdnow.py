@@ -1,8 +1,7 @@
 """`cdnow`: the CDNOW purchase histories, 23,570 customers and 69,659 orders of 1997 and 1998.
 
-Each row of the file is an order of one line, quantity 1, at noon UTC; orders of one day follow the file. The e-mail address of
-customer 7 is `customer-7@cdnow.example`, every password is `cdnow`.
-"""
+Each row of the file is an order of one line, quantity 1, at noon UTC; orders of one day follow the file. The e-mail
+address of customer 7 is `customer-7@cdnow.example`, every password is `cdnow`."""
 
 from collections.abc import Iterator
 

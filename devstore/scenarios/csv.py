@@ -83,7 +83,9 @@ def read(path: Path) -> list[Row]:
         except (ValueError, csv.Error) as error:
             raise ScenarioError(f"{path}, row {reader.line_num}: {error}") from None
         except UnicodeDecodeError as error:
-            raise ScenarioError(f"{path}, after row {reader.line_num}: the file is not UTF-8 ({error.reason})") from None
+            raise ScenarioError(
+                f"{path}, after row {reader.line_num}: the file is not UTF-8 ({error.reason})"
+            ) from None
     return rows
 
 
@@ -108,7 +110,9 @@ def read_row(row: dict[str, str | None]) -> Row:
     except ValueError:
         raise ValueError(f"processed_at {cells['processed_at']!r} is no ISO 8601 date or time") from None
     title = cells["title"] or cells["sku"] or "Item"
-    return Row(cells["customer"] or None, cells["order"], at, cells["sku"], title, int(cells["quantity"]), amount, currency)
+    return Row(
+        cells["customer"] or None, cells["order"], at, cells["sku"], title, int(cells["quantity"]), amount, currency
+    )
 
 
 def load_products(shop: Shop, rows: Iterable[Row]) -> dict[tuple[str, str], Product]:

@@ -23,7 +23,8 @@ class PastLine:
 
 @dataclass(frozen=True, slots=True)
 class PastOrder:
-    """`customer` is the data set's own id of the buyer, None for nobody; `name` the order's own, None for the next number."""
+    """`customer` is the data set's own id of the buyer, None for nobody; `name` the order's own, None for the next
+    number."""
 
     customer: str | None
     at: str
@@ -32,8 +33,8 @@ class PastOrder:
 
 
 def load_orders(shop: Shop, past: Iterable[PastOrder], domain: str, password: str) -> None:
-    """Insert orders, in the order given, and their buyers. Buyer `7` gets the account `customer-7@<domain>`; an id that is an
-    e-mail address is used as it is. Runs in the caller's write transaction."""
+    """Insert orders, in the order given, and their buyers. Buyer `7` gets the account `customer-7@<domain>`; an id
+    that is an e-mail address is used as it is. Runs in the caller's write transaction."""
     customers: dict[str, Customer] = {}
     stored_password = password_for_all(password)
     with shop.database.write() as connection:

@@ -113,7 +113,9 @@ class Devstore:
         form = {"client_id": API_KEY, "client_secret": API_SECRET, "grant_type": "refresh_token"}
         return self.http.post("/admin/oauth/access_token", data=form | {"refresh_token": refresh_token})
 
-    def call(self, query: str, variables: Any = None, *, token: str, version: str = "2026-10", **headers: str) -> httpx.Response:
+    def call(
+        self, query: str, variables: Any = None, *, token: str, version: str = "2026-10", **headers: str
+    ) -> httpx.Response:
         return self.http.post(
             f"/admin/api/{version}/graphql.json",
             json={"query": query, "variables": variables or {}},

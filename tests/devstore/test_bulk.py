@@ -10,7 +10,7 @@ RUN = """mutation ($query: String!) {
   bulkOperationRunQuery(query: $query) { bulkOperation { id status } userErrors { field message code } }
 }"""
 POLL = """query ($id: ID!) {
-  bulkOperation(id: $id) { status errorCode objectCount rootObjectCount fileSize url partialDataUrl createdAt completedAt }
+  bulkOperation(id: $id) { status errorCode objectCount rootObjectCount fileSize url partialDataUrl completedAt }
 }"""
 ORDERS = "{ orders { edges { node { id name refunds { id } lineItems { edges { node { id title } } } } } } }"
 
@@ -61,7 +61,12 @@ def test_finish_is_told_by_webhook(devstore: Devstore) -> None:
 
 def test_empty_result_has_no_url(devstore: Devstore) -> None:
     operation = run(devstore, "{ orders(query: \"updated_at:>'2030-01-01'\") { edges { node { id } } } }")
-    assert (operation["status"], operation["url"], operation["fileSize"], operation["objectCount"]) == ("COMPLETED", None, None, "0")
+    assert (operation["status"], operation["url"], operation["fileSize"], operation["objectCount"]) == (
+        "COMPLETED",
+        None,
+        None,
+        "0",
+    )
 
 
 def test_link_needs_its_signature(devstore: Devstore) -> None:
@@ -74,10 +79,10 @@ def test_link_needs_its_signature(devstore: Devstore) -> None:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("{ orders { edges { node { id refunds { id refundLineItems { edges { node { id } } } } } } } }", "within a list field"),
-        ("{ orders { nodes { id customer { id orders { nodes { id lineItems { nodes { id } } } } } } } }", "nesting depth"),
-        ("{ orders { nodes { id a: lineItems { nodes { id } } b: lineItems { nodes { id } } c: lineItems { nodes { id } }"
-         " d: lineItems { nodes { id } } e: lineItems { nodes { id } } } } }", "more than 5 connections"),
+        ("{ orders { nodes { id refunds { id refundLineItems { edges { node { id } } } } } } }", "within a list field"),
+        ("{ orders { nodes { id customer { id orders { nodes { id lineItems { nodes { id } } } } } } } }", "nesting"),
+        ("{ orders { nodes { id a: lineItems { nodes { id } } b: lineItems { nodes { id } }"
+         " c: lineItems { nodes { id } } d: lineItems { nodes { id } } e: lineItems { nodes { id } } } } }", "more than 5"),
         ("{ shop { name } }", "top level"),
         ("{ order(id: 1) { lineItems { nodes { id } } } }", "top level"),
         ("{ orders { nodes { id } } customers { nodes { id } } }", "one top-level field"),

@@ -1,75 +1,74 @@
-"""Reads the mirror into the facts the rules judge. Four queries, whatever the number of orders."""
+"""Reads the mirror into the facts the rules judge. Three statements, whatever the number of orders."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Literal
 
-from django.db import connection
-from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
-
+from loyalty import sql
 from loyalty.models import Programme as ProgrammeRow
 from loyalty.models import ProgrammeVersion
 from loyalty.rules.facts import LineFact, OrderFact, RefundFact
 from loyalty.rules.programme import Programme, Version
-from retention_app import setwise
-from retention_app.models import Order, OrderLine, Refund, RefundLine, Shop
+from retention_app.models import Shop
 from retention_app.tenancy import current_shop_id
 
 
-def among(ids: Iterable[int]) -> RawSQL:
-    """The right side of `…__in`: one parameter, whatever the number of ids."""
-    if connection.vendor == "postgresql":
-        sql = "SELECT value::bigint FROM jsonb_array_elements_text(%s::jsonb)"
-    else:
-        sql = "SELECT value FROM json_each(%s)"
-    return RawSQL(sql, [setwise.ids_json(ids)])  # noqa: S611 - constants above
+def orders_of_customers(customer_ids: Iterable[int]) -> dict[int, list[OrderFact]]:
+    """All orders of these customers as facts, by customer (the mirror's ids)."""
+    orders: dict[int, list[OrderFact]] = defaultdict(list)
+    for customer_id, _, order in _orders("customer_id", customer_ids):
+        assert customer_id is not None
+        orders[customer_id].append(order)
+    return orders
 
 
-def order_facts(orders: QuerySet[Order]) -> list[tuple[int | None, OrderFact]]:
-    """The orders as facts, each with the mirror's id of its customer, in the queryset's order."""
-    rows = list(
-        orders.values_list(
-            "id",
-            "customer_id",
-            "shopify_id",
-            "name",
-            "processed_at",
-            "currency",
-            "paid",
-            "test",
-            "cancelled_at",
-        )
+def orders_by_id(order_ids: Iterable[int]) -> dict[int, OrderFact]:
+    """These orders as facts, by the mirror's id."""
+    return {order_id: order for _, order_id, order in _orders("id", order_ids)}
+
+
+def _orders(column: Literal["customer_id", "id"], ids: Iterable[int]) -> list[tuple[int | None, int, OrderFact]]:
+    """(customer, order, facts) of the orders whose column is one of the ids."""
+    found = sql.rows(
+        "SELECT o.customer_id, o.id, o.shopify_id, o.name, o.processed_at, o.currency, o.paid, o.test, o.cancelled_at"
+        f" FROM {sql.wanted()} CROSS JOIN retention_app_order o WHERE o.shop_id = %s AND o.{column} = wanted.id",
+        sql.ids(ids),
+        current_shop_id(),
     )
-    order_ids = [row[0] for row in rows]
+    order_ids = sql.ids(row[1] for row in found)
     lines, refunds = _lines(order_ids), _refunds(order_ids)
     return [
         (
             customer_id,
+            order_id,
             OrderFact(
                 id=shopify_id,
                 name=name,
-                processed_at=processed_at,
+                processed_at=sql.instant(processed_at),
                 currency=currency,
-                paid=paid,
-                test=test,
-                cancelled_at=cancelled_at,
+                paid=bool(paid),
+                test=bool(test),
+                cancelled_at=None if cancelled_at is None else sql.instant(cancelled_at),
                 lines=tuple(lines.get(order_id, ())),
                 refunds=tuple(refunds.get(order_id, ())),
             ),
         )
-        for order_id, customer_id, shopify_id, name, processed_at, currency, paid, test, cancelled_at in rows
+        for customer_id, order_id, shopify_id, name, processed_at, currency, paid, test, cancelled_at in found
     ]
 
 
-def _lines(order_ids: list[int]) -> dict[int, list[LineFact]]:
+def _lines(order_ids: str) -> dict[int, list[LineFact]]:
+    """The orders' lines in the order they were placed in."""
+    found = sql.rows(
+        "SELECT l.order_id, l.shopify_id, l.title, l.quantity, l.current_quantity, l.net_minor, l.gift_card"
+        f" FROM {sql.wanted()} CROSS JOIN retention_app_orderline l WHERE l.shop_id = %s AND l.order_id = wanted.id",
+        order_ids,
+        current_shop_id(),
+    )
     lines: dict[int, list[LineFact]] = defaultdict(list)
-    for order_id, shopify_id, title, quantity, current_quantity, net_minor, gift_card in (
-        OrderLine.objects.filter(order_id__in=among(order_ids))
-        .order_by("shopify_id")
-        .values_list("order_id", "shopify_id", "title", "quantity", "current_quantity", "net_minor", "gift_card")
-    ):
+    for order_id, shopify_id, title, quantity, current_quantity, net_minor, gift_card in sorted(found):
         lines[order_id].append(
             LineFact(
                 id=shopify_id,
@@ -77,28 +76,32 @@ def _lines(order_ids: list[int]) -> dict[int, list[LineFact]]:
                 quantity=quantity,
                 current_quantity=current_quantity,
                 net_minor=net_minor,
-                gift_card=gift_card,
+                gift_card=bool(gift_card),
             )
         )
     return lines
 
 
-def _refunds(order_ids: list[int]) -> dict[int, list[RefundFact]]:
+def _refunds(order_ids: str) -> dict[int, list[RefundFact]]:
+    found = sql.rows(
+        "SELECT f.order_id, f.shopify_id, f.processed_at, f.unlined_minor, l.line_shopify_id, l.quantity"
+        f" FROM {sql.wanted()} CROSS JOIN retention_app_refund f"
+        " LEFT JOIN retention_app_refundline l ON l.shop_id = f.shop_id AND l.refund_id = f.id"
+        " WHERE f.shop_id = %s AND f.order_id = wanted.id",
+        order_ids,
+        current_shop_id(),
+    )
     pieces: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    of_orders = RefundLine.objects.filter(refund__order_id__in=among(order_ids)).order_by("line_shopify_id")
-    for refund_id, line_shopify_id, quantity in of_orders.values_list("refund_id", "line_shopify_id", "quantity"):
-        pieces[refund_id].append((line_shopify_id, quantity))
+    for _, shopify_id, _, _, line_shopify_id, quantity in found:
+        if line_shopify_id is not None:
+            pieces[shopify_id].append((line_shopify_id, quantity))
     refunds: dict[int, list[RefundFact]] = defaultdict(list)
-    for refund_id, order_id, shopify_id, processed_at, unlined_minor in (
-        Refund.objects.filter(order_id__in=among(order_ids))
-        .order_by("shopify_id")
-        .values_list("id", "order_id", "shopify_id", "processed_at", "unlined_minor")
-    ):
+    for order_id, shopify_id, processed_at, unlined_minor in sorted({row[:4] for row in found}):
         refunds[order_id].append(
             RefundFact(
                 id=shopify_id,
-                processed_at=processed_at,
-                lines=tuple(pieces.get(refund_id, ())),
+                processed_at=sql.instant(processed_at),
+                lines=tuple(sorted(pieces.get(shopify_id, ()))),
                 unlined_minor=unlined_minor,
             )
         )

@@ -18,16 +18,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Max, Sum
 from psycopg import IsolationLevel
 
-from loyalty import facts
-from loyalty.models import Account, Entry
+from loyalty import facts, sql
+from loyalty.models import Account
 from loyalty.rules.facts import OrderFact
 from loyalty.rules.programme import Programme
 from loyalty.rules.statement import Explanation, StatementLine, statement
 from retention_app import clock, setwise
-from retention_app.models import Order
 from retention_app.tenancy import current_shop_id
 
 TRIES_MAX = 10  # rounds of reading and writing before a batch is given back
@@ -135,11 +133,7 @@ def members_judge(customer_ids: Collection[int], programme: Programme, *, only_c
     """
     fingerprints = _fingerprints(customer_ids, programme)
     judgements = {}
-    for account_id, member_id, customer_id, revision, judged, balance in (
-        Account.objects.filter(member__customer_id__in=facts.among(customer_ids), asset=Account.POINTS)
-        .order_by("member__customer_id")
-        .values_list("id", "member_id", "member__customer_id", "member__revision", "member__judged", "balance")
-    ):
+    for customer_id, member_id, revision, judged, account_id, balance in _members(customer_ids):
         fingerprint = fingerprints.pop(customer_id, None) or _fingerprint(programme, ())
         if not only_changed or fingerprint != judged:
             judgements[customer_id] = Judgement(
@@ -148,7 +142,7 @@ def members_judge(customer_ids: Collection[int], programme: Programme, *, only_c
                 account_id=account_id,
                 revision=revision,
                 fingerprint=fingerprint,
-                balance=balance or 0,
+                balance=balance,
             )
     for customer_id, fingerprint in fingerprints.items():
         judgements[customer_id] = Judgement(
@@ -156,14 +150,11 @@ def members_judge(customer_ids: Collection[int], programme: Programme, *, only_c
         )
     if not judgements:
         return []
-    orders: dict[int, list[OrderFact]] = defaultdict(list)
-    for customer, order in facts.order_facts(Order.objects.filter(customer_id__in=facts.among(judgements))):
-        assert customer is not None
-        orders[customer].append(order)
+    orders = facts.orders_of_customers(judgements)
     posted = _posted_sums(judgement.account_id for judgement in judgements.values() if judgement.account_id)
     as_of = _as_of(order for of_customer in orders.values() for order in of_customer)
     for judgement in judgements.values():
-        lines = statement(orders[judgement.customer_id], programme, as_of).lines
+        lines = statement(orders.get(judgement.customer_id, ()), programme, as_of).lines
         judgement.differences = differences(lines, posted.get(judgement.account_id or 0, {}))
     return list(judgements.values())
 
@@ -175,15 +166,15 @@ def _as_of(orders: Iterable[OrderFact]) -> dt.datetime:
 
 def _fingerprints(customer_ids: Iterable[int], programme: Programme) -> dict[int, str]:
     """A fingerprint of the facts of each customer who has any; an order's digest stands for its state."""
-    digests: dict[int, list[str]] = defaultdict(list)
-    for customer_id, shopify_id, digest in (
-        Order.objects.filter(customer_id__in=facts.among(customer_ids))
-        .order_by("shopify_id")
-        .values_list("customer_id", "shopify_id", "digest")
+    orders: dict[int, list[str]] = defaultdict(list)
+    for customer_id, shopify_id, digest in sql.rows(
+        f"SELECT o.customer_id, o.shopify_id, o.digest FROM {sql.wanted()} CROSS JOIN retention_app_order o"
+        " WHERE o.shop_id = %s AND o.customer_id = wanted.id",
+        sql.ids(customer_ids),
+        current_shop_id(),
     ):
-        assert customer_id is not None
-        digests[customer_id].append(f"{shopify_id}:{digest}")
-    return {customer_id: _fingerprint(programme, orders) for customer_id, orders in digests.items()}
+        orders[customer_id].append(f"{shopify_id}:{digest}")
+    return {customer_id: _fingerprint(programme, sorted(states)) for customer_id, states in orders.items()}
 
 
 def _fingerprint(programme: Programme, orders: Sequence[str]) -> str:
@@ -191,26 +182,44 @@ def _fingerprint(programme: Programme, orders: Sequence[str]) -> str:
     return hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
 
 
+def _members(customer_ids: Iterable[int]) -> list[tuple[int, int, int, str, int, int]]:
+    """(customer, member, revision, judged, account, balance) of those who are members, by customer."""
+    return sorted(
+        sql.rows(
+            "SELECT m.customer_id, m.id, m.revision, m.judged, a.id, a.balance"
+            f" FROM {sql.wanted()} CROSS JOIN loyalty_member m CROSS JOIN loyalty_account a"
+            " WHERE m.shop_id = %s AND m.customer_id = wanted.id"
+            " AND a.shop_id = m.shop_id AND a.member_id = m.id AND a.asset = 'points'",
+            sql.ids(customer_ids),
+            current_shop_id(),
+        )
+    )
+
+
 def _holders(order_ids: Iterable[int]) -> set[int]:
     """Customers whose members have entries of these orders, whoever the orders belong to now."""
-    ids = list(order_ids)
-    if not ids:
-        return set()
-    orders = Order.objects.filter(id__in=facts.among(ids)).values("shopify_id")
-    entries = Entry.objects.filter(order_shopify_id__in=orders, account__member__isnull=False)
-    return set(entries.order_by().values_list("account__member__customer_id", flat=True).distinct())
+    found = sql.rows(
+        f"SELECT DISTINCT m.customer_id FROM {sql.wanted()} CROSS JOIN retention_app_order o"
+        " CROSS JOIN loyalty_entry e CROSS JOIN loyalty_account a CROSS JOIN loyalty_member m"
+        " WHERE o.shop_id = %s AND o.id = wanted.id AND e.shop_id = o.shop_id AND e.order_shopify_id = o.shopify_id"
+        " AND a.id = e.account_id AND m.id = a.member_id",
+        sql.ids(order_ids),
+        current_shop_id(),
+    )
+    return {customer_id for (customer_id,) in found}
 
 
 def _posted_sums(account_ids: Iterable[int]) -> dict[int, dict[str, _PostedSum]]:
     """What was posted, by account and source."""
     posted: dict[int, dict[str, _PostedSum]] = defaultdict(dict)
-    for account_id, source, amount, order_id, occurred_at in (
-        Entry.objects.filter(account_id__in=facts.among(account_ids))
-        .order_by()
-        .values_list("account_id", "source")
-        .annotate(Sum("amount"), Max("order_shopify_id"), Max("occurred_at"))
+    for account_id, source, amount, order_id, occurred_at in sql.rows(
+        "SELECT e.account_id, e.source, sum(e.amount), max(e.order_shopify_id), max(e.occurred_at)"
+        f" FROM {sql.wanted()} CROSS JOIN loyalty_entry e"
+        " WHERE e.shop_id = %s AND e.account_id = wanted.id GROUP BY e.account_id, e.source",
+        sql.ids(account_ids),
+        current_shop_id(),
     ):
-        posted[account_id][source] = _PostedSum(amount, order_id, occurred_at)
+        posted[account_id][source] = _PostedSum(int(amount), order_id, sql.instant(occurred_at))
     return posted
 
 
@@ -290,7 +299,7 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
     winners = []
     if known:
         if connection.features.has_select_for_update:  # lock in one order, so that two batches can't deadlock
-            _execute(
+            sql.rows(
                 f"SELECT id FROM loyalty_member WHERE shop_id = %s AND {setwise.ids_in('id')} ORDER BY id FOR UPDATE",
                 current_shop_id(),
                 setwise.ids_json(id_ for id_ in known if id_ is not None),
@@ -299,7 +308,7 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
             {"member_id": id_, "read_revision": judgement.revision, "fingerprint": judgement.fingerprint}
             for id_, judgement in known.items()
         ]
-        won = _execute(
+        won = sql.rows(
             "UPDATE loyalty_member SET revision = loyalty_member.revision + 1, judged = r.fingerprint"
             f" FROM {setwise.rows_from(_GUARD)}"
             " WHERE loyalty_member.id = r.member_id AND loyalty_member.revision = r.read_revision"
@@ -310,7 +319,7 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
         winners += [known[id_] for (id_,) in won]
     if fresh:
         rows = [{"customer_id": id_, "fingerprint": judgement.fingerprint} for id_, judgement in fresh.items()]
-        inserted = _execute(
+        inserted = sql.rows(
             "INSERT INTO loyalty_member (shop_id, customer_id, revision, judged)"
             f" SELECT %s, r.customer_id, 1, r.fingerprint FROM {setwise.rows_from(_MEMBER)}"
             " WHERE true ORDER BY r.customer_id"
@@ -327,7 +336,7 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
 
 def _accounts_open(member_ids: Iterable[int]) -> list[tuple[int, int]]:
     """Open the points accounts of new members; answers (account, member)."""
-    return _execute(
+    return sql.rows(
         "INSERT INTO loyalty_account (shop_id, member_id, kind, asset, balance)"
         f" SELECT %s, r.member_id, 'member', 'points', 0 FROM {setwise.rows_from(_ACCOUNT)} WHERE true"
         " RETURNING id, member_id",
@@ -351,7 +360,7 @@ def _post(judgements: Sequence[Judgement]) -> None:
     ]
     transaction_ids = {
         member_id: transaction_id
-        for transaction_id, member_id in _execute(
+        for transaction_id, member_id in sql.rows(
             "INSERT INTO loyalty_ledgertransaction (shop_id, member_id, revision, occurred_at, recorded_at)"
             f" SELECT %s, r.member_id, r.revision, r.occurred_at, r.recorded_at FROM {setwise.rows_from(_TRANSACTION)}"
             " WHERE true ORDER BY r.member_id RETURNING id, member_id",
@@ -378,7 +387,7 @@ def _post(judgements: Sequence[Judgement]) -> None:
             against = {"account_id": counter[kind], "amount": -difference.amount, "explanation": None}
             entries += [entry, {**entry, **against, "position": len(entries) + 1}]
     names = ", ".join(name for name in _ENTRY if name != "position")
-    _execute(
+    sql.rows(
         f"INSERT INTO loyalty_entry (shop_id, {names}) SELECT %s, {names} FROM {setwise.rows_from(_ENTRY)}"
         " WHERE true ORDER BY position",
         shop_id,
@@ -388,16 +397,9 @@ def _post(judgements: Sequence[Judgement]) -> None:
         {"account_id": judgement.account_id, "change": sum(d.amount for d in judgement.differences)}
         for judgement in judgements
     ]
-    _execute(
+    sql.rows(
         "UPDATE loyalty_account SET balance = loyalty_account.balance + r.change"
         f" FROM {setwise.rows_from(_BALANCE)} WHERE loyalty_account.id = r.account_id AND loyalty_account.shop_id = %s",
         setwise.rows_json(changes, _BALANCE),
         shop_id,
     )
-
-
-def _execute(sql: str, *params: object) -> list[Any]:
-    """Run a statement; answers the rows it returns, if it returns any."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return list(cursor.fetchall()) if cursor.description else []

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, Subquery, Sum, Window
+from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import Coalesce
 
 from loyalty import facts
 from loyalty.models import Account, Entry, Member, ProgrammeDraft, ProgrammeVersion
+from loyalty.rules.facts import OrderFact
 from loyalty.rules.programme import Document, Programme, Version, worth_minor
 from loyalty.rules.statement import statement
 from retention_app import clock
 from retention_app.models import Customer, Order
+from retention_app.tenancy import current_shop_id
 
 _ALL_TIME = dt.datetime.min.replace(tzinfo=dt.UTC)
 _FOR_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -103,97 +105,104 @@ def member_for(customer: Customer) -> Member | None:
     return Member.objects.filter(customer=customer).first()
 
 
+def _account(member: Member | None) -> Account | None:
+    return Account.objects.filter(member=member, asset=Account.POINTS).first() if member else None
+
+
 def member_summary(customer: Customer) -> MemberSummary:
-    """A customer's points and what they are worth by the live version. Two queries."""
-    account = Account.objects.filter(member__customer=customer, asset=Account.POINTS).select_related("member").first()
+    """A customer's points and what they are worth by the live version. Three queries."""
+    member = member_for(customer)
+    account = _account(member)
     live = programme_live(customer.shop_id)
     points = (account.balance or 0) if account else 0
     return MemberSummary(
         points=points,
         worth_minor=worth_minor(points, live.document) if live else None,
-        revision=account.member.revision if account and account.member else 0,
+        revision=member.revision if member else 0,
     )
 
 
 def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) -> list[LedgerRow]:
-    """The member's postings, newest business first; those that come after row `before_id` in that order. One query,
-    two with `before_id`."""
-    entries = Entry.objects.filter(account__member__customer=customer, account__asset=Account.POINTS)
-    page = entries
+    """The member's postings, newest business first; with `before_id` those that follow that row. At most 5 queries."""
+    account = _account(member_for(customer))
+    if account is None:
+        return []
+    entries = Entry.objects.filter(account=account)
     if before_id is not None:
         last = entries.filter(id=before_id).values_list("occurred_at", flat=True).first()
         if last is None:
             return []
-        page = entries.filter(Q(occurred_at__lt=last) | Q(occurred_at=last, id__lt=before_id))
-    with_balance = page.annotate(
-        balance=Window(Sum("amount"), partition_by=F("account_id"), order_by=[F("occurred_at").asc(), F("id").asc()])
-    ).annotate(
-        order_name=Subquery(Order.objects.filter(shopify_id=OuterRef("order_shopify_id")).values("name")[:1])
+        entries = entries.filter(Q(occurred_at__lt=last) | Q(occurred_at=last, id__lt=before_id))
+    with_balance = entries.annotate(
+        balance_after=Window(Sum("amount"), order_by=[F("occurred_at").asc(), F("id").asc()])
     )
-    with_balance = with_balance.order_by("-occurred_at", "-id")
+    page = list(with_balance.order_by("-occurred_at", "-id")[:limit])
+    orders = {
+        order.shopify_id: order
+        for order in Order.objects.filter(shopify_id__in={entry.order_shopify_id for entry in page})
+    }
     return [
         LedgerRow(
             id=entry.id,
             at=entry.occurred_at,
             amount=entry.amount,
-            balance=entry.balance,
+            balance=entry.balance_after,
             source=entry.source,
-            order_shopify_id=entry.order_shopify_id,
-            order_name=entry.order_name or "",
+            order=orders.get(entry.order_shopify_id),
             version=entry.version,
             explanation=entry.explanation,
         )
-        for entry in with_balance[:limit]
+        for entry in page
     ]
 
 
 def preview_orders(shop_id: int, document: Document, limit: int = 100) -> Preview:
-    """What the last `limit` orders earn by the live rules and by `document`. A constant number of queries."""
+    """What the last `limit` orders earn by the live rules and by `document`, less what was taken back from them.
+
+    A constant number of queries.
+    """
     live = programme_live(shop_id)
-    orders = Order.objects.filter(shop_id=shop_id).order_by("-processed_at", "-id")[:limit]
-    rows = []
-    with_customers = {order.shopify_id: order for order in orders.select_related("customer")}
     currency = facts.shop_currency()
-    for _, fact in facts.order_facts(Order.objects.filter(id__in=facts.among(o.id for o in with_customers.values()))):
-        order = with_customers[fact.id]
-        rows.append(
-            PreviewRow(
-                order=order,
-                customer=order.customer,
-                now=statement([fact], _alone(live.document, currency), _FOR_EVER).balance if live else 0,
-                draft=statement([fact], _alone(document, currency), _FOR_EVER).balance,
-            )
+    orders = Order.objects.filter(shop_id=shop_id).select_related("customer").order_by("-processed_at", "-id")[:limit]
+    judged = facts.orders_by_id(order.id for order in orders)
+    rows = [
+        PreviewRow(
+            order=order,
+            customer=order.customer,
+            now=_earned(judged[order.id], live.document, currency) if live else 0,
+            draft=_earned(judged[order.id], document, currency),
         )
-    rows.sort(key=lambda row: (row.order.processed_at, row.order.id), reverse=True)
+        for order in orders
+    ]
     now, draft = sum(row.now for row in rows), sum(row.draft for row in rows)
     return Preview(rows=rows, now=now, draft=draft, difference=draft - now)
 
 
-def _alone(document: Document, currency: str) -> Programme:
-    """A programme in which this document has always been in force."""
+def _earned(order: OrderFact, document: Document, currency: str) -> int:
+    """What the order would have come to, had this document always been in force."""
     version = Version(number=1, effective_from=_ALL_TIME, document=document)
-    return Programme(versions=(version,), earn_from=_ALL_TIME, currency=currency)
+    programme = Programme(versions=(version,), earn_from=_ALL_TIME, currency=currency)
+    return statement([order], programme, _FOR_EVER).balance
 
 
 def points_totals(shop_id: int) -> PointsTotals:
-    """What was ever issued and reversed, and what members hold. Two queries."""
-    sums = dict(
-        Entry.objects.filter(shop_id=shop_id, account__member=None, account__asset=Account.POINTS)
-        .order_by()
-        .values_list("account__kind")
-        .annotate(Sum("amount"))
-    )
-    held = Account.objects.filter(shop_id=shop_id, kind=Account.Kind.MEMBER, asset=Account.POINTS)
+    """What was ever issued and reversed, and what members hold. Four queries."""
+    members = Account.objects.filter(shop_id=shop_id, kind=Account.Kind.MEMBER, asset=Account.POINTS)
     return PointsTotals(
-        issued=-sums.get(Account.Kind.ISSUED, 0),
-        reversed=sums.get(Account.Kind.REVERSED, 0),
-        outstanding=held.aggregate(sum=Coalesce(Sum("balance"), 0))["sum"],
+        issued=-_counter_sum(shop_id, Account.Kind.ISSUED),
+        reversed=_counter_sum(shop_id, Account.Kind.REVERSED),
+        outstanding=members.aggregate(sum=Coalesce(Sum("balance"), 0))["sum"],
     )
 
 
 def points_issued() -> int:
     """What orders of the shop in scope earned, for `shop_stats`."""
-    return -(Entry.objects.filter(account__kind=Account.Kind.ISSUED).aggregate(sum=Sum("amount"))["sum"] or 0)
+    return -_counter_sum(current_shop_id(), Account.Kind.ISSUED)
+
+
+def _counter_sum(shop_id: int, kind: Account.Kind) -> int:
+    account = Account.objects.filter(shop_id=shop_id, member=None, kind=kind, asset=Account.POINTS)
+    return int(Entry.objects.filter(account__in=list(account)).aggregate(sum=Coalesce(Sum("amount"), 0))["sum"])
 
 
 def balances(shop_id: int) -> Iterator[dict[str, Any]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db.models import Max, Sum
-
-from loyalty import facts
+from loyalty import facts, sql
 from loyalty.ledger import members_judge, read_snapshot
-from loyalty.models import Account, Entry, LedgerTransaction
+from loyalty.models import Account
 from retention_app.models import Customer
+from retention_app.tenancy import current_shop_id
 
 CUSTOMERS_A_SLICE = 500
 TRANSACTIONS_A_SLICE = 5_000
@@ -44,35 +44,50 @@ def _accounts_check(result: Verification) -> None:
         customers = Customer.objects.filter(id__gt=last).order_by("id").values_list("id", "shopify_id")
         with read_snapshot():
             names = dict(customers[:CUSTOMERS_A_SLICE])
-            if not names:
-                return
             programme = facts.programme()
-            sums = dict(
-                Entry.objects.filter(account__member__customer_id__in=facts.among(names))
-                .order_by()
-                .values_list("account__member__customer_id")
-                .annotate(Sum("amount"))
-            )
             judgements = members_judge(names, programme, only_changed=False) if programme else []
-            for judgement in judgements:
-                name, entered = names[judgement.customer_id], sums.get(judgement.customer_id, 0)
-                if judgement.account_id is not None:
-                    result.accounts += 1
-                if judgement.balance != entered:
-                    result.found(f"Customer {name}: cached balance {judgement.balance}, entries sum to {entered}.")
-                for difference in judgement.differences:
-                    result.found(f"Customer {name}: {difference.amount:+d} left to post for {difference.source}.")
+            sums = _entry_sums(judgement.account_id for judgement in judgements if judgement.account_id)
+        if not names:
+            return
+        for judgement in judgements:
+            name, entered = names[judgement.customer_id], sums.get(judgement.account_id, 0)
+            if judgement.account_id is not None:
+                result.accounts += 1
+            if judgement.balance != entered:
+                result.found(f"Customer {name}: cached balance {judgement.balance}, entries sum to {entered}.")
+            for difference in judgement.differences:
+                result.found(f"Customer {name}: {difference.amount:+d} left to post for {difference.source}.")
         last = max(names)
+
+
+def _entry_sums(account_ids: Iterable[int]) -> dict[int | None, int]:
+    found = sql.rows(
+        f"SELECT e.account_id, sum(e.amount) FROM {sql.wanted()} CROSS JOIN loyalty_entry e"
+        " WHERE e.shop_id = %s AND e.account_id = wanted.id GROUP BY e.account_id",
+        sql.ids(account_ids),
+        current_shop_id(),
+    )
+    return {account_id: int(amount) for account_id, amount in found}
 
 
 def _transactions_check(result: Verification) -> None:
     """Each transaction has entries and they sum to zero."""
-    newest = LedgerTransaction.objects.aggregate(newest=Max("id"))["newest"] or 0
-    for start in range(0, newest, TRANSACTIONS_A_SLICE):
-        transactions = LedgerTransaction.objects.filter(id__gt=start, id__lte=start + TRANSACTIONS_A_SLICE)
-        entries = Entry.objects.filter(transaction__in=transactions)
-        result.entries += entries.count()
-        for transaction_id, amount in transactions.annotate(amount=Sum("entries__amount")).values_list("id", "amount"):
+    last = 0
+    while True:
+        found = sql.rows(
+            "SELECT t.id, count(e.id), sum(e.amount)"
+            " FROM (SELECT id, shop_id FROM loyalty_ledgertransaction WHERE shop_id = %s AND id > %s"
+            " ORDER BY id LIMIT %s) AS t"
+            " LEFT JOIN loyalty_entry e ON e.shop_id = t.shop_id AND e.transaction_id = t.id GROUP BY t.id",
+            current_shop_id(),
+            last,
+            TRANSACTIONS_A_SLICE,
+        )
+        if not found:
+            break
+        for transaction_id, entries, amount in found:
+            result.entries += entries
             if amount != 0:
                 result.found(f"Transaction {transaction_id} sums to {amount}, not to zero.")
+        last = max(row[0] for row in found)
     result.accounts += Account.objects.filter(member=None).count()

@@ -1,0 +1,39 @@
+"""Statements over a batch, in both databases' dialect: ids and rows go in as one JSON parameter.
+
+Reads start from the ids (`FROM {wanted()} CROSS JOIN …`): SQLite keeps that order, and so looks each id up by the index
+on the shop and the id's column; left to itself, without statistics, it may scan all the shop's rows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection
+
+from retention_app import setwise
+
+_WANTED: setwise.Columns = {"id": "bigint"}
+
+
+def rows(sql: str, *params: object) -> list[Any]:
+    """Run a statement; answers the rows it returns, if it returns any."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def wanted() -> str:
+    """A FROM item `wanted(id)` that takes the parameter made by `ids`."""
+    return setwise.rows_from(_WANTED, "wanted")
+
+
+def ids(values: Iterable[int]) -> str:
+    return setwise.rows_json(({"id": value} for value in values), _WANTED)
+
+
+def instant(value: Any) -> dt.datetime:
+    """An instant as a statement returns it. SQLite's are UTC without saying so, and text when an expression made them."""
+    found: dt.datetime = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)

@@ -1,0 +1,157 @@
+"""The customer list and the profile: finding people, paging through them, and why they have what they have."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.test import Client
+
+from retention_app import customer_list
+from retention_app.customer_list import customer_page, customers_found
+from retention_app.models import Customer, Order, Shop
+from retention_app.tenancy import shop_scope
+from tests.screens.conftest import see
+
+
+def names(html: str) -> list[int]:
+    return [int(found) for found in re.findall(r"/app/customers/(\d+)/", html)]
+
+
+def link(html: str, rel: str) -> str:
+    found = re.search(rf'<a class="button" rel="{rel}" href="([^"]+)"', html)
+    return found.group(1).replace("&amp;", "&") if found else ""
+
+
+@pytest.mark.parametrize("sort", customer_list.SORTS)
+def test_pages_hold_everybody_once_forwards_and_backwards(programmed: Shop, staff: Client, sort: str) -> None:
+    path, pages = f"/app/customers/?sort={sort}", []
+    while path:
+        html = staff.get(path).content.decode()
+        pages.append(names(html))
+        following = link(html, "next")
+        path = f"/app/customers/{following}" if following else ""
+    everybody = [person for each in pages for person in each]
+    assert len(everybody) == len(set(everybody)) == 260
+
+    back = link(html, "prev")
+    for earlier in reversed(pages[:-1]):
+        html = staff.get(f"/app/customers/{back}").content.decode()
+        assert names(html) == earlier
+        back = link(html, "prev")
+    assert not back
+
+
+def test_customers_without_an_order_come_last_and_are_paged_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from retention_app import mirror
+    from tests.orders import at, customer_row, order_row
+
+    monkeypatch.setattr(customer_list, "PAGE_SIZE", 2)
+    mirror.customers_upsert([customer_row(number) for number in range(1, 6)], read_at=at(1), origin="live")
+    mirror.orders_upsert([order_row(11, customer=3)], read_at=at(99), origin="live")
+    seen, cursor = [], ""
+    while True:
+        found = customer_page(Customer.objects.all(), sort="last", cursor=cursor)
+        seen += [person.shopify_id for person in found.customers]
+        cursor = found.after
+        if not cursor:
+            break
+    assert seen == [3, 5, 4, 2, 1]
+    assert [
+        person.shopify_id
+        for person in customer_page(Customer.objects.all(), sort="last", cursor=found.before).customers
+    ] == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [({"q": "ana souza"}, True), ({"q": "CUSTOMER0@"}, True), ({"q": "#1001"}, True), ({"q": "1001"}, True)],
+    ids=str,
+)
+def test_search_finds_by_name_mail_and_order(programmed: Shop, query: dict[str, str], found: bool) -> None:
+    with shop_scope(programmed.id):
+        assert customers_found(query).exists() is found
+        assert not customers_found({"q": "zzz"}).exists()
+
+
+def test_filters_split_everybody(programmed: Shop) -> None:
+    with shop_scope(programmed.id):
+        everybody = Customer.objects.count()
+        for key, values in {"orders": ("repeat", "once", "none"), "points": ("some", "none")}.items():
+            assert sum(customers_found({key: value}).count() for value in values) == everybody
+        assert 0 < customers_found({"last": "30"}).count() < everybody
+
+
+def test_counts_stop_at_ten_thousand(programmed: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("retention_app.customer_list", "retention_app.views.admin_customers"):
+        monkeypatch.setattr(f"{module}.COUNT_MAX", 100)
+    seen = see(staff.get("/app/customers/").content.decode())
+    assert "50 of 100+ customers" in seen.text
+
+
+def test_live_search_answers_with_the_results_only(programmed: Shop, staff: Client) -> None:
+    answer = staff.get("/app/customers/?q=ana", headers={"HX-Request": "true", "HX-Target": "div#results"})
+    html = answer.content.decode()
+    assert html.lstrip().startswith('<div id="results"')
+    assert re.search(r'data-announce="\d+ customers found"', html)
+
+
+def test_nothing_found_offers_to_clear_the_filters(programmed: Shop, staff: Client) -> None:
+    seen = see(staff.get("/app/customers/?q=zzz").content.decode())
+    assert "No customers match. Clear filters" in seen.text
+
+
+def test_withheld_names_are_said_to_be_withheld(programmed: Shop, staff: Client) -> None:
+    with shop_scope(programmed.id):
+        person = Customer.objects.filter(first_name="", email="").first()
+        assert person
+    seen = see(staff.get(f"/app/customers/{person.id}/").content.decode())
+    assert seen.headings == ["Name not shared by Shopify"]
+    assert "Shopify doesn't share this customer's name with Encore" in seen.text
+
+
+def test_profile_says_why(programmed: Shop, staff: Client) -> None:
+    with shop_scope(programmed.id):
+        order = Order.objects.order_by("-processed_at", "-id").first()
+        assert order
+        assert order.customer
+    html = staff.get(f"/app/customers/{order.customer.id}/").content.decode()
+    seen = see(html)
+    for card in ("Points available", "Pending", "Tier", "Spent"):
+        assert card in seen.text
+    assert f'aria-label="Why 132 points for order {order.name}?"' in html
+    assert "132.00 × 1 point per $1.00 = 132" in seen.text  # the sum
+    assert "Rule “Points for spending” of version 1" in seen.text  # the rule and its version
+    assert "Tier then: none" in seen.text
+    assert "can be used at once" in seen.text  # the date it counts from
+    assert f"#order-{order.shopify_id}" in html
+    assert "#version-1" in html
+    assert f"Return from order {order.name}" in seen.text
+    assert "−48" in seen.text
+
+
+def test_old_rows_follow_on_another_page(programmed: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loyalty.screens.LEDGER_ROWS", 3)
+    with shop_scope(programmed.id):
+        order = Order.objects.order_by("-processed_at", "-id").first()
+        assert order
+        assert order.customer
+    path, rows = f"/app/customers/{order.customer.id}/?tab=points", []
+    while path:
+        html = staff.get(path).content.decode()
+        rows += re.findall(r'id="why-(\d+)"', html)
+        older = re.search(r'href="(\?tab=points[^"]*before[^"]*)"', html)
+        path = f"/app/customers/{order.customer.id}/{older.group(1).replace('&amp;', '&')}" if older else ""
+    assert len(rows) == len(set(rows)) > 3
+
+
+def test_links_keep_search_and_filters(programmed: Shop, staff: Client) -> None:
+    html = staff.get("/app/customers/?q=a&orders=repeat").content.decode()
+    sort = re.search(r'<a class="sort" href="([^"]+)">Spent', html)
+    assert sort
+    assert parse_qs(urlsplit(sort.group(1).replace("&amp;", "&")).query) == {
+        "q": ["a"],
+        "orders": ["repeat"],
+        "sort": ["spent"],
+    }

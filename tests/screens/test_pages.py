@@ -1,0 +1,170 @@
+"""Every page of the admin: it opens, reads well, costs a fixed number of queries, and shows strangers nothing."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from retention_app.models import Customer, Shop, SyncRun
+from retention_app.tenancy import shop_scope
+from tests.screens.conftest import sane, see
+
+# path → queries, the door's two included (shop, language)
+PAGES = {
+    "/app/": 18,
+    "/app/?period=all": 18,
+    "/app/insights/definitions/": 2,
+    "/app/customers/": 5,
+    "/app/customers/?q=ana&orders=repeat&points=some&last=365": 5,
+    "/app/customers/?sort=spent": 5,
+    "/app/loyalty/programme/": 6,
+    "/app/loyalty/draft/": 13,
+    "/app/loyalty/versions/": 3,
+}
+
+
+def queries_of(staff: Client, path: str, status: int = 200) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert staff.get(path).status_code == status
+    return sum(
+        not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "SELECT set_config")) for query in captured
+    )
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_reads_well_and_costs_its_queries(programmed: Shop, staff: Client, path: str) -> None:
+    staff.get(path)  # templates and settings are read once
+    assert queries_of(staff, path) <= PAGES[path]
+    sane(see(staff.get(path).content.decode()))
+
+
+def test_profile_reads_well_and_costs_its_queries(programmed: Shop, staff: Client) -> None:
+    with shop_scope(programmed.id):
+        person = Customer.objects.order_by("id").first()
+        assert person
+    for tab, most in (("points", 8), ("orders", 8)):
+        path = f"/app/customers/{person.id}/?tab={tab}"
+        assert queries_of(staff, path) <= most
+        sane(see(staff.get(path).content.decode()))
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/app/loyalty/draft/review/"])
+def test_page_of_an_empty_shop_teaches(alpha: Shop, staff: Client, path: str) -> None:
+    answer = staff.get(path, follow=True)
+    assert answer.status_code == 200
+    sane(see(answer.content.decode()))
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/app/loyalty/draft/review/"])
+def test_nobody_without_a_token_sees_a_page(programmed: Shop, path: str) -> None:
+    answer = Client().get(path, headers={"HX-Request": "true"})
+    assert answer.status_code == 401
+    assert not answer.content
+
+
+def test_another_shops_customer_is_the_same_404_as_none(programmed: Shop, beta: Shop, merchant) -> None:
+    with shop_scope(programmed.id):
+        ours = Customer.objects.values_list("id", flat=True).first()
+    stranger = merchant(beta)
+    theirs, nobodys = stranger.get(f"/app/customers/{ours}/"), stranger.get("/app/customers/999999999/")
+    assert theirs.status_code == nobodys.status_code == 404
+    assert "isn't in your store, or was deleted" in theirs.content.decode().replace("&#x27;", "'")
+    assert see(theirs.content.decode()).text == see(nobodys.content.decode()).text
+    assert "frame-ancestors" in theirs["Content-Security-Policy"]
+    assert "beta.myshopify.com" in theirs["Content-Security-Policy"]
+    sane(see(theirs.content.decode()))
+
+
+def test_another_shop_sees_its_own_numbers(programmed: Shop, beta: Shop, merchant) -> None:
+    answer = merchant(beta).get("/app/customers/")
+    assert "Customers appear here as your history arrives." in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/app/customers/?cursor=nonsense", "/app/customers/?sort=shoe-size"])
+def test_a_cursor_or_sort_of_somebody_elses_making_is_404(alpha: Shop, staff: Client, path: str) -> None:
+    assert staff.get(path).status_code == 404
+
+
+def test_home_explains_each_number(programmed: Shop, staff: Client) -> None:
+    seen = see(staff.get("/app/?period=all").content.decode())
+    for said in ("Repeat customer rate", "Average order value", "Points available", "If all were redeemed"):
+        assert said in seen.text
+        assert f"What is “{said}”?" in seen.html
+    assert "customers ordered twice or more" in seen.text
+    assert seen.html.count("See the rows") == 4
+    assert "27–32%: common in stores" in seen.html
+
+
+def test_home_of_a_shop_with_old_orders_shows_all_time_and_says_why(alpha: Shop, staff: Client) -> None:
+    import datetime as dt
+
+    from tests.screens import story
+
+    with shop_scope(alpha.id):
+        story.tell(alpha, last_order_at=dt.datetime(1998, 6, 30, 12, tzinfo=dt.UTC))
+    seen = see(staff.get("/app/").content.decode())
+    assert "Your latest order is from 30 Jun 1998, so Home shows all time instead of the last 30 days." in seen.text
+    assert "260 customers" in seen.text
+
+
+def test_home_shows_an_import_and_renews_itself_until_it_is_done(storied: Shop, staff: Client) -> None:
+    from retention_app import clock
+
+    run = SyncRun.objects.create(
+        shop=storied, phase="orders", orders_done=41220, orders_total=69659, started_at=clock.now(), due_at=clock.now()
+    )
+    seen = see(staff.get("/app/").content.decode())
+    assert "41,220 of 69,659 orders" in seen.text
+    assert "You can leave this page" in seen.text
+    assert 'hx-trigger="every 5s"' in seen.html
+
+    at = int(clock.now().timestamp()) - 10
+    part = staff.get(
+        f"/app/?seen=31220&at={at}", headers={"HX-Request": "true", "HX-Target": "div#figures"}
+    ).content.decode()
+    assert "1,000 orders a second" in part
+    assert "less than a minute left" in part
+    assert "<html" not in part
+    assert "<figure" not in part
+
+    run.phase = "done"
+    run.save()
+    last = staff.get("/app/", headers={"HX-Request": "true", "HX-Target": "div#figures"}).content.decode()
+    assert "every 5s" not in last
+    assert "hx-partial" in last
+    assert "<figure" in last
+
+
+def test_what_isnt_there_is_a_page_without_a_shop_too(client: Client, db: None) -> None:
+    answer = client.get("/nowhere/")
+    assert answer.status_code == 404
+    sane(see(answer.content.decode()))
+
+
+def test_what_broke_says_that_nothing_changed_and_gives_a_reference(
+    alpha: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retention_app.views.admin.figures.definitions", lambda: 1 / 0)
+    staff.raise_request_exception = False
+    answer = staff.get("/app/insights/definitions/")
+    seen = see(answer.content.decode())
+    assert answer.status_code == 500
+    assert "Something broke on our side. Nothing was changed." in seen.text
+    assert "tell us this reference" in seen.text
+    sane(seen)
+
+
+def test_console_asks_for_a_login_and_greets_by_name(client: Client, db: None, django_user_model) -> None:
+    assert client.get("/console/").status_code == 302
+    sane(see(client.get("/console/login/").content.decode()))
+    operator = django_user_model.objects.create_user("ada", "ada@example.com", "long enough words")
+    wrong = client.post("/console/login/", {"login": "ada@example.com", "password": "wrong"})
+    assert "banner-bad" in wrong.content.decode()
+    client.force_login(operator)
+    seen = see(client.get("/console/").content.decode())
+    assert "Signed in as ada@example.com." in seen.text
+    sane(seen)

@@ -27,6 +27,7 @@ from retention_app.shopify.topics import TOPIC_HANDLERS, Handling, Kind
 
 log = structlog.get_logger(__name__)
 
+READS_OF_MISSING = 3
 CLOSED_SHOP_SECONDS = 900  # how long deliveries wait for a shop that is frozen, or that nobody lets us into
 
 _LARGEST_ID = 2**63 - 1
@@ -175,11 +176,15 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
 
 
 def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]:
-    """The hints that speak of a newer state than the one that was read: reads may be answered from a slow copy."""
+    """The hints that speak of a newer state than the one that was read: reads may be answered from a slow copy. What is
+    missing may be too new for it, and is believed to be gone after `READS_OF_MISSING` reads only."""
     for resource_id, hints in rows.items():
         state = states[resource_id]
         for hint in hints:
-            if state and hint.newest and state["updated_at"].replace(microsecond=0) < hint.newest:
+            if state is None:
+                if hint.delivery.attempts < READS_OF_MISSING:
+                    yield hint
+            elif hint.newest and state["updated_at"].replace(microsecond=0) < hint.newest:
                 yield hint
 
 
@@ -203,16 +208,17 @@ def _products(shop_id: int, ids: Sequence[int]) -> dict[int, Row | None]:
 
 
 def _orders(shop_id: int, ids: Sequence[int]) -> dict[int, Row | None]:
-    """Orders, and before them their customers where the mirror doesn't know them yet."""
+    """Orders, and before them their customers where the mirror doesn't know them yet. An order whose customer can't be
+    found is written without one and answered as missing, so that both are read once more."""
     read_at = clock.now()
     rows = reads.read_orders(shop_id, ids)
     orders = [order for order in rows.values() if order]
     buyers = {order["customer_shopify_id"] for order in orders} - {None}
-    known = set(Customer.objects.filter(shopify_id__in=buyers).values_list("shopify_id", flat=True))
-    if buyers - known:
-        _customers(shop_id, sorted(buyers - known))
+    unknown = buyers - set(Customer.objects.filter(shopify_id__in=buyers).values_list("shopify_id", flat=True))
+    if unknown:
+        unknown -= {id_ for id_, customer in _customers(shop_id, sorted(unknown)).items() if customer}
     mirror.orders_upsert(orders, read_at=read_at, origin=_LIVE)
-    return rows
+    return {id_: None if order and order["customer_shopify_id"] in unknown else order for id_, order in rows.items()}
 
 
 _READERS: dict[Kind, Callable[[int, Sequence[int]], dict[int, Row | None]]] = {

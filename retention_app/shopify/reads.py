@@ -10,7 +10,7 @@ from retention_app.shopify.client import Session
 from retention_app.shopify.errors import QueryTooCostly, TransientError
 from retention_app.shopify.mapping import Kind, Node, Row
 
-# How many fit under 1,000 points: a customer costs 2, a product 1, an order with its first pages 105.
+# How many fit under 1,000 points: a customer costs 2, a product 1, an order with its first pages 103.
 CUSTOMERS_PER_READ = 250
 PRODUCTS_PER_READ = 250
 ORDERS_PER_READ = 9

@@ -78,7 +78,6 @@ def order_node(number: int = 6001, *lines: Node, total: str = "40.90", **fields:
         "taxesIncluded": False,
         "customer": {"id": "gid://shopify/Customer/8101"},
         "totalPriceSet": bag(total),
-        "currentTotalPriceSet": bag(total),
         "totalRefundedSet": bag("0.00"),
         "lineItems": page(*lines),
         "transactions": [],

@@ -122,10 +122,39 @@ def test_applied_twice_changes_nothing(apply: Callable[..., None]) -> None:
     assert (list(Order.objects.values("id", "updated_at")), DomainEvent.objects.count()) == before
 
 
-def test_what_is_gone_is_done(apply: Callable[..., None]) -> None:
-    apply(*(delivery(topic, {"id": 1}) for topic in ("orders/updated", "customers/update", "products/update")))
+def test_what_stays_missing_is_gone(apply: Callable[..., None]) -> None:
+    topics = ("orders/updated", "customers/update", "products/update")
+    apply(*(delivery(topic, {"id": 1}, attempts=intake.READS_OF_MISSING) for topic in topics))
     assert states() == ["done"] * 3
     assert not Order.objects.exists()
+
+
+def test_what_is_missing_may_only_be_too_new(store: Store, apply: Callable[..., None]) -> None:
+    early = delivery("orders/create", {"id": 6002})
+    apply(early)
+    assert states() == ["waiting"]
+    store.add(order_node(6002, line_node(2, "5.00")))
+    apply(early)
+    assert states() == ["done"]
+    assert Order.objects.get().shopify_id == 6002
+
+
+def test_order_waits_for_its_customer_to_show(store: Store, apply: Callable[..., None]) -> None:
+    store.add(order_node(6002, line_node(2, "5.00"), customer={"id": "gid://shopify/Customer/8102"}))
+    early = delivery("orders/create", {"id": 6002})
+    apply(early)
+    assert (Order.objects.get().customer, states()) == (None, ["waiting"])
+    store.add(customer_node(8102))
+    apply(early)
+    customer = Order.objects.select_related("customer").get().customer
+    assert customer is not None
+    assert (customer.shopify_id, states()) == (8102, ["done"])
+
+
+@pytest.mark.parametrize(("told", "state"), [("10:02:09", "done"), ("10:02:10", "waiting")])
+def test_read_older_than_what_was_told_is_no_answer(apply: Callable[..., None], told: str, state: str) -> None:
+    apply(delivery("orders/updated", {"id": 6001, "updated_at": f"2026-11-21T{told}+00:00"}))
+    assert states() == [state]
 
 
 def test_order_of_nobody_is_kept_without_a_customer(store: Store, apply: Callable[..., None]) -> None:

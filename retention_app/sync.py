@@ -233,7 +233,10 @@ def _orders(run: SyncRun) -> bool:
     with_refunds = [root for root, node in nodes.items() if mapping.order_needs_refunds(node)]
     orders = [mapping.order(node, lines[root]) for root, node in nodes.items() if root not in set(with_refunds)]
     completed_at = clock.now()
-    completed = reads.read_orders(run.shop_id, with_refunds) if with_refunds else {}
+    completed: dict[int, dict[str, Any] | None] = {}
+    for start in range(0, len(with_refunds), reads.ORDERS_PER_READ):  # each read may have to wait for cost points
+        completed |= reads.read_orders(run.shop_id, with_refunds[start : start + reads.ORDERS_PER_READ])
+        work.sync_lease_renew(run)
     with transaction.atomic():
         mirror.orders_upsert(orders, read_at=_read_at(run), origin=Origin.BACKFILL, defer_events=True)
         mirror.orders_upsert(

@@ -155,8 +155,9 @@ def sweep() -> None:
 
 @worker_ready.connect
 def sweep_on_start(**kwargs: Any) -> None:
-    """A worker that starts doesn't wait a minute for what its predecessor left."""
+    """A worker that starts doesn't wait a minute for what its predecessor left, nor for the leases it died with."""
     sweep.delay()
+    sweep.apply_async(countdown=work.LEASE_SECONDS + 1)
 
 
 @shared_task

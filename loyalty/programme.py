@@ -70,19 +70,20 @@ def document_problems(document: Any) -> list[DocumentProblem]:
         "worth_points": ("worth", "points", WORTH_POINTS_MAX),
         "worth_amount": ("worth", "minor", MINOR_MAX),
     }
-    problems, values = [], {}
+    problems: list[DocumentProblem] = []
+    values: dict[str, int] = {}
     for name, (group, key, largest) in bounds.items():
         section = document.get(group) if isinstance(document, dict) else None
         value = section.get(key) if isinstance(section, dict) else None
-        values[name] = value
         if not isinstance(value, int) or isinstance(value, bool):
             problems.append(DocumentProblem(name, "missing"))
         elif value < 1:
             problems.append(DocumentProblem(name, "too_small"))
         elif value > largest:
             problems.append(DocumentProblem(name, "too_large", largest))
-    given_back = not problems and values["earn_points"] * values["worth_amount"]
-    if given_back and given_back > values["earn_per"] * values["worth_points"]:
+        else:
+            values[name] = value
+    if not problems and values["earn_points"] * values["worth_amount"] > values["earn_per"] * values["worth_points"]:
         problems.append(DocumentProblem("worth_amount", "gives_back_too_much"))
     return problems
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import Coalesce
@@ -14,7 +14,7 @@ from loyalty import facts
 from loyalty.models import Account, Entry, Member, ProgrammeDraft, ProgrammeVersion
 from loyalty.rules.facts import OrderFact
 from loyalty.rules.programme import Document, Programme, Version, worth_minor
-from loyalty.rules.statement import statement
+from loyalty.rules.statement import Explanation, statement
 from retention_app import clock
 from retention_app.models import Customer, Order
 from retention_app.tenancy import current_shop_id
@@ -46,9 +46,9 @@ class LedgerRow:
     balance: int
     source: str
     order_shopify_id: int | None
-    order_name: str
+    order_name: str  # #1042; empty once the mirror has lost the order
     version: int | None
-    explanation: dict[str, Any]
+    explanation: Explanation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +137,10 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
         balance_after=Window(Sum("amount"), order_by=[F("occurred_at").asc(), F("id").asc()])
     )
     page = list(with_balance.order_by("-occurred_at", "-id")[:limit])
-    orders = {
-        order.shopify_id: order
-        for order in Order.objects.filter(shopify_id__in={entry.order_shopify_id for entry in page})
-    }
+    order_ids = {entry.order_shopify_id for entry in page if entry.order_shopify_id is not None}
+    names: dict[int | None, str] = dict(
+        Order.objects.filter(shopify_id__in=order_ids).values_list("shopify_id", "name")
+    )
     return [
         LedgerRow(
             id=entry.id,
@@ -148,9 +148,10 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
             amount=entry.amount,
             balance=entry.balance_after,
             source=entry.source,
-            order=orders.get(entry.order_shopify_id),
+            order_shopify_id=entry.order_shopify_id,
+            order_name=names.get(entry.order_shopify_id, ""),
             version=entry.version,
-            explanation=entry.explanation,
+            explanation=cast(Explanation, entry.explanation),
         )
         for entry in page
     ]

@@ -17,7 +17,7 @@ from retention_app import setwise
 _WANTED: setwise.Columns = {"id": "bigint"}
 
 
-def rows(sql: str, *params: object) -> list[Any]:
+def rows(sql: str, *params: str | int) -> list[Any]:
     """Run a statement; answers the rows it returns, if it returns any."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
@@ -34,6 +34,6 @@ def ids(values: Iterable[int]) -> str:
 
 
 def instant(value: Any) -> dt.datetime:
-    """An instant as a statement returns it. SQLite's are UTC without saying so, and text when an expression made them."""
+    """An instant as a statement returns it. SQLite's are UTC without saying so; an expression makes them text."""
     found: dt.datetime = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)

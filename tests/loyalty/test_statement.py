@@ -1,0 +1,131 @@
+"""Properties of the statement over generated histories."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loyalty.rules.facts import RefundFact
+from loyalty.rules.programme import Programme
+from loyalty.rules.statement import Statement, statement
+from tests.loyalty.histories import NEVER, day, histories, instants, order_fact, order_histories, programme, programmes
+from tests.loyalty.oracle import oracle
+
+
+
+def by_source(of: Statement) -> dict[str, int]:
+    return {line.source: line.amount for line in of.lines if line.amount}
+
+
+def judged(history: list[dict[str, Any]], of: Programme | None = None, as_of: dt.datetime = NEVER) -> Statement:
+    return statement([order_fact(order) for order in history], of or programme(), as_of)
+
+
+@settings(max_examples=500, deadline=None)
+@given(histories(), programmes(), st.one_of(st.just(NEVER), instants))
+def test_agrees_with_the_oracle(
+    history: list[dict[str, Any]],
+    versions: tuple[list[tuple[dt.datetime, int, int]], dt.datetime],
+    as_of: dt.datetime,
+) -> None:
+    expected = oracle(history, versions=versions[0], earn_from=versions[1], currency="USD", as_of=as_of)
+    result = judged(history, programme(*versions), as_of)
+    assert by_source(result) == expected
+    assert result.balance == sum(expected.values())
+
+
+@settings(deadline=None)
+@given(histories(), st.randoms(use_true_random=False))
+def test_the_order_of_the_facts_makes_no_difference(history: list[dict[str, Any]], rng: random.Random) -> None:
+    shuffled = [order_fact(order) for order in history]
+    rng.shuffle(shuffled)
+    shuffled = [
+        dataclasses.replace(order, refunds=tuple(rng.sample(order.refunds, len(order.refunds)))) for order in shuffled
+    ]
+    assert statement(shuffled, programme(), NEVER) == judged(history)
+
+
+@settings(deadline=None)
+@given(histories(), programmes())
+def test_no_partial_sum_is_negative_and_no_more_is_taken_than_was_earned(
+    history: list[dict[str, Any]], versions: tuple[list[tuple[dt.datetime, int, int]], dt.datetime]
+) -> None:
+    lines = judged(history, programme(*versions)).lines
+    assert [line.occurred_at for line in lines] == sorted(line.occurred_at for line in lines)
+    assert min(itertools.accumulate((line.amount for line in lines), initial=0)) >= 0
+    for order in history:
+        assert min(itertools.accumulate(line.amount for line in lines if line.order_id == order["id"]), default=0) >= 0
+    assert all(line.source.startswith("order:") or line.amount < 0 for line in lines)
+
+
+@settings(deadline=None)
+@given(histories(), instants)
+def test_what_happens_later_changes_nothing_before(history: list[dict[str, Any]], as_of: dt.datetime) -> None:
+    whole = [line for line in judged(history).lines if line.occurred_at <= as_of]
+    assert list(judged(history, as_of=as_of).lines) == whole
+
+
+@settings(deadline=None)
+@given(order_histories(1))
+def test_returning_everything_leaves_nothing(order: dict[str, Any]) -> None:
+    rest = {
+        line["id"]: line["quantity"]
+        - line["removed"]
+        - sum(refund["lines"].get(line["id"], 0) for refund in order["refunds"])
+        for line in order["lines"]
+    }
+    order["refunds"].append({"id": 999, "at": day(200), "lines": rest, "unlined": 0})
+    assert judged([order]).balance == 0
+
+
+@settings(deadline=None)
+@given(order_histories(1), st.integers(0, 60))
+def test_refunds_in_parts_take_as_much_as_one_refund_of_everything(order: dict[str, Any], days: int) -> None:
+    at_once = order_fact(order)
+    pieces: dict[int, int] = {}
+    for refund in at_once.refunds:
+        for line_id, quantity in refund.lines:
+            pieces[line_id] = pieces.get(line_id, 0) + quantity
+    one = RefundFact(
+        id=1,
+        processed_at=at_once.processed_at + dt.timedelta(days=days),
+        lines=tuple(pieces.items()),
+        unlined_minor=sum(refund.unlined_minor for refund in at_once.refunds),
+    )
+    together = statement([dataclasses.replace(at_once, refunds=(one,))], programme(), NEVER)
+    assert together.balance == judged([order]).balance
+
+
+@settings(deadline=None)
+@given(histories(), st.integers(1, 500))
+def test_a_further_refund_never_adds_points(history: list[dict[str, Any]], minor: int) -> None:
+    before = judged(history).balance
+    history[0]["refunds"].append({"id": 999, "at": day(200), "lines": {}, "unlined": minor})
+    assert judged(history).balance <= before
+
+
+@settings(deadline=None)
+@given(histories())
+def test_more_points_per_amount_never_earns_less(history: list[dict[str, Any]]) -> None:
+    few, many = (judged(history, programme([(day(0), points, 100)])) for points in (2, 3))
+    assert few.balance <= many.balance
+
+
+@settings(deadline=None)
+@given(histories())
+def test_each_explanation_adds_up(history: list[dict[str, Any]]) -> None:
+    for line in judged(history, programme([(day(0), 3, 7)])).lines:
+        figures = line.explanation
+        match figures["kind"]:
+            case "earned":
+                assert line.amount == figures["result"]
+            case "nothing":
+                assert (line.amount, figures["reason"] is not None) == (0, True)
+            case _:
+                assert line.amount == figures["after"] - figures["before"]

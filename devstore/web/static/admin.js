@@ -4,6 +4,10 @@
 
   const menu = document.querySelector('[data-menu]');
   const rail = document.querySelector('[data-rail]');
+  const closeMenu = () => {
+    rail.setAttribute('data-closed', '');
+    menu.setAttribute('aria-expanded', 'false');
+  };
   menu.addEventListener('click', () => {
     const open = rail.toggleAttribute('data-closed') === false;
     menu.setAttribute('aria-expanded', String(open));
@@ -43,10 +47,18 @@
     return adminBase + inside;
   }
 
+  /** The item the frame's page lies under; failing that, one of the same area (`/app/loyalty/…`). */
+  function currentOf(items) {
+    const here = framePath.split('?')[0];
+    const area = (path) => path.slice(appBase.length).split(/[/?]/)[0];
+    const above = items.filter((item) => here.startsWith(item.path.split('?')[0]));
+    return above.sort((a, b) => b.path.length - a.path.length)[0]
+      || items.find((item) => area(item.path) && area(item.path) === area(here));
+  }
+
   function drawNavigation() {
     const shown = drawn.navigation.map((item, index) => ({ ...item, index })).filter((item) => !item.home);
-    const matches = shown.filter((item) => framePath.split('?')[0].startsWith(item.path.split('?')[0]));
-    const current = matches.sort((a, b) => b.path.length - a.path.length)[0];
+    const current = currentOf(shown);
     list.replaceChildren(...shown.map((item) => {
       const link = document.createElement('a');
       link.href = adminUrl(item.path);
@@ -56,6 +68,7 @@
         if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
         event.preventDefault();
         if (mustDecideFirst()) return;
+        closeMenu();
         tell({ type: 'navigation-click', index: item.index });
       });
       const entry = document.createElement('li');

@@ -3,7 +3,7 @@
  * It offers window.shopify (idToken, toast, saveBar, config, environment), adds a fresh ID token to every fetch and
  * XMLHttpRequest to the page's own origin, repeats such a request once when the answer is 401 with
  * X-Shopify-Retry-Invalid-Session-Request, and tells the admin the page's path, title and navigation. Outside the
- * admin's frame it stays quiet: requests go out as they are. It adds no markup, no style and no inline script.
+ * admin's frame it stays quiet: requests go out as they are. It adds no markup, no inline style and no inline script.
  */
 (() => {
   'use strict';
@@ -223,15 +223,17 @@
     return bar ? [...bar.querySelectorAll('button, a[href]')] : [];
   };
 
+  if (framed) {
+    const sheet = new CSSStyleSheet(); // not an inline style: the page's policy need not allow those
+    sheet.replaceSync('s-app-nav, ui-nav-menu, ui-title-bar, ui-save-bar { display: none !important }');
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  }
+
   let lastDrawn = '';
 
   function drawnByAdmin() {
     if (!framed) return;
     const links = navigationLinks();
-    for (const element of document.querySelectorAll('s-app-nav, ui-nav-menu, ui-title-bar, ui-save-bar')) {
-      element.hidden = true;
-      element.style.display = 'none';
-    }
     const bar = titleBar();
     const drawn = {
       navigation: links.map((link) => {

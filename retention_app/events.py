@@ -10,14 +10,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection, transaction
+from django.db import connection
 
 from retention_app import clock, setwise
 from retention_app.models import DomainEvent
 from retention_app.tenancy import current_shop_id
+from retention_app.wake import wake
 
 EVENT_TYPES = frozenset(
     {
@@ -135,7 +135,7 @@ def runs_insert(runs: Sequence[setwise.Row], *, shop_id: int) -> int:
     from retention_app.tasks import event_runs_work
 
     for name in {str(run["consumer"]) for run in runs}:
-        transaction.on_commit(partial(event_runs_work.delay, shop_id=shop_id, consumer=name))
+        wake(event_runs_work, shop_id=shop_id, consumer=name)
     return inserted
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import orjson
@@ -21,7 +20,8 @@ from django.db import connection, transaction
 from retention_app import clock, mirror, setwise, work
 from retention_app.models import DomainEvent, Order, SyncItem, SyncRun
 from retention_app.shopify import client, documents, mapping, reads
-from retention_app.shopify.errors import ShopifyError, Throttled
+from retention_app.shopify.errors import ShopifyError, Throttled, UnreadableAnswer
+from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ def sync_wake(run: SyncRun) -> None:
     """Tell a worker, on commit, that an import has something to do."""
     from retention_app.tasks import sync_work
 
-    transaction.on_commit(partial(sync_work.delay, shop_id=run.shop_id, run_id=run.id))
+    wake(sync_work, shop_id=run.shop_id, run_id=run.id)
 
 
 def sync_advance(*, run_id: int, until: dt.datetime) -> bool:
@@ -231,25 +231,42 @@ def _orders(run: SyncRun) -> bool:
         else:
             lines[root_id].append(orjson.loads(data))
     with_refunds = [root for root, node in nodes.items() if mapping.order_needs_refunds(node)]
-    orders = [mapping.order(node, lines[root]) for root, node in nodes.items() if root not in set(with_refunds)]
+    orders = []
+    for root in nodes.keys() - set(with_refunds):
+        try:
+            orders.append(mapping.order(nodes[root], lines[root]))
+        except UnreadableAnswer as error:  # its neighbours go through
+            _leave_out(run, error)
     completed_at = clock.now()
-    completed: dict[int, dict[str, Any] | None] = {}
+    completed = []
     for start in range(0, len(with_refunds), reads.ORDERS_PER_READ):  # each read may have to wait for cost points
-        completed |= reads.read_orders(run.shop_id, with_refunds[start : start + reads.ORDERS_PER_READ])
+        completed += _complete(run, with_refunds[start : start + reads.ORDERS_PER_READ])
         work.sync_lease_renew(run)
     with transaction.atomic():
         mirror.orders_upsert(orders, read_at=_read_at(run), origin=Origin.BACKFILL, defer_events=True)
-        mirror.orders_upsert(
-            (order for order in completed.values() if order is not None),
-            read_at=completed_at,
-            origin=Origin.BACKFILL,
-            defer_events=True,
-        )
+        mirror.orders_upsert(completed, read_at=completed_at, origin=Origin.BACKFILL, defer_events=True)
         SyncItem.objects.filter(run=run, root_id__in=roots).delete()
         run.orders_done += len(roots)
         run.lease_until = clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS)
-        run.save(update_fields=["orders_done", "lease_until"])
+        run.save(update_fields=["orders_done", "orders_unreadable", "lease_until"])
     return True
+
+
+def _complete(run: SyncRun, ids: list[int]) -> list[dict[str, Any]]:
+    """Orders read again with their refunds' lines; a read that fails is split until the bad order is alone."""
+    try:
+        return [order for order in reads.read_orders(run.shop_id, ids).values() if order is not None]
+    except UnreadableAnswer as error:
+        if len(ids) == 1:
+            _leave_out(run, error)
+            return []
+        middle = len(ids) // 2
+        return _complete(run, ids[:middle]) + _complete(run, ids[middle:])
+
+
+def _leave_out(run: SyncRun, error: UnreadableAnswer) -> None:
+    log.warning("order_unreadable", run_id=run.id, error=str(error))
+    run.orders_unreadable += 1
 
 
 def _events(run: SyncRun) -> bool:
@@ -302,6 +319,7 @@ def import_progress(*, shop_id: int) -> dict[str, Any] | None:
         "customers": run.customers_done,
         "orders": run.orders_done,
         "orders_total": run.orders_total,
+        "orders_unreadable": run.orders_unreadable,
         "events_left": due,
         "started_at": run.started_at,
         "finished_at": run.finished_at,

@@ -324,6 +324,7 @@ class Migration(migrations.Migration):
                 ("products_done", models.BigIntegerField(default=0)),
                 ("orders_done", models.BigIntegerField(default=0)),
                 ("orders_total", models.BigIntegerField(null=True)),
+                ("orders_unreadable", models.BigIntegerField(default=0)),
                 ("started_at", models.DateTimeField()),
                 ("finished_at", models.DateTimeField(null=True)),
                 ("due_at", models.DateTimeField()),

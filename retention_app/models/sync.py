@@ -30,6 +30,7 @@ class SyncRun(models.Model):
     products_done = models.BigIntegerField(default=0)
     orders_done = models.BigIntegerField(default=0)
     orders_total = models.BigIntegerField(null=True)
+    orders_unreadable = models.BigIntegerField(default=0)  # left out: the platform's answer made no sense
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField()

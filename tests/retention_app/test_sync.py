@@ -1,0 +1,202 @@
+"""An import in steps: staged, put together, told last; interrupted anywhere, it goes on where it was."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from retention_app import clock, sync, work
+from retention_app.models import Customer, DomainEvent, Order, OrderLine, Product, Shop, SyncItem, SyncRun
+from retention_app.shopify import client, reads
+from retention_app.shopify.errors import ShopifyError, Throttled, TransientError, UnreadableAnswer
+from tests.platform.nodes import customer_node, line_node, order_node, product_node
+
+ORDERS = 7
+
+
+class FakePlatform:
+    """Three bulk files and the operations that make them. Stands where HTTP would; devstore plays it for real."""
+
+    def __init__(self) -> None:
+        self.status = dict.fromkeys(("customers", "products", "orders"), "COMPLETED")
+        self.broken_after: int | None = None
+        self.calls: list[str] = []
+        orders = [self._order(n) for n in range(1, ORDERS + 1)]
+        self.lines = {
+            "customers": [customer_node(1), customer_node(2)],
+            "products": [product_node(7)],
+            # children stand anywhere after their parent
+            "orders": [*(order for order, _ in orders), *(line for _, line in reversed(orders))],
+        }
+
+    def _order(self, n: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        node = order_node(n, line_node(n * 10, "5.00"))
+        line = {**node.pop("lineItems")["nodes"][0], "__parentId": node["id"]}
+        return {**node, "processedAt": f"2026-01-{20 - n:02}T12:00:00Z", "refunds": []}, line
+
+    def graphql(self, shop_id: int, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(name)
+        if name == "BulkRunQuery":
+            kind = next(kind for kind in self.status if f"{kind} {{" in variables["query"])
+            operation = {"id": f"gid://shopify/BulkOperation/{list(self.status).index(kind) + 1}"}
+            return {"bulkOperationRunQuery": {"bulkOperation": operation, "userErrors": []}}
+        kind = list(self.status)[int(variables["id"][-1]) - 1]
+        return {
+            "bulkOperation": {
+                "status": self.status[kind],
+                "rootObjectCount": str(len([row for row in self.lines[kind] if "__parentId" not in row])),
+                "url": kind if self.status[kind] == "COMPLETED" and self.lines[kind] else None,
+            }
+        }
+
+    def stream_lines(self, url: str, skip: int = 0) -> Iterator[bytes]:
+        for number, row in enumerate(self.lines[url][skip:], skip):
+            if self.broken_after is not None and number >= self.broken_after:
+                raise TransientError("The connection broke.")
+            yield json.dumps(row).encode()
+
+
+@pytest.fixture
+def platform(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> FakePlatform:
+    platform = FakePlatform()
+    monkeypatch.setattr(client, "graphql", platform.graphql)
+    monkeypatch.setattr(client, "stream_lines", platform.stream_lines)
+    return platform
+
+
+def advance(run: SyncRun) -> SyncRun:
+    while sync.sync_advance(run_id=run.id, until=clock.now() + dt.timedelta(minutes=1)):
+        pass
+    run.refresh_from_db()
+    return run
+
+
+def test_a_history_arrives_whole_and_is_told_in_business_order(shop: Shop, platform: FakePlatform) -> None:
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert (run.phase, run.orders_done, run.orders_total) == ("done", ORDERS, ORDERS)
+    assert (Customer.objects.count(), Product.objects.count(), OrderLine.objects.count()) == (2, 1, ORDERS)
+    assert SyncItem.objects.count() == 0
+    told = DomainEvent.objects.filter(type="order.placed").order_by("id").values_list("occurred_at", flat=True)
+    assert list(told) == sorted(told)
+    assert set(DomainEvent.objects.values_list("origin", flat=True)) == {"backfill"}
+
+
+def test_a_running_import_is_not_started_twice(shop: Shop, platform: FakePlatform) -> None:
+    run = sync.sync_start(shop_id=shop.id)
+    assert sync.sync_start(shop_id=shop.id) == run
+    advance(run)
+    assert sync.sync_start(shop_id=shop.id) != run
+
+
+def test_an_import_repeated_changes_and_tells_nothing(shop: Shop, platform: FakePlatform) -> None:
+    advance(sync.sync_start(shop_id=shop.id))
+    before = DomainEvent.objects.count()
+    assert advance(sync.sync_start(shop_id=shop.id)).phase == "done"
+    assert (DomainEvent.objects.count(), Order.objects.count()) == (before, ORDERS)
+
+
+@pytest.mark.parametrize("broken_after", range(2 * ORDERS))
+def test_a_broken_download_goes_on_at_the_last_committed_batch(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, broken_after: int
+) -> None:
+    monkeypatch.setattr(sync, "LINES_PER_BATCH", 3)
+    monkeypatch.setattr(sync, "ORDERS_PER_BATCH", 2)
+    platform.broken_after = broken_after
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert run.phase != "done"
+    assert run.error == "The connection broke."
+    assert run.lines_read % 3 == 0
+    platform.broken_after = None
+    run = advance(run)
+    assert (run.phase, run.error, run.orders_done) == ("done", "", ORDERS)
+    assert OrderLine.objects.count() == ORDERS
+
+
+def test_customers_do_not_wait_for_the_orders_file(shop: Shop, platform: FakePlatform) -> None:
+    platform.status["orders"] = "RUNNING"
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert run.phase == "staging"
+    assert Customer.objects.count() == 2
+    platform.status["orders"] = "COMPLETED"
+    assert advance(run).phase == "done"
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CANCELED", "EXPIRED"])
+@pytest.mark.parametrize("kind", ["customers", "orders"])
+def test_a_failed_operation_is_asked_for_again(shop: Shop, platform: FakePlatform, kind: str, status: str) -> None:
+    platform.status[kind] = status
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert run.phase == "requested"
+    assert kind in run.error
+    platform.status[kind] = "COMPLETED"
+    assert advance(run).phase == "done"
+
+
+def test_a_refused_operation_says_what_the_platform_said(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = {"bulkOperationRunQuery": {"bulkOperation": None, "userErrors": [{"message": "Not now"}]}}
+    monkeypatch.setattr(client, "graphql", lambda *call: refusal)
+    assert "Not now" in advance(sync.sync_start(shop_id=shop.id)).error
+
+
+def test_an_empty_store_is_imported_too(shop: Shop, platform: FakePlatform) -> None:
+    platform.lines = {"customers": [], "products": [], "orders": []}
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert (run.phase, run.orders_total) == ("done", 0)
+
+
+def test_an_order_that_makes_no_sense_keeps_no_other_out(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.lines["orders"][2]["totalPriceSet"] = None
+    refunded = platform.lines["orders"][3], platform.lines["orders"][4]
+    for order in refunded:
+        order["refunds"] = [{"id": "gid://shopify/Refund/1"}]
+
+    def read_orders(shop_id: int, ids: list[int]) -> dict[int, Any]:
+        if 4 in ids:
+            raise UnreadableAnswer("Order 4 makes no sense.")
+        return dict.fromkeys(ids)
+
+    monkeypatch.setattr(reads, "read_orders", read_orders)
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert (run.phase, run.orders_unreadable) == ("done", 2)
+    assert set(Order.objects.values_list("shopify_id", flat=True)) == {1, 2, 6, 7}
+
+
+def test_a_throttled_import_waits_as_long_as_it_is_told(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(*call: Any) -> None:
+        raise Throttled(90)
+
+    monkeypatch.setattr(client, "graphql", throttled)
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert run.due_at > clock.now() + dt.timedelta(seconds=80)
+    assert not work.sync_claim(run_id=run.id)
+
+
+def test_an_import_that_keeps_failing_ends_and_can_be_started_again(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*call: Any) -> None:
+        raise ShopifyError("broken")
+
+    run = sync.sync_start(shop_id=shop.id)
+    SyncRun.objects.filter(id=run.id).update(attempts=work.ATTEMPTS_MAX)
+    monkeypatch.setattr(client, "graphql", broken)
+    assert advance(run).phase == "failed"
+    assert sync.sync_start(shop_id=shop.id) != run
+
+
+def test_progress_says_how_many_of_how_many(shop: Shop, platform: FakePlatform) -> None:
+    assert sync.import_progress(shop_id=shop.id) is None
+    advance(sync.sync_start(shop_id=shop.id))
+    progress = sync.import_progress(shop_id=shop.id)
+    assert progress is not None
+    assert (progress["running"], progress["orders"], progress["orders_total"]) == (False, ORDERS, ORDERS)

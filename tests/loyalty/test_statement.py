@@ -18,7 +18,6 @@ from tests.loyalty.histories import NEVER, day, histories, instants, order_fact,
 from tests.loyalty.oracle import oracle
 
 
-
 def by_source(of: Statement) -> dict[str, int]:
     return {line.source: line.amount for line in of.lines if line.amount}
 

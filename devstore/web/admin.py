@@ -1,6 +1,7 @@
 """The merchant's admin: home, the app's listing with install and uninstall, and the page that frames the app."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
@@ -71,6 +72,9 @@ def app_page(visit: Visit) -> Response:
         return theme.not_found(visit)
     if not shop.installed:
         return visit.redirect("/admin/listing")
+    own_host = urlsplit(shop.store.config.public_url).netloc
+    if visit.request.url.netloc != own_host:  # App Bridge in the frame talks to that host only
+        return visit.redirect(str(visit.request.url.replace(scheme="http", netloc=own_host)))
     path = visit.request.path_params.get("path", "")
     locale = texts.SHOPIFY_LOCALES[visit.locale]
     own = [(name, value) for name, value in visit.request.query_params.items() if name != "locale"]

@@ -214,7 +214,8 @@ def knobs_page(visit: Visit) -> Response:
     if visit.request.method == "POST":
         try:
             visit.shop.turn({name: number(visit, name) for name in knobs.NAMES if name in visit.form})
-            visit.shop.store.turn_clock(number(visit, "days") * SECONDS_A_DAY)
+            if visit.field("days") != offset:  # what is shown is rounded
+                visit.shop.store.turn_clock(number(visit, "days") * SECONDS_A_DAY)
         except (ValueError, StaffMistake) as problem:
             values, offset, status = visit.form, visit.field("days"), 422
             visit.say(str(problem), problem=True)
@@ -268,7 +269,6 @@ def calls_page(visit: Visit) -> Response:
     entries = []
     for entry_id, at, entry_kind, document in rows[:CALLS_A_PAGE]:
         detail = load(document)
-        outcome = detail.get("status", detail.get("outcome", ""))
         entries.append(
             {
                 "id": entry_id,
@@ -279,7 +279,7 @@ def calls_page(visit: Visit) -> Response:
                 or detail.get("path")
                 or detail.get("grant")
                 or "",
-                "status": outcome,
+                "status": detail.get("status", "–"),
                 "ms": detail.get("ms"),
                 "detail": json.dumps(detail, indent=2, ensure_ascii=False),
             }

@@ -115,9 +115,9 @@ class Visit:
             local, "d MMM y" if self.locale == texts.ENGLISH else "long", locale=texts.BABEL_LOCALES[self.locale]
         )
 
-    def moment(self, instant: str) -> str:
+    def moment(self, instant: str, *, seconds: bool = False) -> str:
         local = clock.parse(clock.local(instant, self.shop.document["timezone"]))
-        pattern = "d MMM y, HH:mm" if self.locale == texts.ENGLISH else "y年M月d日 HH:mm"
+        pattern = ("d MMM y, HH:mm" if self.locale == texts.ENGLISH else "y年M月d日 HH:mm") + (":ss" if seconds else "")
         return format_datetime(local, pattern, locale=texts.BABEL_LOCALES[self.locale])
 
     def language_url(self, locale: str) -> str:

@@ -98,6 +98,11 @@ def id_token(shop: Shop, request: Request, body: Body) -> Any:
     return {"id_token": idtokens.mint(shop, staff), "shop": shop.domain, "user": staff["id"]}
 
 
+def list_orders(shop: Shop, request: Request, body: Body) -> Any:
+    """The newest orders."""
+    return {"orders": commerce.orders_page(shop)}
+
+
 def get_order(shop: Shop, request: Request, body: Body) -> Any:
     order = commerce.order(shop, request.path_params["order"])
     if order is None:
@@ -263,6 +268,7 @@ routes = [
     Route("/devstore/programme", do_publish, methods=["POST"]),
     Route("/devstore/webhooks/flush", do_flush, methods=["POST"]),
     Route("/devstore/customers", handled(register_customer), methods=["POST"]),
+    Route("/devstore/orders", handled(list_orders), methods=["GET"]),
     Route("/devstore/orders", handled(place_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}", handled(get_order), methods=["GET"]),
     Route("/devstore/orders/{order:int}/edit", handled(edit_order), methods=["POST"]),

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from loyalty import launch, selectors
 from loyalty.differences import differences
 from loyalty.forms import PublishForm, RulesForm
-from loyalty.models import Programme, ProgrammeVersion
+from loyalty.models import Programme, ProgrammeDraft, ProgrammeVersion
 from loyalty.programme import DraftConflict, NothingToPublish, draft_discard, draft_save, programme_publish
 from loyalty.rules.programme import Document
 from loyalty.sentences import sentences
@@ -49,7 +49,7 @@ def programme(request: HttpRequest) -> HttpResponse:
         "live": live,
         "sentences": sentences(live.document, words) if live else None,
         "example": sentences(common_document(shop.currency), words),
-        "changes": _changes(shop, live.document if live else None),
+        "changes": _changes(live, selectors.draft_current(shop.id), words),
         "since": _since(live, words) if live else "",
     }
     return page(request, "loyalty/programme.html", context, current="loyalty")
@@ -67,10 +67,9 @@ def _since(live: ProgrammeVersion, words: Words) -> str:
     return f"{started} " + _("Orders count from %(day)s on.") % {"day": words.day(earn_from)}
 
 
-def _changes(shop: Shop, live: Document | None) -> int:
+def _changes(live: ProgrammeVersion | None, waiting: ProgrammeDraft | None, words: Words) -> int:
     """How many changes wait in the draft; 0 while there is none."""
-    waiting = selectors.draft_current(shop.id)
-    return len(differences(live, waiting.document, words_for(shop))) if waiting else 0
+    return len(differences(live.document if live else None, waiting.document, words)) if waiting else 0
 
 
 @shop_view(methods=["GET", "POST"])
@@ -82,34 +81,34 @@ def draft(request: HttpRequest) -> HttpResponse:
         if form.is_valid() and form.document:
             draft_save(shop.id, form.document, request.actor)
             return done(request, reverse("loyalty:draft"), toast=_("Draft saved"))
-        return _draft_page(request, form, status=422)
-    live, waiting = selectors.programme_live(shop.id), selectors.draft_current(shop.id)
-    document = waiting.document if waiting else live.document if live else common_document(shop.currency)
+        return _draft_page(request, form)
     if is_part(request, "preview"):
         return _draft_page(request, RulesForm(request.GET, currency=shop.currency))
-    return _draft_page(
-        request, RulesForm(initial=RulesForm.initial_of(document, shop.currency), currency=shop.currency), document
-    )
+    return _draft_page(request, None)
 
 
-def _draft_page(
-    request: HttpRequest, form: RulesForm, document: Document | None = None, status: int = 200
-) -> HttpResponse:
-    shop = request.shop
-    if form.is_bound and form.is_valid():
-        document = form.document
-    live = selectors.programme_live(shop.id)
+def _draft_page(request: HttpRequest, form: RulesForm | None) -> HttpResponse:
+    """The page with a form somebody filled in, or with the draft, what is live, or what many stores do."""
+    shop, words = request.shop, words_for(request.shop)
+    live, waiting = selectors.programme_live(shop.id), selectors.draft_current(shop.id)
+    if form:
+        document = form.document if form.is_valid() else None
+    else:
+        known = waiting or live
+        document = known.document if known else common_document(shop.currency)
+        form = RulesForm(initial=RulesForm.initial_of(document, shop.currency), currency=shop.currency)
     context: dict[str, Any] = {
         "shop": shop,
         "form": form,
         "fields": form.sentence_fields(),
         "live": live,
-        "changes": _changes(shop, live.document if live else None),
+        "changes": _changes(live, waiting, words),
         "preview": selectors.preview_orders(shop.id, document, PREVIEW_ORDERS) if document else None,
-        "sentences": sentences(document, words_for(shop)) if document else None,
+        "sentences": sentences(document, words) if document else None,
     }
-    part = "#preview" if is_part(request, "preview") else ""
-    return page(request, f"loyalty/draft.html{part}", context, current="loyalty", status=status)
+    if is_part(request, "preview"):
+        return page(request, "loyalty/draft.html#preview", context, current="loyalty")
+    return page(request, "loyalty/draft.html", context, current="loyalty", status=200 if document else 422)
 
 
 @shop_view(methods=["POST"])
@@ -170,7 +169,7 @@ def _review_page(request: HttpRequest, form: PublishForm, status: int = 200) -> 
 def _past_choices(shop: Shop, document: Document) -> list[tuple[str, str, str]]:
     """(value, label, what follows from it) for the first version."""
     words = words_for(shop)
-    labels = {"all": _("All earlier orders"), "year": _("The last 12 months"), "none": _("None")}
+    labels = {"all": _("All earlier orders"), "year": _("The last 12 months"), "none": _("No earlier orders")}
     choices = []
     for key, start in launch.starts(shop, document).items():
         if key == "none":

@@ -59,7 +59,7 @@ def _filters() -> list[Filter]:
         Filter(
             "orders",
             _("Orders"),
-            [("", _("Any")), ("repeat", _("Two or more")), ("once", _("One")), ("none", _("None"))],
+            [("", _("Any")), ("repeat", _("Two or more")), ("once", _("One")), ("none", _("No order yet"))],
         ),
         Filter(
             "last",

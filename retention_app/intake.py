@@ -8,6 +8,7 @@ neighbours go through. Applying a delivery twice, late or out of order changes n
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _LARGEST_ID = 2**63 - 1
 _LIVE = DomainEvent.Origin.LIVE
 
 ByResource = dict[int, list["Hint"]]
+Keep = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
     deliveries = _all(rows)
     ids = [delivery.id for delivery in deliveries]
     try:
-        states = _READERS[kind](shop.id, list(rows))
+        states = _READERS[kind](shop.id, list(rows), _keeping(ids))
     except Throttled as error:
         work.deliveries_wait(ids, seconds=error.wait_seconds)
     except TransientError as error:
@@ -193,35 +195,48 @@ def _failed(deliveries: Iterable[WebhookDelivery], error: Exception, *, permanen
         work.delivery_failed(delivery, f"{type(error).__name__}: {error}", permanent=permanent)
 
 
-def _customers(shop_id: int, ids: Sequence[int]) -> dict[int, Row | None]:
+def _keeping(ids: Sequence[int]) -> Keep:
+    """Renews the deliveries' leases when called, at most every few seconds."""
+    renewed_at = time.monotonic()
+
+    def keep() -> None:
+        nonlocal renewed_at
+        if time.monotonic() - renewed_at > work.LEASE_SECONDS / 3:
+            renewed_at = time.monotonic()
+            work.deliveries_lease_renew(ids)
+
+    return keep
+
+
+def _customers(shop_id: int, ids: Sequence[int], keep: Keep) -> dict[int, Row | None]:
     read_at = clock.now()
     rows = reads.read_customers(shop_id, ids)
     mirror.customers_upsert((row for row in rows.values() if row), read_at=read_at, origin=_LIVE)
     return rows
 
 
-def _products(shop_id: int, ids: Sequence[int]) -> dict[int, Row | None]:
+def _products(shop_id: int, ids: Sequence[int], keep: Keep) -> dict[int, Row | None]:
     read_at = clock.now()
     rows = reads.read_products(shop_id, ids)
     mirror.products_upsert((row for row in rows.values() if row), read_at=read_at)
     return rows
 
 
-def _orders(shop_id: int, ids: Sequence[int]) -> dict[int, Row | None]:
+def _orders(shop_id: int, ids: Sequence[int], keep: Keep) -> dict[int, Row | None]:
     """Orders, and before them their customers where the mirror doesn't know them yet. An order whose customer can't be
     found is written without one and answered as missing, so that both are read once more."""
     read_at = clock.now()
-    rows = reads.read_orders(shop_id, ids)
+    rows = reads.read_orders(shop_id, ids, after_each=keep)
     orders = [order for order in rows.values() if order]
     buyers = {order["customer_shopify_id"] for order in orders} - {None}
     unknown = buyers - set(Customer.objects.filter(shopify_id__in=buyers).values_list("shopify_id", flat=True))
     if unknown:
-        unknown -= {id_ for id_, customer in _customers(shop_id, sorted(unknown)).items() if customer}
+        unknown -= {id_ for id_, customer in _customers(shop_id, sorted(unknown), keep).items() if customer}
     mirror.orders_upsert(orders, read_at=read_at, origin=_LIVE)
     return {id_: None if order and order["customer_shopify_id"] in unknown else order for id_, order in rows.items()}
 
 
-_READERS: dict[Kind, Callable[[int, Sequence[int]], dict[int, Row | None]]] = {
+_READERS: dict[Kind, Callable[[int, Sequence[int], Keep], dict[int, Row | None]]] = {
     Kind.CUSTOMERS: _customers,
     Kind.PRODUCTS: _products,
     Kind.ORDERS: _orders,

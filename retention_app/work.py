@@ -85,6 +85,12 @@ def run_failed(run: EventRun, error: str) -> None:
     )
 
 
+def deliveries_lease_renew(ids: Sequence[int]) -> None:
+    """Keep deliveries' leases while what they hint at is read."""
+    until = clock.now() + dt.timedelta(seconds=LEASE_SECONDS)
+    WebhookDelivery.objects.filter(id__in=ids).update(lease_until=until)
+
+
 def deliveries_done(ids: Sequence[int]) -> None:
     WebhookDelivery.objects.filter(id__in=ids).update(
         state=WebhookDelivery.State.DONE, done_at=clock.now(), lease_until=None, error=""

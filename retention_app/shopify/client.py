@@ -17,6 +17,7 @@ import structlog
 from django.conf import settings
 
 from retention_app import clock
+from retention_app.observability import PLATFORM_CALLS
 from retention_app.shopify import documents, tokens
 from retention_app.shopify.bucket import bucket_of
 from retention_app.shopify.errors import (
@@ -24,6 +25,7 @@ from retention_app.shopify.errors import (
     FileUnavailable,
     QueryRefused,
     QueryTooCostly,
+    ShopifyError,
     ShopUnavailable,
     Throttled,
     TransientError,
@@ -78,7 +80,7 @@ class Session:
                 return self._send(access, operation_name, variables or {})
             except Throttled as error:
                 _sleep(error.wait_seconds, deadline)
-            except _Rejected as error:
+            except TokenRejected as error:
                 if refreshed or self._shop_id is None:
                     raise Unauthorized("The platform takes none of our tokens: open the app again.") from error
                 self._access, refreshed = tokens.access(self._shop_id, rejected=access.token), True
@@ -102,6 +104,15 @@ class Session:
             _sleep(wait, deadline)
 
     def _send(self, access: tokens.Access, operation_name: str, variables: dict[str, Any]) -> Answer:
+        try:
+            answer = self._post(access, operation_name, variables)
+        except ShopifyError as error:
+            PLATFORM_CALLS.labels(operation_name, type(error).__name__).inc()
+            raise
+        PLATFORM_CALLS.labels(operation_name, "ok").inc()
+        return answer
+
+    def _post(self, access: tokens.Access, operation_name: str, variables: dict[str, Any]) -> Answer:
         version = settings.SHOPIFY_API_VERSION
         try:
             response = http().post(
@@ -126,7 +137,7 @@ class Session:
         return _read_answer(response, access.domain, operation_name)
 
 
-class _Rejected(Unauthorized):
+class TokenRejected(Unauthorized):
     """The platform rejected this token: another may do."""
 
 
@@ -136,7 +147,7 @@ def _check_status(response: httpx.Response, operation_name: str) -> None:
         return
     log.warning("shopify_call_failed", operation=operation_name, status=status, request_id=_request_id(response))
     if status == 401:
-        raise _Rejected("The platform rejected the token.")
+        raise TokenRejected("The platform rejected the token.")
     if status == 429:
         raise Throttled(_retry_after(response))
     if status in _GONE:

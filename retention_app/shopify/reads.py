@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from retention_app.shopify import mapping
 from retention_app.shopify.client import Session
@@ -30,11 +30,19 @@ def read_products(shop_id: int, ids: Iterable[int]) -> dict[int, Row | None]:
     return {id_: mapping.product(node) if node else None for id_, node in nodes}
 
 
-def read_orders(shop_id: int, ids: Iterable[int]) -> dict[int, Row | None]:
-    """Orders by Shopify id as `mapping.order` aggregates; None for one that is gone. Raises as `Session.graphql`."""
+def read_orders(
+    shop_id: int, ids: Iterable[int], *, after_each: Callable[[], object] = lambda: None
+) -> dict[int, Row | None]:
+    """Orders by Shopify id as `mapping.order` aggregates; None for one that is gone. Raises as `Session.graphql`.
+
+    Many orders may take minutes of waiting for cost points: `after_each` is called after each order, to keep a lease.
+    """
     session = Session(shop_id)
-    nodes = _read(session, "OrdersByIds", "Order", ids, ORDERS_PER_READ)
-    return {id_: _whole(session, id_, node) if node else None for id_, node in nodes}
+    orders: dict[int, Row | None] = {}
+    for id_, node in _read(session, "OrdersByIds", "Order", ids, ORDERS_PER_READ):
+        orders[id_] = _whole(session, id_, node) if node else None
+        after_each()
+    return orders
 
 
 def _read(

@@ -46,6 +46,7 @@ def test_token_of_the_old_secret_holds_while_it_is_replaced(settings: Settings) 
         ({"dest": ["https://alpha.myshopify.com"]}, "unreadable"),
         ({"dest": None}, "foreign_destination"),
         ({"iss": "https://beta.myshopify.com/admin"}, "foreign_issuer"),
+        ({"iss": "https://[alpha.myshopify.com"}, "foreign_issuer"),
         ({"iss": None}, "foreign_issuer"),
         ({"sub": None}, "no_person"),
         ({"sub": "4" * 65}, "no_person"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import httpx
 import pytest
 from pytest_django import Settings
 from structlog.testing import capture_logs
@@ -23,6 +24,7 @@ from retention_app.shopify.errors import (
     Unauthorized,
     UnreadableAnswer,
 )
+from retention_app.shopify.transport import DevstoreTransport, http
 from tests.platform.conftest import Answer, Call, Platform, cost, data, errors, pair
 from tests.platform.nodes import (
     customer_node,
@@ -407,3 +409,22 @@ def _no_devstore(settings: Settings) -> None:
 def test_file_elsewhere_is_never_fetched(url: str) -> None:
     with pytest.raises(FileUnavailable):
         list(client.stream_lines(url))
+
+
+# --- the way out ------------------------------------------------------------------------------------------------------
+
+
+def test_only_shops_are_led_to_devstore(platform: Platform) -> None:
+    with DevstoreTransport(platform.url) as transport:
+        led = httpx.Request("GET", "https://alpha.myshopify.com/a?b=1")
+        assert transport.handle_request(led).status_code == 200
+        assert (platform.calls[0].path, platform.calls[0].headers["Host"]) == ("/a?b=1", "alpha.myshopify.com")
+        elsewhere = httpx.Request("GET", "http://127.0.0.1:1/")
+        with pytest.raises(httpx.ConnectError):
+            transport.handle_request(elsewhere)
+
+
+@pytest.mark.usefixtures("_no_devstore")
+def test_without_devstore_nothing_is_led_astray() -> None:
+    assert not isinstance(http()._transport, DevstoreTransport)
+    assert http() is http()

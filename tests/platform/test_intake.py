@@ -213,7 +213,7 @@ def test_order_that_cannot_be_taken_is_alone_put_aside(store: Store, apply: Call
 
 
 def test_fault_of_ours_is_tried_again(apply: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*args: Any) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("a slip")
 
     monkeypatch.setattr(reads, "read_orders", broken)
@@ -325,3 +325,13 @@ def test_batch_costs_the_same_statements_whatever_its_size(
     with django_assert_max_num_queries(30):
         apply(*deliveries)
     assert Order.objects.count() == number
+
+
+def test_lease_is_kept_while_many_orders_are_read(
+    store: Store, apply: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retention_app.work.LEASE_SECONDS", 0.001)
+    renewed: list[Any] = []
+    monkeypatch.setattr("retention_app.work.deliveries_lease_renew", renewed.append)
+    apply(row := delivery("orders/create", {"id": 6001}))
+    assert renewed == [[row.id]]

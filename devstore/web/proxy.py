@@ -4,11 +4,12 @@ import hashlib
 import hmac
 import time
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -44,7 +45,7 @@ def signed_query(query: str, own: dict[str, str], secret: str) -> str:
 
 
 def _visit(request: Request) -> Visit:
-    return Visit(request, cast(Any, {}), b"")
+    return Visit(request, FormData(), b"")
 
 
 def _nothing_here(request: Request) -> Response:

@@ -1,0 +1,115 @@
+"""The commands scripts rely on."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from loyalty import verification
+from loyalty.models import Account
+from retention_app.models import Shop
+from tests.loyalty.ground import bring, customers, mirrored, publish
+from tests.orders import order_row
+
+
+@pytest.fixture
+def members(shop: Shop) -> Shop:
+    """Customers 1 to 3 with 50 points each."""
+    publish(shop)
+    customers(1, 2, 3)
+    mirrored(*(order_row(id_ + 10, customer=id_) for id_ in (1, 2, 3)))
+    bring(1, 2, 3)
+    return shop
+
+
+def output(*arguments: str) -> str:
+    stdout = StringIO()
+    call_command(*arguments, stdout=stdout)
+    return stdout.getvalue()
+
+
+def verified(*arguments: str) -> tuple[int, str, str]:
+    """(exit status, standard output, standard error) of ledger_verify."""
+    stdout, stderr = StringIO(), StringIO()
+    try:
+        call_command("ledger_verify", *arguments, stdout=stdout, stderr=stderr)
+    except SystemExit as end:
+        return int(str(end.code)), stdout.getvalue(), stderr.getvalue()
+    return 0, stdout.getvalue(), stderr.getvalue()
+
+
+@pytest.mark.parametrize("name", ["alpha", "alpha.myshopify.com"])
+def test_balances_prints_a_line_a_member(members: Shop, name: str) -> None:
+    lines = [json.loads(line) for line in output("balances", "--shop", name, "--json").splitlines()]
+    assert [(line["customer"], line["points_available"]) for line in lines] == [(1, 50), (2, 50), (3, 50)]
+    assert set(lines[0]) == {
+        "customer",
+        "points_available",
+        "points_pending",
+        "points_held",
+        "debt",
+        "tier",
+        "wallet",
+    }
+    assert "50 points" in output("balances", "--shop", name)
+
+
+def test_an_unknown_shop_is_an_error(members: Shop) -> None:
+    for command in ("balances", "ledger_verify"):
+        with pytest.raises(CommandError, match="nowhere"):
+            output(command, "--shop", "nowhere")
+
+
+def test_shop_stats_has_the_points(members: Shop) -> None:
+    assert json.loads(output("shop_stats", "--shop", "alpha", "--json").splitlines()[-1])["points_issued"] == 150
+
+
+def test_a_right_ledger_is_ok_with_its_counts(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "CUSTOMERS_A_SLICE", 2)
+    monkeypatch.setattr(verification, "TRANSACTIONS_A_SLICE", 2)
+    assert verified("--shop", "alpha") == (0, "alpha: ledger OK, checked 5 accounts and 6 entries.\n", "")
+
+
+def test_all_shops_are_checked_by_default(alpha: Shop, beta: Shop) -> None:
+    status, told, _ = verified()
+    assert (status, told.count("ledger OK, checked 0 accounts and 0 entries")) == (0, 2)
+
+
+def test_a_wrong_balance_and_a_missing_posting_are_found(members: Shop) -> None:
+    Account.objects.filter(member__customer__shopify_id=2).update(balance=51)
+    mirrored(order_row(20, customer=3))
+    status, told, wrong = verified("--shop", "alpha")
+    assert status == 1
+    assert "ledger 2 differences" in told
+    assert wrong.splitlines() == [
+        "alpha: Customer 2: cached balance 51, entries sum to 50.",
+        "alpha: Customer 3: +50 left to post for order:20.",
+    ]
+
+
+def test_a_customer_nobody_judged_is_found(members: Shop) -> None:
+    customers(4)
+    mirrored(order_row(30, customer=4))
+    assert verified()[2] == "alpha: Customer 4: +50 left to post for order:30.\n"
+
+
+def test_a_transaction_that_is_not_balanced_is_found(members: Shop) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO loyalty_entry (shop_id, transaction_id, account_id, amount, source, occurred_at, recorded_at)"
+            " SELECT shop_id, transaction_id, account_id, 7, 'order:0', occurred_at, recorded_at"
+            " FROM loyalty_entry WHERE amount < 0 ORDER BY id LIMIT 1"
+        )
+    status, _, wrong = verified()
+    assert status == 1
+    assert "sums to 7, not to zero" in wrong
+
+
+def test_only_so_many_findings_are_told(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "FINDINGS_MAX", 2)
+    mirrored(*(order_row(id_ + 20, customer=id_) for id_ in (1, 2, 3)))
+    assert len(verified()[2].splitlines()) == 2

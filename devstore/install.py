@@ -1,6 +1,7 @@
 """The merchant's side of having an app: installing it, opening its pages in the admin, publishing a first programme
 with it, and uninstalling it. Everything goes over HTTP, as from a browser."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -64,7 +65,7 @@ def grant(shop: Shop) -> None:
 async def install(shop: Shop, client: httpx.AsyncClient) -> dict[str, Any]:
     """Click on Install and open the app, then let the scenario publish its programme, if it brings one. Answers
     `{ok, status, programme}`; `status` is the app's HTTP status, None when it could not be reached."""
-    grant(shop)
+    await asyncio.to_thread(grant, shop)
     status = await open_app(shop, client)
     answer: dict[str, Any] = {"ok": status == 200, "status": status, "programme": None}
     if answer["ok"] and shop.document["scenario"] in ("cdnow", "csv") and shop.document["programme_at"] is None:
@@ -89,7 +90,7 @@ async def publish_programme(shop: Shop, client: httpx.AsyncClient) -> dict[str, 
         statuses.append(await _post_form(shop, client, "loyalty/draft/review/", review))
     ok = all(map(accepted, statuses))
     if ok:
-        shop.update(programme_at=shop.clock.now())
+        await asyncio.to_thread(shop.update, programme_at=shop.clock.now())
     return {"ok": ok, "statuses": statuses}
 
 
@@ -118,5 +119,6 @@ async def _call(shop: Shop, client: httpx.AsyncClient, method: str, url: str, **
         status = (await client.request(method, url, timeout=TIMEOUT, follow_redirects=False, **more)).status_code
     except httpx.HTTPError:
         status = None
-    calllog.record(shop, "app", method=method, path=httpx.URL(url).path, status=status)
+    path = httpx.URL(url).path
+    await asyncio.to_thread(calllog.record, shop, "app", method=method, path=path, status=status)
     return status

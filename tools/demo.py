@@ -381,14 +381,14 @@ class Progress:
         orders, total, left = run["orders"], run["orders_total"], run["event_runs"]
         percent = 100 * orders // total if total else 0
         terminal = sys.stdout.isatty()
+        last = not run["running"] and not left
         exact = (run["phase"], orders, left)
-        state = exact if terminal else (run["phase"], percent // self.STEP, self.STEP * left // max(1, orders))
+        state = exact if terminal else (run["phase"], percent // self.STEP, self.STEP * left // max(1, orders), last)
         if state == self._shown:
             return
         self._shown = state
         line = f"Import: {run['phase']:<9} {run['customers']:>6,} customers, {orders:>6,} orders ({percent} %)"
         line += f", {left:,} events to work off" + (f": {run['error']}" if run["error"] else "")
-        last = not run["running"] and not left
         print(f"\r{line:<100}" if terminal else line, end="" if terminal and not last else "\n", flush=True)
 
     def stop(self) -> None:

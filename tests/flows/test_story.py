@@ -1,0 +1,142 @@
+"""The main story in a browser, over real HTTP, on PostgreSQL and Redis: a merchant installs and publishes, a shopper buys,
+points appear with their reason, a return takes back exactly what it should, and both sides agree."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+
+from tests.stack import Stack
+
+CHROMIUM = "/usr/bin/chromium"
+POINTS_SECONDS_MAX = 5
+BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with Stack(tmp_path, scenario="aurora", database="postgresql") as stack:
+        yield stack
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """Leaves a picture of how each page looked in the end, for whoever reads a failure."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
+        yield browser
+        for number, page in enumerate(page for context in browser.contexts for page in context.pages):
+            page.screenshot(path=tmp_path / f"page-{number}.png")
+        browser.close()
+
+
+def admin_frame(page: Page) -> FrameLocator:
+    return page.frame_locator("iframe")
+
+
+def register(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.devstore_url}/account/register")
+    page.get_by_label("First name").fill("Lia")
+    page.get_by_label("Last name").fill("Prado")
+    page.get_by_label("E-mail").fill("lia@example.com")
+    page.get_by_label("Password").fill("a-long-password")
+    page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_role("heading", name="Hello, Lia")).to_be_visible()
+
+
+def buy(page: Page, stack: Stack, quantity: int) -> str:
+    """Buy some of the first product; answers the order's name."""
+    page.goto(f"{stack.devstore_url}/collections/all")
+    page.locator("main").get_by_role("link").first.click()
+    page.get_by_label("Quantity").fill(str(quantity))
+    page.get_by_role("button", name="Add to cart").click()
+    expect(page.get_by_text("Added to your cart.")).to_be_visible()
+    page.goto(f"{stack.devstore_url}/checkout")
+    page.get_by_label("Address").fill("Rua Augusta 1")
+    page.get_by_label("City").fill("São Paulo")
+    page.get_by_label("Postcode").fill("01304-000")
+    page.get_by_role("button", name="Pay now").click()
+    expect(page.get_by_role("heading", name="Thank you, Lia")).to_be_visible()
+    name = re.search(r"#\d+", page.locator("main").inner_text())
+    assert name
+    return name[0]
+
+
+def wait_for_points(page: Page, points: int, seconds: float) -> None:
+    """Until the open panel, which renews itself, says so many points."""
+    said = re.compile(rf"(?<![\d,]){points:,}\s+points?")
+    expect(page.get_by_role("dialog")).to_contain_text(said, timeout=max(1, seconds * 1000))
+
+
+def test_from_install_to_a_return_that_everybody_understands(stack: Stack, browser: Browser) -> None:
+    merchant = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    problems: list[str] = []
+    merchant.on("pageerror", lambda error: problems.append(str(error)))
+
+    # The merchant installs; the app opens in a cross-site frame without a cookie and begins to import.
+    merchant.goto(f"{stack.devstore_url}/admin/listing")
+    merchant.get_by_role("link", name=re.compile("Install")).first.click()
+    merchant.get_by_role("button", name=re.compile("Install")).click()
+    app = admin_frame(merchant)
+    expect(app.get_by_text(re.compile("Repeat customer rate")).first).to_be_visible(timeout=20_000)
+    assert not [cookie for cookie in merchant.context.cookies(stack.app_url) if cookie["name"] == "sessionid"]
+    stack.wait_done(90)
+
+    # Publishes a programme.
+    merchant.get_by_role("link", name="Loyalty").click()
+    app.get_by_role("link", name="Write your rules").click()
+    app.get_by_label(re.compile("points", re.I)).first.wait_for()
+    app.get_by_role("button", name="Save draft").click()
+    app.get_by_role("link", name="Review and publish").first.click()
+    app.get_by_role("radio", name=re.compile("No earlier orders")).check()
+    app.get_by_role("button", name=re.compile("Publish version 1")).click()
+    expect(app.get_by_text("Version 1, live")).to_be_visible(timeout=15_000)
+
+    # A shopper sees what is on offer, registers, buys three of something.
+    shopper = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    shopper.on("pageerror", lambda error: problems.append(str(error)))
+    shopper.goto(stack.devstore_url)
+    shopper.get_by_role("button", name=re.compile("^Rewards")).click()
+    expect(shopper.get_by_role("dialog")).to_contain_text(re.compile("Create account|join", re.I))
+    shopper.keyboard.press("Escape")
+    register(shopper, stack)
+    order = buy(shopper, stack, 3)
+    bought_at = time.monotonic()
+    placed = next(row for row in stack.devstore("GET", "/devstore/orders")["orders"] if row["name"] == order)
+    base = sum(line["price"] * line["quantity"] for line in placed["lines"])
+    assert base >= 300
+    shopper.get_by_role("link", name="Continue shopping").click()
+    shopper.get_by_role("button", name=re.compile("^Rewards")).click()
+    wait_for_points(shopper, base // 100, POINTS_SECONDS_MAX - (time.monotonic() - bought_at))
+    expect(shopper.get_by_role("dialog")).to_contain_text(f"+{base // 100:,}")
+
+    # One of the three comes back: the difference of two roundings, not a rounding of the difference.
+    staff = browser.new_context().new_page()
+    staff.goto(f"{stack.devstore_url}/devstore/staff")
+    staff.get_by_role("link", name=order).first.click()
+    staff.get_by_label(re.compile("Quantity to refund")).fill("1")
+    staff.get_by_role("button", name=f"Refund order {order}", exact=True).click()
+    left = (base - base // 3) // 100
+    wait_for_points(shopper, left, POINTS_SECONDS_MAX)
+    taken = base // 100 - left
+    panel = shopper.get_by_role("dialog")
+    panel.get_by_role("button", name=re.compile(rf"^Why .{taken:,} points")).click()
+    expect(panel).to_contain_text(str(base // 100))
+    panel_says = panel.inner_text()
+
+    # The merchant's profile of this shopper says the same, with the same sum.
+    merchant.get_by_role("link", name="Customers").last.click()
+    app.get_by_role("searchbox").first.fill("lia@")
+    app.get_by_role("link", name="Lia Prado").click()
+    expect(app.get_by_text(f"{left:,}", exact=True).first).to_be_visible()
+    app.get_by_role("button", name=re.compile(rf"^Why .{taken:,} points")).click()
+    profile_says = app.locator("body").inner_text()
+    for figure in (f"{base // 100:,}", f"{left:,}", f"{taken:,}", order):
+        assert figure in panel_says, figure
+        assert figure in profile_says, figure
+    assert not problems

@@ -19,7 +19,7 @@ class Drawing:
     height: int
 
 
-DRAWINGS = (Drawing("wide", 720, 280), Drawing("half", 456, 264), Drawing("narrow", 342, 248))
+DRAWINGS = (Drawing("wide", 720, 280), Drawing("half", 440, 260), Drawing("narrow", 342, 248))
 
 
 @dataclass(frozen=True)

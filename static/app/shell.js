@@ -23,7 +23,7 @@ function speak(language) {
   if (document.documentElement.lang === language) return;
   document.documentElement.lang = language;
   const names = document.querySelectorAll(".rail li a");
-  document.querySelectorAll("s-app-nav a").forEach((link, number) => { link.textContent = names[number].textContent; });
+  document.querySelectorAll('s-app-nav a:not([rel="home"])').forEach((link, number) => { link.textContent = names[number].textContent; });
 }
 
 function keepsFocus(source) {

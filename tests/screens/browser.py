@@ -1,0 +1,72 @@
+"""A real browser in front of the admin, with the ID token on each request as App Bridge puts it there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from playwright.sync_api import Page, Route, sync_playwright
+
+from config.env import ROOT
+from retention_app.models import Shop
+from tests.conftest import id_token
+
+AXE = ROOT / "node_modules/axe-core/axe.min.js"
+CHECKS = (ROOT / "tests/screens/checks.js").read_text()
+FRAMED = "window.shopify = {environment: {embedded: true}, toast: {show(text) { window.toasted = text; }}};"
+
+
+class Faults(list[str]):
+    """What went wrong in the page: script errors and broken policy. An answer of 4xx is no fault here."""
+
+    def watch(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.append(f"{page.url}: {error}"))
+        page.on("console", self._heard)
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.append(message.text)
+
+
+@contextmanager
+def browser_page(
+    base: str, shop: Shop, *, width: int = 1280, language: str = "en", framed: bool = False
+) -> Iterator[tuple[Page, Faults]]:
+    """A page whose requests to `/app/` carry staff's token; `framed` plays App Bridge inside the Shopify admin."""
+    faults = Faults()
+
+    def authorised(route: Route) -> None:
+        token = id_token(shop, sub=f"browser-{language}")
+        route.continue_(headers={**route.request.headers, "authorization": f"Bearer {token}"})
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        context = chromium.new_context(viewport={"width": width, "height": 900}, locale=language)
+        context.route(f"{base}/app/**", authorised)
+        context.route(
+            settings.APP_BRIDGE_URL,
+            lambda route: route.fulfill(content_type="text/javascript", body=FRAMED if framed else ""),
+        )
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        faults.watch(page)
+        try:
+            yield page, faults
+        finally:
+            chromium.close()
+
+
+def complaints(page: Page, *, axe: bool = True) -> list[str]:
+    """What looks wrong: sideways scrolling, cut, overlapping or tiny text, serious findings of axe."""
+    found: list[str] = page.evaluate(CHECKS)
+    if not axe:
+        return found
+    page.evaluate(AXE.read_text())
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    for violation in result["violations"]:
+        if violation["impact"] in ("serious", "critical"):
+            places = ", ".join(node["html"][:120] for node in violation["nodes"][:3])
+            found.append(f"axe {violation['id']}: {places}")
+    return found

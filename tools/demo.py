@@ -26,6 +26,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import psycopg
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -216,14 +218,15 @@ def refresh_state(scenario: str, file: Path | None, env: dict[str, str]) -> dict
         for suffix in ("", "-wal", "-shm"):
             Path(database("DATABASE_URL", url)["NAME"] + suffix).unlink(missing_ok=True)
     else:
-        empty_postgresql(env.get("DATABASE_OWNER_URL") or url)
+        try:
+            empty_postgresql(env.get("DATABASE_OWNER_URL") or url)
+        except psycopg.Error as error:
+            raise DemoError(f"PostgreSQL says: {str(error).strip()}") from None
     return this_run
 
 
 def empty_postgresql(url: str) -> None:
     """Drop everything in the schema. Raises DemoError when a shop lives there that is none of the demo's."""
-    import psycopg
-
     with psycopg.connect(url) as connection:
         if connection.execute("SELECT to_regclass('retention_app_shop')").fetchone() != (None,):
             demo_domains = [f"{name}.myshopify.com" for name in SCENARIOS]

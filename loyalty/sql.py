@@ -7,10 +7,12 @@ on the shop and the id's column; left to itself, without statistics, it may scan
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
+from psycopg import IsolationLevel
 
 from retention_app import setwise
 
@@ -22,6 +24,30 @@ def rows(sql: str, *params: str | int) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall()) if cursor.description else []
+
+
+@contextmanager
+def read_snapshot() -> Iterator[None]:
+    """Make all reads of the block see one state. Inside a transaction they see what that transaction sees."""
+    if connection.in_atomic_block:
+        yield
+    elif connection.vendor == "postgresql":
+        connection.ensure_connection()
+        driver = connection.connection
+        usual, driver.isolation_level = driver.isolation_level, IsolationLevel.REPEATABLE_READ
+        try:
+            with transaction.atomic():
+                yield
+        finally:
+            if not driver.closed:
+                driver.isolation_level = usual
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")  # Django's own transactions here take the write lock at once
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
 
 
 def wanted() -> str:

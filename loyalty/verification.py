@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from loyalty import facts, sql
-from loyalty.ledger import members_judge, read_snapshot
-from loyalty.models import Account
+from loyalty.ledger import members_judge
+from loyalty.models import Account, LedgerTransaction
 from retention_app.models import Customer
 from retention_app.tenancy import current_shop_id
 
@@ -42,7 +42,7 @@ def _accounts_check(result: Verification) -> None:
     last = 0
     while True:
         customers = Customer.objects.filter(id__gt=last).order_by("id").values_list("id", "shopify_id")
-        with read_snapshot():
+        with sql.read_snapshot():
             names = dict(customers[:CUSTOMERS_A_SLICE])
             programme = facts.programme()
             judgements = members_judge(names, programme, only_changed=False) if programme else []
@@ -74,20 +74,21 @@ def _transactions_check(result: Verification) -> None:
     """Each transaction has entries and they sum to zero."""
     last = 0
     while True:
-        found = sql.rows(
-            "SELECT t.id, count(e.id), sum(e.amount)"
-            " FROM (SELECT id, shop_id FROM loyalty_ledgertransaction WHERE shop_id = %s AND id > %s"
-            " ORDER BY id LIMIT %s) AS t"
-            " LEFT JOIN loyalty_entry e ON e.shop_id = t.shop_id AND e.transaction_id = t.id GROUP BY t.id",
-            current_shop_id(),
-            last,
-            TRANSACTIONS_A_SLICE,
-        )
-        if not found:
+        transactions = LedgerTransaction.objects.filter(id__gt=last).order_by("id").values_list("id", flat=True)
+        transaction_ids = list(transactions[:TRANSACTIONS_A_SLICE])
+        if not transaction_ids:
             break
+        found = sql.rows(
+            f"SELECT e.transaction_id, count(*), sum(e.amount) FROM {sql.wanted()} CROSS JOIN loyalty_entry e"
+            " WHERE e.shop_id = %s AND e.transaction_id = wanted.id GROUP BY e.transaction_id",
+            sql.ids(transaction_ids),
+            current_shop_id(),
+        )
         for transaction_id, entries, amount in found:
             result.entries += entries
             if amount != 0:
                 result.found(f"Transaction {transaction_id} sums to {amount}, not to zero.")
-        last = max(row[0] for row in found)
+        for transaction_id in sorted(set(transaction_ids) - {row[0] for row in found}):
+            result.found(f"Transaction {transaction_id} has no entries.")
+        last = transaction_ids[-1]
     result.accounts += Account.objects.filter(member=None).count()

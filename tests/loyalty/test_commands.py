@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from loyalty import verification
-from loyalty.models import Account
+from loyalty.models import Account, LedgerTransaction
 from retention_app.models import Shop
 from tests.loyalty.ground import bring, customers, mirrored, publish
 from tests.orders import order_row
@@ -107,6 +107,18 @@ def test_a_transaction_that_is_not_balanced_is_found(members: Shop) -> None:
     status, _, wrong = verified()
     assert status == 1
     assert "sums to 7, not to zero" in wrong
+
+
+def test_a_transaction_without_entries_is_found(members: Shop) -> None:
+    last = LedgerTransaction.objects.latest("id")
+    LedgerTransaction.objects.create(
+        shop=members,
+        member_id=last.member_id,
+        revision=99,
+        occurred_at=last.occurred_at,
+        recorded_at=last.recorded_at,
+    )
+    assert "has no entries" in verified()[2]
 
 
 def test_only_so_many_findings_are_told(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loyalty import ledger
-from loyalty.ledger import MembersBusy, Posted, members_bring_up_to_date, read_snapshot
+from loyalty.ledger import MembersBusy, Posted, members_bring_up_to_date
 from loyalty.models import Account, Entry, LedgerTransaction, Member
+from loyalty.sql import read_snapshot
 from loyalty.verification import ledger_verify
 from retention_app import clock
 from retention_app.models import Customer, Order, Shop

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from devstore import calllog, commerce, idtokens, install, money
 from devstore.commerce import CommerceError, Item
+from devstore.graphql import cost
 from devstore.orders import current_quantity
 from devstore.shops import Shop
 
@@ -130,8 +131,11 @@ def turn_clock(shop: Shop, request: Request, body: Body) -> Any:
 
 
 def change_shop(shop: Shop, request: Request, body: Body) -> Any:
-    """Settings that orders placed from now on follow: taxes, shipping, script tags."""
-    allowed = {"taxes_included", "tax_rate", "shipping_price", "shipping_free_from", "accepts_script_tags", "name"}
+    """Settings that hold from now on: taxes and shipping of orders, script tags, the plan ("basic", "plus")."""
+    allowed = {"taxes_included", "tax_rate", "shipping_price", "shipping_free_from", "accepts_script_tags"}
+    allowed |= {"name", "plan"}
+    if body.get("plan", "basic") not in cost.PLANS:
+        raise BadBody(f"there is no plan {body['plan']}; there are {', '.join(cost.PLANS)}")
     if unknown := body.keys() - allowed:
         raise BadBody(f"cannot change {', '.join(sorted(unknown))}; there are {', '.join(sorted(allowed))}")
     shop.update(**body)

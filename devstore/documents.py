@@ -46,6 +46,7 @@ class ShopDocument(TypedDict):
     staff: list[Staff]
     login_hint: str
     accepts_script_tags: bool
+    plan: str
     created_at: str
     installed_at: str | None
     scopes: list[str]

@@ -168,9 +168,10 @@ class Stack:
         assert answer["ok"], answer
 
     def devstore(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
-        """Call devstore's control surface; answers the decoded JSON."""
+        """Call devstore's control surface; answers the decoded JSON. Raises RuntimeError with its refusal."""
         answer = httpx.request(method, self.devstore_url + path, json=body, params=params, timeout=60)
-        answer.raise_for_status()
+        if answer.is_error:
+            raise RuntimeError(f"{method} {path} {body}: {answer.status_code} {answer.text}")
         return answer.json()
 
     def manage(self, *arguments: str) -> str:

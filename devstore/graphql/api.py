@@ -1,6 +1,5 @@
 """One call to `POST /admin/api/{version}/graphql.json`, from the body to the answer."""
 
-import collections
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +44,7 @@ def served_version(asked: str) -> str:
 class AdminApi:
     def __init__(self, schema: GraphQLSchema) -> None:
         self.schema = schema
-        self._buckets: dict[int, cost.Bucket] = collections.defaultdict(cost.Bucket)
+        self._buckets: dict[int, cost.Bucket] = {}
         self._checked = functools.lru_cache(256)(self._check)
 
     def answer(self, shop: Shop, version: str, scopes: frozenset[str], offline: bool, payload: Any) -> Answer:
@@ -62,7 +61,7 @@ class AdminApi:
         if answer.requested > cost.MAX_COST:
             answer.body = {"errors": [errors.too_dear(answer.requested, cost.MAX_COST)]}
             return answer
-        bucket = self._buckets[shop.id]
+        bucket = self._bucket(shop)
         if happens(shop.knobs.throttle) or not bucket.take(answer.requested):
             answer.body = {"errors": [errors.throttled()], "extensions": self._cost_block(answer, bucket)}
             return answer
@@ -113,6 +112,13 @@ class AdminApi:
         except GraphQLError as error:
             return None, [error.formatted]
         return document, [error.formatted for error in validate(self.schema, document)]
+
+    def _bucket(self, shop: Shop) -> cost.Bucket:
+        plan = shop.document["plan"]
+        bucket = self._buckets.get(shop.id)
+        if bucket is None or bucket.plan != plan:
+            bucket = self._buckets[shop.id] = cost.Bucket(plan)
+        return bucket
 
     def _cost_block(self, answer: Answer, bucket: cost.Bucket) -> dict[str, Any]:
         return {

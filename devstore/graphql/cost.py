@@ -28,8 +28,7 @@ from graphql import (
 )
 
 MAX_COST = 1000
-BUCKET = 2000.0
-RESTORE_PER_SECOND = 100.0
+PLANS = {"basic": (2000.0, 100.0), "plus": (20000.0, 1000.0)}  # bucket, points restored a second
 MUTATION = 10
 
 
@@ -124,13 +123,15 @@ def actual(data: Any) -> int:
 
 @dataclass
 class Bucket:
-    """Cost points of one shop: full at first, refilled by the second."""
+    """Cost points of one shop on its plan: full at first, refilled by the second."""
 
-    available: float = BUCKET
+    plan: str
+    available: float = 0.0
     at: float = 0.0
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self.size, self.restored = PLANS[self.plan]
 
     def take(self, points: float) -> bool:
         """Take the points if they are there."""
@@ -144,18 +145,18 @@ class Bucket:
     def give_back(self, points: float) -> None:
         with self._lock:
             self._refill()
-            self.available = min(BUCKET, self.available + points)
+            self.available = min(self.size, self.available + points)
 
     def status(self) -> dict[str, float]:
         with self._lock:
             self._refill()
             return {
-                "maximumAvailable": BUCKET,
+                "maximumAvailable": self.size,
                 "currentlyAvailable": int(self.available),
-                "restoreRate": RESTORE_PER_SECOND,
+                "restoreRate": self.restored,
             }
 
     def _refill(self) -> None:
         now = time.monotonic()
-        self.available = min(BUCKET, self.available + (now - self.at) * RESTORE_PER_SECOND)
+        self.available = min(self.size, self.available + (now - self.at) * self.restored)
         self.at = now

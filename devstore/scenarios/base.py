@@ -44,6 +44,7 @@ def shop_document(store: Store, **settings: Any) -> ShopDocument:
         ],
         "login_hint": "",
         "accepts_script_tags": True,
+        "plan": "basic",
         "created_at": Clock().now(),
         "installed_at": None,
         "scopes": [],

@@ -1,7 +1,6 @@
 import pytest
 
 from devstore import oauth
-from devstore.graphql import cost
 from tests.devstore.conftest import Devstore
 
 ORDER = """
@@ -206,20 +205,30 @@ def test_query_over_a_thousand_points_is_refused(devstore: Devstore) -> None:
     assert error["message"] == "Query cost is 1002, which exceeds the single query max cost limit (1000)."
 
 
-def test_empty_bucket_throttles_and_refills(devstore: Devstore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "RESTORE_PER_SECOND", 0.0)
-    bucket = devstore.http.app.state.admin_api._buckets[devstore.shop.id]  # type: ignore[attr-defined]
+def test_empty_bucket_throttles_and_refills(devstore: Devstore) -> None:
     token, query = devstore.token(), "{ orders(first: 100) { nodes { id } } }"
     assert "errors" not in devstore.call(query, token=token).json()
-    bucket.available = 101.0
+    bucket = devstore.http.app.state.admin_api._buckets[devstore.shop.id]  # type: ignore[attr-defined]
+    bucket.restored, bucket.available = 0.0, 101.0
     body = devstore.call(query, token=token).json()
     assert body["errors"][0]["message"] == "Throttled"
     assert body["errors"][0]["extensions"]["code"] == "THROTTLED"
     assert "data" not in body
     assert body["extensions"]["cost"]["requestedQueryCost"] == 102
     assert body["extensions"]["cost"]["throttleStatus"]["currentlyAvailable"] == 101
-    monkeypatch.setattr(cost, "RESTORE_PER_SECOND", 1e9)
+    bucket.restored = 1e9
     assert "errors" not in devstore.call(query, token=token).json()
+
+
+def test_a_larger_plan_has_a_larger_bucket(devstore: Devstore) -> None:
+    def status() -> dict[str, float]:
+        answer = devstore.call("{ shop { id } }", token=devstore.token()).json()
+        return answer["extensions"]["cost"]["throttleStatus"]
+
+    assert (status()["maximumAvailable"], status()["restoreRate"]) == (2000, 100)
+    assert devstore.http.post("/devstore/shop", json={"plan": "gold"}).status_code == 422
+    assert devstore.http.post("/devstore/shop", json={"plan": "plus"}).status_code == 200
+    assert (status()["maximumAvailable"], status()["restoreRate"]) == (20000, 1000)
 
 
 def test_throttle_and_fail_knobs(devstore: Devstore) -> None:

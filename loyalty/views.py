@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -17,11 +17,11 @@ from loyalty.models import Programme, ProgrammeDraft, ProgrammeVersion
 from loyalty.programme import DraftConflict, NothingToPublish, draft_discard, draft_save, programme_publish
 from loyalty.rules.programme import Document
 from loyalty.sentences import sentences
-from retention_app.doors import shop_view
+from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
 from retention_app.money import exponent
-from retention_app.views.admin_page import done, is_part, page, words_for
-from retention_app.words import Words
+from retention_app.views.admin_page import done, is_part, page
+from retention_app.words import Words, words_for
 
 PREVIEW_ORDERS = 100
 EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # a programme's beginning when all earlier orders count
@@ -34,13 +34,13 @@ def common_document(currency: str) -> Document:
 
 
 @shop_view()
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: ShopRequest) -> HttpResponse:
     """One area so far: straight on to the programme."""
     return HttpResponseRedirect(reverse("loyalty:programme"))
 
 
 @shop_view()
-def programme(request: HttpRequest) -> HttpResponse:
+def programme(request: ShopRequest) -> HttpResponse:
     """The live rules as sentences."""
     shop, words = request.shop, words_for(request.shop)
     live = selectors.programme_live(shop.id)
@@ -73,7 +73,7 @@ def _changes(live: ProgrammeVersion | None, waiting: ProgrammeDraft | None, word
 
 
 @shop_view(methods=["GET", "POST"])
-def draft(request: HttpRequest) -> HttpResponse:
+def draft(request: ShopRequest) -> HttpResponse:
     """The editor. `#preview` renews while somebody types; saving keeps the draft and publishes nothing."""
     shop = request.shop
     if request.method == "POST":
@@ -87,7 +87,7 @@ def draft(request: HttpRequest) -> HttpResponse:
     return _draft_page(request, None)
 
 
-def _draft_page(request: HttpRequest, form: RulesForm | None) -> HttpResponse:
+def _draft_page(request: ShopRequest, form: RulesForm | None) -> HttpResponse:
     """The page with a form somebody filled in, or with the draft, what is live, or what many stores do."""
     shop, words = request.shop, words_for(request.shop)
     live, waiting = selectors.programme_live(shop.id), selectors.draft_current(shop.id)
@@ -112,14 +112,14 @@ def _draft_page(request: HttpRequest, form: RulesForm | None) -> HttpResponse:
 
 
 @shop_view(methods=["POST"])
-def discard(request: HttpRequest) -> HttpResponse:
+def discard(request: ShopRequest) -> HttpResponse:
     """Take the draft back to what is live."""
     draft_discard(request.shop.id, request.actor)
     return done(request, reverse("loyalty:programme"), toast=_("Draft discarded"))
 
 
 @shop_view(methods=["GET", "POST"])
-def review(request: HttpRequest) -> HttpResponse:
+def review(request: ShopRequest) -> HttpResponse:
     """What publishing the draft changes, and the button that does it."""
     shop = request.shop
     live, waiting = selectors.programme_live(shop.id), selectors.draft_current(shop.id)
@@ -149,7 +149,7 @@ def review(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _review_page(request: HttpRequest, form: PublishForm, status: int = 200) -> HttpResponse:
+def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> HttpResponse:
     shop, words = request.shop, words_for(request.shop)
     live, waiting = selectors.programme_live(shop.id), selectors.draft_current(shop.id)
     context: dict[str, Any] = {
@@ -189,7 +189,7 @@ def _past_choices(shop: Shop, document: Document) -> list[tuple[str, str, str]]:
 
 
 @shop_view()
-def versions(request: HttpRequest) -> HttpResponse:
+def versions(request: ShopRequest) -> HttpResponse:
     """What was published when, newest first."""
     words = words_for(request.shop)
     rows = [(version, sentences(version.document, words)) for version in selectors.versions(request.shop.id)]

@@ -109,6 +109,12 @@ def ladder_steps(customers_by_orders: dict[int, int]) -> list[LadderStep]:
     return steps
 
 
+def order_ladder() -> list[LadderStep]:
+    """The ladder of the shop in scope, all time. One query."""
+    customers = Customer.objects.filter(orders_count__gt=0).values_list("orders_count").annotate(Count("id")).order_by()
+    return ladder_steps(dict(customers))
+
+
 def shop_numbers(shop: Shop, *, start: dt.datetime | None = None, end: dt.datetime | None = None) -> ShopNumbers:
     """The numbers of the window start ≤ processed_at < end (open where None), in the shop's scope. Four queries."""
     until = Q(processed_at__lt=end) if end else Q()
@@ -124,9 +130,6 @@ def shop_numbers(shop: Shop, *, start: dt.datetime | None = None, end: dt.dateti
     )
     repeat_customers, _ = _repeat(counted, window, until)
     rate_repeat, rate_customers = _repeat(counted.exclude(_fully_refunded()), window, until)
-    ladder = dict(
-        Customer.objects.filter(orders_count__gt=0).values_list("orders_count").annotate(Count("id")).order_by()
-    )
     revenue = (totals["charged"] or 0) - (totals["refunded"] or 0)
     return ShopNumbers(
         customers=totals["customers"],
@@ -137,7 +140,7 @@ def shop_numbers(shop: Shop, *, start: dt.datetime | None = None, end: dt.dateti
         repeat_rate=rate_repeat / rate_customers if rate_customers else None,
         rate_customers=rate_customers,
         rate_repeat=rate_repeat,
-        ladder=ladder_steps(ladder),
+        ladder=order_ladder(),
         aov_minor=round(revenue / totals["orders"]) if totals["orders"] else None,
         first_order_at=totals["first"],
         last_order_at=totals["last"],

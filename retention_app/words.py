@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from django.utils.translation import get_language
+
 from retention_app import clock, formatting
+from retention_app.models import Shop
 
 
 @dataclass(frozen=True)
@@ -31,5 +34,13 @@ class Words:
     def day(self, instant: dt.datetime) -> str:
         return formatting.day(instant, self.timezone, self.locale, clock.now())
 
+    def moment(self, instant: dt.datetime) -> str:
+        return formatting.moment(instant, self.timezone, self.locale, clock.now())
+
     def month(self, day: dt.date) -> str:
         return formatting.month(day, self.locale)
+
+
+def words_for(shop: Shop) -> Words:
+    """As this shop writes them, in the active language."""
+    return Words(get_language() or "en", shop.currency, shop.timezone)

@@ -76,7 +76,7 @@ def main() -> int:
     return 1 if left else 0
 
 
-def _is_translated(text: str | tuple[str, ...] | list[str]) -> bool:
+def _is_translated(text: str | tuple[str, ...] | list[str] | None) -> bool:
     return all(text) if isinstance(text, (tuple, list)) else bool(text)
 
 

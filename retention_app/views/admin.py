@@ -15,55 +15,54 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from retention_app import home as figures
 from retention_app import statistics, sync
-from retention_app.doors import embed, shop_view
-from retention_app.models import StaffPreference
-from retention_app.views.admin_page import Shell, done, is_part, page, words_for
+from retention_app.doors import ShopRequest, embed, shop_view
+from retention_app.models import Shop, StaffPreference
+from retention_app.views.admin_page import Shell, done, is_part, page
 from retention_app.views.import_card import import_card
+from retention_app.words import Words, words_for
 
 log = structlog.get_logger(__name__)
 
 
 @shop_view()
-def home(request: HttpRequest) -> HttpResponse:
-    """How am I doing: import while it runs, four numbers, two charts. `#figures` renews itself during an import."""
+def home(request: ShopRequest) -> HttpResponse:
+    """How am I doing: import while it runs, four numbers, two charts. `#figures` renews itself during an import;
+    `#charts` comes after the page, because counting months takes longer."""
     shop = request.shop
     words = words_for(shop)
     latest = figures.latest_order_at()
     window, is_old = figures.window_for(request.GET.get("period", ""), latest)
+    rolling = request.GET.get("rate", "rolling" if window.start else "all") == "rolling"
+    context: dict[str, Any] = {"shop": shop, "window": window, "rolling": rolling, "latest": latest, "is_old": is_old}
+    if is_part(request, "charts"):
+        return page(request, "retention_app/home.html#charts", context | _charts(shop, words, rolling), current="home")
     numbers = statistics.shop_numbers(shop, start=window.start)
-    progress = import_card(sync.import_progress(shop_id=shop.id), request.GET, words)
-    context: dict[str, Any] = {
-        "shop": shop,
-        "window": window,
-        "latest": latest,
-        "is_old": is_old,
-        "progress": progress,
+    context |= {
+        "progress": import_card(sync.import_progress(shop_id=shop.id), request.GET, words),
         "stats": figures.stats(shop, numbers, window, words),
         "is_part": is_part(request, "figures"),
     }
-    if context["is_part"] and progress and progress.running:
-        return page(request, "retention_app/home.html#figures", context, current="home")
-    rolling = request.GET.get("rate", "rolling" if window.start else "all") == "rolling"
-    months = statistics.repeat_rate_by_month(
-        shop, window_months=statistics.WINDOW_MONTHS if rolling else statistics.ALL_MONTHS
-    )
-    context |= {
-        "rolling": rolling,
-        "rate": figures.rate_card(months, words, rolling=rolling),
-        "ladder": figures.ladder_card(numbers.ladder, words),
-    }
-    template = "retention_app/home.html#all" if context["is_part"] else "retention_app/home.html"
+    template = "retention_app/home.html#figures" if context["is_part"] else "retention_app/home.html"
     return page(request, template, context, current="home")
 
 
+def _charts(shop: Shop, words: Words, rolling: bool) -> dict[str, Any]:
+    months = statistics.WINDOW_MONTHS if rolling else statistics.ALL_MONTHS
+    rates = statistics.repeat_rate_by_month(shop, window_months=months)
+    return {
+        "rate": figures.rate_card(rates, words, rolling=rolling),
+        "ladder": figures.ladder_card(statistics.order_ladder(), words),
+    }
+
+
 @shop_view()
-def definitions(request: HttpRequest) -> HttpResponse:
+def definitions(request: ShopRequest) -> HttpResponse:
     """The glossary behind every (i)."""
     return page(request, "retention_app/definitions.html", {"definitions": figures.definitions()}, current="home")
 
 
 @shop_view(methods=["POST"])
-def language(request: HttpRequest) -> HttpResponse:
+def language(request: ShopRequest) -> HttpResponse:
     """Keep a person's language for this shop, then show the page they were on in it."""
     chosen = request.POST.get("language", "")
     if chosen not in dict(settings.LANGUAGES):
@@ -90,11 +89,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _error(request: HttpRequest, name: str, status: int, **context: str) -> HttpResponse:
-    shop = getattr(request, "shop", None)
+    shop: Shop | None = getattr(request, "shop", None)
     if shop is None:
         shell = {"shell": Shell("")}
         return render(request, f"retention_app/errors/{name}_standalone.html", {**context, **shell}, status=status)
-    with translation.override(request.locale):
+    with translation.override(getattr(request, "locale", None)):
         return embed(
             page(request, f"retention_app/errors/{name}.html", context, current="", status=status), shop.domain
         )

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from retention_app import customer_list
 from retention_app.access import access_customer
 from retention_app.customer_list import COUNT_MAX, CursorUnreadable, CustomerPage, customer_page, customers_found
-from retention_app.doors import shop_view
+from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Customer, Order, Shop
 from retention_app.screens import Card, Column, Filter, Tab, engines
-from retention_app.views.admin_page import is_part, page, words_for
-from retention_app.words import Words
+from retention_app.views.admin_page import is_part, page
+from retention_app.words import Words, words_for
 
 ORDERS_SHOWN = 100
 
 
 @shop_view()
-def customers(request: HttpRequest) -> HttpResponse:
+def customers(request: ShopRequest) -> HttpResponse:
     """The list; searching and filtering renew `#results` and tell how many were found."""
     shop, words = request.shop, words_for(request.shop)
     sort = request.GET.get("sort", "last")
@@ -119,7 +119,7 @@ def _announcement(found: CustomerPage, words: Words) -> str:
 
 
 @shop_view()
-def customer(request: HttpRequest, customer_id: int) -> HttpResponse:
+def customer(request: ShopRequest, customer_id: int) -> HttpResponse:
     """A customer's figures, ledger and orders."""
     shop, words = request.shop, words_for(request.shop)
     person = access_customer(shop, customer_id)

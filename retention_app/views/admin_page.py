@@ -14,9 +14,7 @@ from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from retention_app.models import Shop
 from retention_app.screens import NavItem, engines
-from retention_app.words import Words
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,3 @@ def done(request: HttpRequest, url: str, *, toast: str = "") -> HttpResponse:
 def is_part(request: HttpRequest, target: str) -> bool:
     """Whether htmx asks for the part of the page with this id only."""
     return request.headers.get("HX-Target", "").endswith(f"#{target}")
-
-
-def words_for(shop: Shop) -> Words:
-    """Numbers, money and days as this shop writes them, in the language of the request."""
-    return Words(get_language() or "en", shop.currency, shop.timezone)

@@ -8,7 +8,10 @@ const heading = () => document.querySelector("#main h1");
 
 document.addEventListener("htmx:after:swap", (event) => {
   const { ctx } = event.detail;
-  if (ctx?.select !== "#page" && ctx?.select !== "[hx-history-elt]") return;
+  if (ctx?.select !== "#page" && ctx?.select !== "[hx-history-elt]") {
+    if (document.activeElement === document.body) keepsFocus(ctx?.sourceElement);
+    return;
+  }
   speak(page().lang);
   const problem = document.getElementById("problem");
   if (problem) {

@@ -15,8 +15,8 @@ from tests.screens.conftest import sane, see
 
 # path → queries, the door's two included (shop, language)
 PAGES = {
-    "/app/": 18,
-    "/app/?period=all": 18,
+    "/app/": 11,
+    "/app/?period=all": 11,
     "/app/insights/definitions/": 2,
     "/app/customers/": 5,
     "/app/customers/?q=ana&orders=repeat&points=some&last=365": 5,
@@ -98,7 +98,30 @@ def test_home_explains_each_number(programmed: Shop, staff: Client) -> None:
         assert f"What is “{said}”?" in seen.html
     assert "customers ordered twice or more" in seen.text
     assert seen.html.count("See the rows") == 4
+
+
+CHARTS = {"headers": {"HX-Request": "true", "HX-Target": "div#charts"}}
+
+
+@pytest.mark.parametrize(("query", "queries"), [("period=all&rate=all", 6), ("period=30&rate=rolling", 6)])
+def test_charts_have_a_question_an_answer_and_a_table(
+    programmed: Shop, staff: Client, query: str, queries: int
+) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        html = staff.get(f"/app/?{query}", **CHARTS).content.decode()
+    assert len([each for each in captured if each["sql"].startswith('SELECT "')]) <= queries
+    seen = see(html)
+    assert "Do customers come back?" in seen.text
+    assert "How many make the next order?" in seen.text
+    assert "of first-time buyers place a second order." in seen.text
+    assert seen.html.count("See as table") == 2
     assert "27–32%: common in stores" in seen.html
+    assert "<html" not in html
+    assert not re.search(r"style=|\bNone\b|nan", seen.html)
+    points = set(re.findall(r'data-stop="\w+ \d{4}: ([\d.]+%)"', html))
+    table = html.split("<tbody>")[1].split("</tbody>")[0]
+    assert points
+    assert points <= set(re.findall(r">([\d.]+%)<", table))
 
 
 def test_home_of_a_shop_with_old_orders_shows_all_time_and_says_why(alpha: Shop, staff: Client) -> None:
@@ -138,7 +161,7 @@ def test_home_shows_an_import_and_renews_itself_until_it_is_done(storied: Shop, 
     last = staff.get("/app/", headers={"HX-Request": "true", "HX-Target": "div#figures"}).content.decode()
     assert "every 5s" not in last
     assert "hx-partial" in last
-    assert "<figure" in last
+    assert 'id="charts"' in last
 
 
 def test_what_isnt_there_is_a_page_without_a_shop_too(client: Client, db: None) -> None:

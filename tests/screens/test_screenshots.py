@@ -99,6 +99,8 @@ def test_screenshots_show_nothing_wrong(
                 if of != shop:
                     continue
                 page.goto(live_server.url + path.format(**ids), wait_until="load")
+                if page.locator("#charts").count():
+                    page.wait_for_selector("#charts figure >> nth=1")
                 if opened == "wrong":
                     page.fill("#id_earn_points", "x")
                     page.click("#rules button")

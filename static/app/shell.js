@@ -88,18 +88,22 @@ function say(text) {
   requestAnimationFrame(() => { live.textContent = text; });
 }
 
-let toastTimer;
+// A toast speaks of the page that follows, so it waits for it.
 document.addEventListener("toast", (event) => {
-  const text = event.detail.value ?? event.detail.text;
+  document.addEventListener("htmx:after:swap", () => toast(event.detail.value), { once: true });
+});
+
+let toastTimer;
+function toast(text) {
   if (window.shopify?.toast && document.documentElement.dataset.embedded !== undefined) {
     window.shopify.toast.show(text);
     return;
   }
-  const toast = document.getElementById("toast");
-  toast.textContent = text;
+  const box = document.getElementById("toast");
+  box.textContent = text;
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { toast.textContent = ""; }, 5000);
-});
+  toastTimer = setTimeout(() => { box.textContent = ""; }, 5000);
+}
 
 document.addEventListener("htmx:after:swap", () => {
   const words = document.querySelector("[data-announce]");

@@ -15,7 +15,10 @@ from tests.conftest import id_token
 
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
 CHECKS = (ROOT / "tests/screens/checks.js").read_text()
-FRAMED = "window.shopify = {environment: {embedded: true}, toast: {show(text) { window.toasted = text; }}};"
+FRAMED = """window.shopify = {
+  environment: {embedded: true},
+  toast: {show(text) { document.documentElement.dataset.toasted = text; }},
+};"""
 
 
 class Faults(list[str]):

@@ -1,10 +1,12 @@
-"""Reads the mirror into the facts the rules judge. Three statements, whatever the number of orders."""
+"""Reads the mirror into the facts the rules judge. Four look-ups, whatever the number of orders."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal
+
+from django.db.models import Subquery
 
 from loyalty import sql
 from loyalty.models import Programme as ProgrammeRow
@@ -31,13 +33,13 @@ def orders_by_id(order_ids: Iterable[int]) -> dict[int, OrderFact]:
 
 def _orders(column: Literal["customer_id", "id"], ids: Iterable[int]) -> list[tuple[int | None, int, OrderFact]]:
     """(customer, order, facts) of the orders whose column is one of the ids."""
-    found = sql.rows(
-        "SELECT o.customer_id, o.id, o.shopify_id, o.name, o.processed_at, o.currency, o.paid, o.test, o.cancelled_at"
-        f" FROM {sql.wanted()} CROSS JOIN retention_app_order o WHERE o.shop_id = %s AND o.{column} = wanted.id",
-        sql.ids(ids),
-        current_shop_id(),
+    found = sql.look_up(
+        "t.customer_id, t.id, t.shopify_id, t.name, t.processed_at, t.currency, t.paid, t.test, t.cancelled_at",
+        "retention_app_order",
+        column,
+        ids,
     )
-    order_ids = sql.ids(row[1] for row in found)
+    order_ids = [row[1] for row in found]
     lines, refunds = _lines(order_ids), _refunds(order_ids)
     return [
         (
@@ -59,13 +61,13 @@ def _orders(column: Literal["customer_id", "id"], ids: Iterable[int]) -> list[tu
     ]
 
 
-def _lines(order_ids: str) -> dict[int, list[LineFact]]:
+def _lines(order_ids: list[int]) -> dict[int, list[LineFact]]:
     """The orders' lines in the order they were placed in."""
-    found = sql.rows(
-        "SELECT l.order_id, l.shopify_id, l.title, l.quantity, l.current_quantity, l.net_minor, l.gift_card"
-        f" FROM {sql.wanted()} CROSS JOIN retention_app_orderline l WHERE l.shop_id = %s AND l.order_id = wanted.id",
+    found = sql.look_up(
+        "t.order_id, t.shopify_id, t.title, t.quantity, t.current_quantity, t.net_minor, t.gift_card",
+        "retention_app_orderline",
+        "order_id",
         order_ids,
-        current_shop_id(),
     )
     lines: dict[int, list[LineFact]] = defaultdict(list)
     for order_id, shopify_id, title, quantity, current_quantity, net_minor, gift_card in sorted(found):
@@ -82,26 +84,25 @@ def _lines(order_ids: str) -> dict[int, list[LineFact]]:
     return lines
 
 
-def _refunds(order_ids: str) -> dict[int, list[RefundFact]]:
-    found = sql.rows(
-        "SELECT f.order_id, f.shopify_id, f.processed_at, f.unlined_minor, l.line_shopify_id, l.quantity"
-        f" FROM {sql.wanted()} CROSS JOIN retention_app_refund f"
-        " LEFT JOIN retention_app_refundline l ON l.shop_id = f.shop_id AND l.refund_id = f.id"
-        " WHERE f.shop_id = %s AND f.order_id = wanted.id",
-        order_ids,
-        current_shop_id(),
+def _refunds(order_ids: list[int]) -> dict[int, list[RefundFact]]:
+    found = sql.look_up(
+        "t.shopify_id, t.order_id, t.processed_at, t.unlined_minor, t.id", "retention_app_refund", "order_id", order_ids
     )
     pieces: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for _, shopify_id, _, _, line_shopify_id, quantity in found:
-        if line_shopify_id is not None:
-            pieces[shopify_id].append((line_shopify_id, quantity))
+    for refund_id, line_shopify_id, quantity in sql.look_up(
+        "t.refund_id, t.line_shopify_id, t.quantity",
+        "retention_app_refundline",
+        "refund_id",
+        (row[-1] for row in found),
+    ):
+        pieces[refund_id].append((line_shopify_id, quantity))
     refunds: dict[int, list[RefundFact]] = defaultdict(list)
-    for order_id, shopify_id, processed_at, unlined_minor in sorted({row[:4] for row in found}):
+    for shopify_id, order_id, processed_at, unlined_minor, refund_id in sorted(found):
         refunds[order_id].append(
             RefundFact(
                 id=shopify_id,
                 processed_at=sql.instant(processed_at),
-                lines=tuple(sorted(pieces.get(shopify_id, ()))),
+                lines=tuple(sorted(pieces.get(refund_id, ()))),
                 unlined_minor=unlined_minor,
             )
         )
@@ -109,18 +110,25 @@ def _refunds(order_ids: str) -> dict[int, list[RefundFact]]:
 
 
 def programme() -> Programme | None:
-    """The programme of the shop in scope as the rules see it; None until version 1 is published. Three queries."""
-    row = ProgrammeRow.objects.first()
-    if row is None:
+    """The programme of the shop in scope as the rules see it; None until version 1 is published. One query."""
+    rows = list(
+        ProgrammeVersion.objects.order_by("number").values_list(
+            "number",
+            "effective_from",
+            "document",
+            "shop__currency",
+            Subquery(ProgrammeRow.objects.values("earn_from")[:1]),
+        )
+    )
+    if not rows:
         return None
-    versions = ProgrammeVersion.objects.order_by("number").values_list("number", "effective_from", "document")
     return Programme(
         versions=tuple(
             Version(number=number, effective_from=effective_from, document=document)
-            for number, effective_from, document in versions
+            for number, effective_from, document, _, _ in rows
         ),
-        earn_from=row.earn_from,
-        currency=shop_currency(),
+        currency=rows[0][3],
+        earn_from=rows[0][4],
     )
 
 

@@ -14,7 +14,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection, transaction
 
@@ -141,11 +141,8 @@ def _as_of(orders: Iterable[OrderFact]) -> dt.datetime:
 def _fingerprints(customer_ids: Iterable[int], programme: Programme) -> dict[int, str]:
     """A fingerprint of the facts of each customer who has any; an order's digest stands for its state."""
     orders: dict[int, list[str]] = defaultdict(list)
-    for customer_id, shopify_id, digest in sql.rows(
-        f"SELECT o.customer_id, o.shopify_id, o.digest FROM {sql.wanted()} CROSS JOIN retention_app_order o"
-        " WHERE o.shop_id = %s AND o.customer_id = wanted.id",
-        sql.ids(customer_ids),
-        current_shop_id(),
+    for customer_id, shopify_id, digest in sql.look_up(
+        "t.customer_id, t.shopify_id, t.digest", "retention_app_order", "customer_id", customer_ids
     ):
         orders[customer_id].append(f"{shopify_id}:{digest}")
     return {customer_id: _fingerprint(programme, sorted(states)) for customer_id, states in orders.items()}
@@ -158,54 +155,40 @@ def _fingerprint(programme: Programme, orders: Sequence[str]) -> str:
 
 def _members(customer_ids: Iterable[int]) -> list[tuple[int, int, int, str, int, int]]:
     """(customer, member, revision, judged, account, balance) of those who are members, by customer."""
-    return sorted(
-        sql.rows(
-            "SELECT m.customer_id, m.id, m.revision, m.judged, a.id, a.balance"
-            f" FROM {sql.wanted()} CROSS JOIN loyalty_member m CROSS JOIN loyalty_account a"
-            " WHERE m.shop_id = %s AND m.customer_id = wanted.id"
-            " AND a.shop_id = m.shop_id AND a.member_id = m.id AND a.asset = 'points'",
-            sql.ids(customer_ids),
-            current_shop_id(),
-        )
+    members = sorted(
+        sql.look_up("t.customer_id, t.id, t.revision, t.judged", "loyalty_member", "customer_id", customer_ids)
     )
+    accounts = {
+        member_id: (account_id, balance)
+        for member_id, account_id, balance in sql.look_up(
+            "t.member_id, t.id, t.balance",
+            "loyalty_account",
+            "member_id",
+            (member[1] for member in members),
+            " AND t.asset = 'points'",
+        )
+    }
+    return [(*member, *accounts[member[1]]) for member in members]
 
 
 def _holders(order_ids: Iterable[int]) -> set[int]:
-    """Customers whose members have entries of these orders, whoever the orders belong to now.
-
-    Three look-ups instead of one join: each has one sane plan, also on PostgreSQL before its first ANALYZE.
-    """
-    shop_id = current_shop_id()
-    orders = sql.rows(
-        f"SELECT o.shopify_id FROM {sql.wanted()} CROSS JOIN retention_app_order o"
-        " WHERE o.shop_id = %s AND o.id = wanted.id",
-        sql.ids(order_ids),
-        shop_id,
-    )
-    accounts = sql.rows(
-        f"SELECT DISTINCT e.account_id FROM {sql.wanted()} CROSS JOIN loyalty_entry e"
-        " WHERE e.shop_id = %s AND e.order_shopify_id = wanted.id",
-        sql.ids(shopify_id for (shopify_id,) in orders),
-        shop_id,
-    )
-    customers = sql.rows(
-        f"SELECT m.customer_id FROM {sql.wanted()} CROSS JOIN loyalty_account a CROSS JOIN loyalty_member m"
-        " WHERE a.shop_id = %s AND a.id = wanted.id AND m.id = a.member_id",
-        sql.ids(account_id for (account_id,) in accounts),
-        shop_id,
-    )
+    """Customers whose members have entries of these orders, whoever the orders belong to now."""
+    orders = sql.look_up("t.shopify_id", "retention_app_order", "id", order_ids)
+    accounts = sql.look_up("DISTINCT t.account_id", "loyalty_entry", "order_shopify_id", (row[0] for row in orders))
+    members = sql.look_up("t.member_id", "loyalty_account", "id", (row[0] for row in accounts))
+    customers = sql.look_up("t.customer_id", "loyalty_member", "id", (row[0] for row in members if row[0] is not None))
     return {customer_id for (customer_id,) in customers}
 
 
 def _posted_sums(account_ids: Iterable[int]) -> dict[int, dict[str, _PostedSum]]:
     """What was posted, by account and source."""
     posted: dict[int, dict[str, _PostedSum]] = defaultdict(dict)
-    for account_id, source, amount, order_id, occurred_at in sql.rows(
-        "SELECT e.account_id, e.source, sum(e.amount), max(e.order_shopify_id), max(e.occurred_at)"
-        f" FROM {sql.wanted()} CROSS JOIN loyalty_entry e"
-        " WHERE e.shop_id = %s AND e.account_id = wanted.id GROUP BY e.account_id, e.source",
-        sql.ids(account_ids),
-        current_shop_id(),
+    for account_id, source, amount, order_id, occurred_at in sql.look_up(
+        "t.account_id, t.source, sum(t.amount), max(t.order_shopify_id), max(t.occurred_at)",
+        "loyalty_entry",
+        "account_id",
+        account_ids,
+        " GROUP BY t.account_id, t.source",
     ):
         posted[account_id][source] = _PostedSum(int(amount), order_id, sql.instant(occurred_at))
     return posted
@@ -256,6 +239,7 @@ _ENTRY: setwise.Columns = {
     "position": "integer",
     "transaction_id": "bigint",
     "account_id": "bigint",
+    "counter": "text",
     "amount": "bigint",
     "source": "text",
     "order_shopify_id": "bigint",
@@ -333,10 +317,14 @@ def _accounts_open(member_ids: Iterable[int]) -> list[tuple[int, int]]:
     )
 
 
+def _counter(source: str) -> Account.Kind:
+    """The account that gives or takes the other side of a source's points."""
+    return Account.Kind.ISSUED if source.startswith("order:") else Account.Kind.REVERSED
+
+
 def _post(judgements: Sequence[Judgement]) -> None:
     """Insert a transaction for each judgement, a pair of entries for each of its differences, and move the balances."""
     now, shop_id = clock.now(), current_shop_id()
-    counter = dict(Account.objects.filter(member=None, asset=Account.POINTS).values_list("kind", "id"))
     transactions = [
         {
             "member_id": judgement.member_id,
@@ -356,30 +344,34 @@ def _post(judgements: Sequence[Judgement]) -> None:
             setwise.rows_json(transactions, _TRANSACTION),
         )
     }
-    entries: list[dict[str, Any]] = []
-    for judgement in judgements:
-        for difference in judgement.differences:
-            entry = {
-                "position": len(entries),
-                "transaction_id": transaction_ids[judgement.member_id],
-                "account_id": judgement.account_id,
-                "amount": difference.amount,
-                "source": difference.source,
-                "order_shopify_id": difference.order_id,
-                "version": difference.version,
-                "explanation": difference.explanation,
-                "occurred_at": difference.occurred_at,
-                "recorded_at": now,
-            }
-            kind = Account.Kind.ISSUED if difference.source.startswith("order:") else Account.Kind.REVERSED
-            against = {"account_id": counter[kind], "amount": -difference.amount, "explanation": None}
-            entries += [entry, {**entry, **against, "position": len(entries) + 1}]
-    names = ", ".join(name for name in _ENTRY if name != "position")
+    entries = [
+        {
+            "transaction_id": transaction_ids[judgement.member_id],
+            "account_id": judgement.account_id,
+            "counter": _counter(difference.source).value,
+            "amount": difference.amount,
+            "source": difference.source,
+            "order_shopify_id": difference.order_id,
+            "version": difference.version,
+            "explanation": difference.explanation,
+            "occurred_at": difference.occurred_at,
+            "recorded_at": now,
+        }
+        for judgement in judgements
+        for difference in judgement.differences
+    ]
     sql.rows(
-        f"INSERT INTO loyalty_entry (shop_id, {names}) SELECT %s, {names} FROM {setwise.rows_from(_ENTRY)}"
-        " WHERE true ORDER BY position",
+        "INSERT INTO loyalty_entry (shop_id, transaction_id, account_id, amount, source, order_shopify_id, version,"
+        " explanation, occurred_at, recorded_at)"
+        " SELECT c.shop_id, r.transaction_id, CASE side.sign WHEN 1 THEN r.account_id ELSE c.id END,"
+        " side.sign * r.amount, r.source, r.order_shopify_id, r.version,"
+        " CASE side.sign WHEN 1 THEN r.explanation END, r.occurred_at, r.recorded_at"
+        f" FROM {setwise.rows_from(_ENTRY)} CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) AS side"
+        " CROSS JOIN loyalty_account c"
+        " WHERE c.shop_id = %s AND c.member_id IS NULL AND c.asset = 'points' AND c.kind = r.counter"
+        " ORDER BY r.position, side.sign DESC",
+        setwise.rows_json(({"position": n, **entry} for n, entry in enumerate(entries)), _ENTRY),
         shop_id,
-        setwise.rows_json(entries, _ENTRY),
     )
     changes = [
         {"account_id": judgement.account_id, "change": sum(d.amount for d in judgement.differences)}

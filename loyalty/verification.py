@@ -9,7 +9,6 @@ from loyalty import facts, sql
 from loyalty.ledger import members_judge
 from loyalty.models import Account, LedgerTransaction
 from retention_app.models import Customer
-from retention_app.tenancy import current_shop_id
 
 CUSTOMERS_A_SLICE = 500
 TRANSACTIONS_A_SLICE = 5_000
@@ -61,11 +60,8 @@ def _accounts_check(result: Verification) -> None:
 
 
 def _entry_sums(account_ids: Iterable[int]) -> dict[int | None, int]:
-    found = sql.rows(
-        f"SELECT e.account_id, sum(e.amount) FROM {sql.wanted()} CROSS JOIN loyalty_entry e"
-        " WHERE e.shop_id = %s AND e.account_id = wanted.id GROUP BY e.account_id",
-        sql.ids(account_ids),
-        current_shop_id(),
+    found = sql.look_up(
+        "t.account_id, sum(t.amount)", "loyalty_entry", "account_id", account_ids, " GROUP BY t.account_id"
     )
     return {account_id: int(amount) for account_id, amount in found}
 
@@ -78,11 +74,12 @@ def _transactions_check(result: Verification) -> None:
         transaction_ids = list(transactions[:TRANSACTIONS_A_SLICE])
         if not transaction_ids:
             break
-        found = sql.rows(
-            f"SELECT e.transaction_id, count(*), sum(e.amount) FROM {sql.wanted()} CROSS JOIN loyalty_entry e"
-            " WHERE e.shop_id = %s AND e.transaction_id = wanted.id GROUP BY e.transaction_id",
-            sql.ids(transaction_ids),
-            current_shop_id(),
+        found = sql.look_up(
+            "t.transaction_id, count(*), sum(t.amount)",
+            "loyalty_entry",
+            "transaction_id",
+            transaction_ids,
+            " GROUP BY t.transaction_id",
         )
         for transaction_id, entries, amount in found:
             result.entries += entries

@@ -1,0 +1,208 @@
+"""Posting: orders that become points per second, through the ledger one by one and in batches, against the plain ORM.
+
+Ours reads the member's facts, folds the whole statement and posts the difference under the member's revision. The peer
+does what one would write first: lock the account, look whether the order was posted, add up its lines, create the
+transaction and its two entries and save the balance. Both work on members who have posted before; the ledger is
+verified at the end.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
+
+ONE_BY_ONE = 300  # orders posted by single calls a repetition
+BATCH = 500
+BATCHES = 8
+REPETITIONS = 3
+_START = dt.datetime(2025, 1, 1, 12, tzinfo=dt.UTC)
+
+_orders = count(1)
+
+
+def run() -> dict[str, Any]:
+    from loyalty.ledger import members_bring_up_to_date
+    from loyalty.programme import draft_save, programme_publish
+    from loyalty.verification import ledger_verify
+    from retention_app import clock
+    from retention_app.models import Shop
+    from retention_app.tenancy import shop_scope
+
+    shop = Shop.objects.create(domain="posting.myshopify.com", installed_at=clock.now())
+    results: dict[str, list[float]] = {"call": [], "batch": [], "orm": [], "call_p99": [], "orm_p99": []}
+    with shop_scope(shop.id):
+        draft_save(shop.id, {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}, "1")
+        programme_publish(shop.id, "1", "all")
+        ours, in_batches, peers = (
+            _customers(number, first)
+            for number, first in ((ONE_BY_ONE, 0), (BATCH * BATCHES, 10**6), (ONE_BY_ONE, 2 * 10**6))
+        )
+        everybody = [*ours, *in_batches, *peers]
+        _order_each(everybody)
+        for start in range(0, len(everybody), BATCH):
+            members_bring_up_to_date(everybody[start : start + BATCH])
+        for _ in range(REPETITIONS):
+            _order_each(ours)
+            seconds = _timed(members_bring_up_to_date, ([customer] for customer in ours))
+            results["call"].append(len(seconds) / sum(seconds))
+            results["call_p99"].append(_p99(seconds))
+            _order_each(in_batches)
+            starts = range(0, len(in_batches), BATCH)
+            seconds = _timed(members_bring_up_to_date, (in_batches[start : start + BATCH] for start in starts))
+            results["batch"].append(len(in_batches) / sum(seconds))
+            seconds = _timed(_peer_post, _order_each(peers))
+            results["orm"].append(len(seconds) / sum(seconds))
+            results["orm_p99"].append(_p99(seconds))
+        findings = ledger_verify().findings
+    if findings:
+        raise RuntimeError(f"The ledger is wrong: {findings[:3]}")
+    return {
+        "postings_per_second": round(statistics.median(results["call"])),
+        "postings_p99_ms": round(statistics.median(results["call_p99"]), 1),
+        "batched_postings_per_second": round(statistics.median(results["batch"])),
+        "orm_postings_per_second": round(statistics.median(results["orm"])),
+        "orm_p99_ms": round(statistics.median(results["orm_p99"]), 1),
+        "ratio": _ratio(results["call"], results["orm"]),
+        "ratio_batched": _ratio(results["batch"], results["orm"]),
+        "accounts_off": len(findings),
+    }
+
+
+def _ratio(ours: list[float], peer: list[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(ours, peer, strict=True)), 2)
+
+
+def _timed(post: Callable[[Any], object], items: Iterable[Any]) -> list[float]:
+    """Seconds each call took."""
+    seconds = []
+    for item in items:
+        began = time.perf_counter()
+        post(item)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def _p99(seconds: list[float]) -> float:
+    return sorted(seconds)[int(len(seconds) * 0.99)] * 1000
+
+
+def _customers(number: int, first: int) -> list[int]:
+    """New customers; answers the mirror's ids."""
+    from retention_app.mirror import customers_upsert
+    from retention_app.models import Customer, DomainEvent
+
+    rows = [
+        {
+            "shopify_id": first + n + 1,
+            "first_name": "",
+            "last_name": "",
+            "email": "",
+            "locale": "",
+            "created_at": _START,
+            "updated_at": _START,
+        }
+        for n in range(number)
+    ]
+    customers_upsert(rows, read_at=_START, origin=DomainEvent.Origin.BACKFILL)
+    return list(
+        Customer.objects.filter(shopify_id__gt=first, shopify_id__lte=first + number).values_list("id", flat=True)
+    )
+
+
+def _order_each(customer_ids: list[int]) -> list[int]:
+    """A new order of two lines for each customer; answers the orders' Shopify ids."""
+    from retention_app.mirror import orders_upsert
+    from retention_app.models import Customer, DomainEvent
+
+    rows = []
+    for customer in Customer.objects.in_bulk(customer_ids).values():
+        number = next(_orders)
+        at = _START + dt.timedelta(minutes=number)
+        rows.append(
+            {
+                "shopify_id": number,
+                "customer_shopify_id": customer.shopify_id,
+                "name": f"#{number}",
+                "currency": "USD",
+                "processed_at": at,
+                "created_at": at,
+                "updated_at": at,
+                "cancelled_at": None,
+                "test": False,
+                "financial_status": "PAID",
+                "paid": True,
+                "taxes_included": False,
+                "total_minor": 3600,
+                "refunded_minor": 0,
+                "lines": [
+                    {
+                        "shopify_id": number * 10 + k,
+                        "product_shopify_id": None,
+                        "title": "Coffee 250 g",
+                        "sku": f"COF-{k}",
+                        "quantity": 1,
+                        "current_quantity": 1,
+                        "gift_card": False,
+                        "net_minor": 1800,
+                    }
+                    for k in range(2)
+                ],
+                "refunds": [],
+                "transactions": [],
+            }
+        )
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        orders_upsert(batch, read_at=_START, origin=DomainEvent.Origin.BACKFILL, defer_events=True)
+    return [row["shopify_id"] for row in rows]
+
+
+def _peer_post(order_shopify_id: int) -> None:
+    from django.db import transaction
+    from django.db.models import Sum
+
+    from loyalty.models import Account, Entry, LedgerTransaction
+    from retention_app import clock
+    from retention_app.models import Order
+
+    with transaction.atomic():
+        order = Order.objects.get(shopify_id=order_shopify_id)
+        account = (
+            Account.objects.select_for_update(of=["self"])
+            .select_related("member")
+            .get(member__customer_id=order.customer_id, asset="points")
+        )
+        source, now = f"order:{order_shopify_id}", clock.now()
+        if Entry.objects.filter(account=account, source=source).exists():
+            return
+        base = order.lines.filter(gift_card=False).aggregate(sum=Sum("net_minor"))["sum"]
+        member = account.member
+        member.revision += 1
+        posting = LedgerTransaction.objects.create(
+            shop_id=order.shop_id,
+            member=member,
+            revision=member.revision,
+            occurred_at=order.processed_at,
+            recorded_at=now,
+        )
+        issued = Account.objects.get(kind="issued", asset="points")
+        for entry_account, amount in ((account, base // 100), (issued, -(base // 100))):
+            Entry.objects.create(
+                shop_id=order.shop_id,
+                transaction=posting,
+                account=entry_account,
+                amount=amount,
+                source=source,
+                order_shopify_id=order_shopify_id,
+                version=1,
+                explanation={"kind": "earned", "result": amount},
+                occurred_at=order.processed_at,
+                recorded_at=now,
+            )
+        account.balance += base // 100
+        account.save(update_fields=["balance"])
+        member.save(update_fields=["revision"])

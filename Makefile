@@ -1,6 +1,6 @@
 # The whole interface of a working copy. `make demo SCENARIO=cdnow`, `make demo SCENARIO=csv SCENARIO_FILE=orders.csv`.
 
-.PHONY: setup demo test lint bench screenshots requirements
+.PHONY: setup demo test lint bench screenshots messages requirements
 export SCENARIO SCENARIO_FILE PORT DEVSTORE_PORT
 
 setup:
@@ -21,6 +21,10 @@ bench: setup
 
 screenshots:
 	@tools/test.sh tests/screens -k screenshots --store-screenshots
+
+# Brings the message catalogues up to date with the sources, after a text changed.
+messages: setup
+	@DJANGO_SETTINGS_MODULE=config.settings.test .venv/bin/python tools/messages.py
 
 # Resolves requirements.in anew, after a change there.
 requirements: setup

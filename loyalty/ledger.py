@@ -91,7 +91,8 @@ def members_bring_up_to_date(customer_ids: Iterable[int], *, order_ids: Iterable
         if not programme or not judgements:
             return posted
         written = _write(judgements, posted)
-        current, none = _fingerprints(waiting, programme), _fingerprint(programme, ())
+        judged = [judgement.customer_id for judgement in judgements]
+        current, none = _fingerprints(judged, programme), _fingerprint(programme, ())
         waiting = {
             judgement.customer_id
             for judgement in judgements

@@ -162,5 +162,6 @@ def test_shuffled_deliveries_end_at_the_balances_of_business_order(tmp_path: Pat
 
     with Stack(tmp_path / "in-order", devstore_state=tmp_path / "shuffled" / "devstore", **options) as stack:
         stack.install()
+        stack.devstore("POST", "/devstore/programme")
         stack.wait_done(120)
         assert settle(stack, expected, 60) == expected

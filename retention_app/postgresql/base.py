@@ -47,20 +47,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _set_autocommit(self, autocommit: bool) -> None:
         self._announced = None
-        super()._set_autocommit(autocommit)
+        super()._set_autocommit(autocommit)  # type: ignore[misc]  # the stubs leave out what backends override
 
     def _commit(self) -> None:
         self._announced = None
-        super()._commit()
+        super()._commit()  # type: ignore[misc]  # the stubs leave out what backends override
 
     def _rollback(self) -> None:
         self._announced = None
-        super()._rollback()
+        super()._rollback()  # type: ignore[misc]  # the stubs leave out what backends override
 
     def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)
+        super()._savepoint_rollback(sid)  # type: ignore[misc]  # the stubs leave out what backends override
         self._announced = _UNKNOWN
 
     def _close(self) -> Any:
         self._announced = None
-        return super()._close()
+        return super()._close()  # type: ignore[misc]  # the stubs leave out what backends override

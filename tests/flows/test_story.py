@@ -1,5 +1,5 @@
-"""The main story in a browser, over real HTTP, on PostgreSQL and Redis: a merchant installs and publishes, a shopper buys,
-points appear with their reason, a return takes back exactly what it should, and both sides agree."""
+"""The main story in a browser, over real HTTP, on PostgreSQL and Redis: a merchant installs and publishes, a shopper
+buys, points appear with their reason, a return takes back exactly what it should, and both sides agree."""
 
 from __future__ import annotations
 

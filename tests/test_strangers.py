@@ -1,0 +1,153 @@
+"""The stranger table: every address of the app, and what it answers to those it isn't for. One that is missing fails."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.http import urlencode
+
+from retention_app import clock
+from retention_app.models import Customer, Shop
+from retention_app.tenancy import shop_scope
+from tests.conftest import id_token
+
+# Embedded admin: staff of a shop only, by ID token. The arguments are another shop's ids.
+STAFF = {
+    "admin:home": "/app/",
+    "admin:language": "/app/language/",
+    "admin:definitions": "/app/insights/definitions/",
+    "admin:customers": "/app/customers/",
+    "admin:customer": "/app/customers/{customer}/",
+    "loyalty:overview": "/app/loyalty/",
+    "loyalty:programme": "/app/loyalty/programme/",
+    "loyalty:draft": "/app/loyalty/draft/",
+    "loyalty:discard": "/app/loyalty/draft/discard/",
+    "loyalty:review": "/app/loyalty/draft/review/",
+    "loyalty:versions": "/app/loyalty/versions/",
+}
+SIGNED = {"webhooks_shopify": "/webhooks/shopify", "proxy_session": "/proxy/v1/session"}
+OPERATORS = {"console_home": "/console/"}
+# Everybody: these say nothing about a shop's people.
+PUBLIC = {
+    "healthz",
+    "readyz",
+    "metrics",
+    "patch_id_token",
+    "storefront_loader",
+    "storefront_panel",
+    "account_login",
+    "account_logout",
+}
+
+
+def names(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            inside = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            yield from names(pattern.url_patterns, inside)
+        elif isinstance(pattern, URLPattern):
+            yield f"{prefix}{pattern.name}"
+
+
+def test_every_address_is_in_the_table() -> None:
+    assert set(names(get_resolver().url_patterns)) == {*STAFF, *SIGNED, *OPERATORS, *PUBLIC}
+
+
+@pytest.fixture
+def theirs(beta: Shop) -> Customer:
+    """A customer of the stranger's shop."""
+    with shop_scope(beta.id):
+        now = clock.now()
+        return Customer.objects.create(
+            shop=beta, shopify_id=8101, first_name="Secret", created_at=now, updated_at=now, read_at=now
+        )
+
+
+def staff_path(name: str, customer: Customer) -> str:
+    return STAFF[name].format(customer=customer.id)
+
+
+BAD_TOKENS: dict[str, dict[str, Any]] = {
+    "forged": {"secret": "not-the-apps-secret-but-long-enough"},
+    "expired": {"exp": 1_700_000_000, "nbf": 1_699_999_000, "iat": 1_699_999_000},
+    "without an end": {"exp": None},
+    "for another app": {"aud": "somebody-elses-client-id"},
+    "issued by another shop": {"iss": "https://beta.myshopify.com/admin"},
+    "of no shop": {"dest": "https://evil.example.com", "iss": "https://evil.example.com/admin"},
+}
+
+
+@pytest.mark.parametrize("name", STAFF)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_admin_is_closed_to_whoever_is_logged_out(alpha: Shop, theirs: Customer, name: str, method: str) -> None:
+    answer = getattr(Client(headers={"HX-Request": "true"}), method)(staff_path(name, theirs))
+    assert answer.status_code in (401, 405)
+    assert b"Secret" not in answer.content
+
+
+@pytest.mark.parametrize("name", STAFF)
+@pytest.mark.parametrize("token", BAD_TOKENS)
+def test_the_admin_is_closed_to_a_bad_token(alpha: Shop, theirs: Customer, name: str, token: str) -> None:
+    bearer = id_token(alpha, **BAD_TOKENS[token])
+    fetched = Client(headers={"Authorization": f"Bearer {bearer}"}).get(staff_path(name, theirs))
+    assert fetched.status_code in (401, 405)
+    opened = Client().get(staff_path(name, theirs), {"id_token": bearer, "shop": alpha.domain})
+    assert opened.status_code in (302, 405)
+    if opened.status_code == 302:
+        assert opened.headers["Location"].startswith("/auth/patch-id-token?")
+        assert "id_token" not in opened.headers["Location"]
+
+
+@pytest.mark.parametrize("name", STAFF)
+def test_the_admin_is_closed_to_a_shop_that_left(gone: Shop, theirs: Customer, name: str) -> None:
+    client = Client(headers={"Authorization": f"Bearer {id_token(gone)}"})
+    assert client.get(staff_path(name, theirs)).status_code in (401, 405)
+
+
+@pytest.mark.parametrize("name", STAFF)
+def test_another_shop_finds_nothing_of_ours(alpha: Shop, theirs: Customer, name: str) -> None:
+    answer = Client(headers={"Authorization": f"Bearer {id_token(alpha)}"}).get(staff_path(name, theirs))
+    assert answer.status_code == (404 if "{customer}" in STAFF[name] else answer.status_code)
+    assert b"Secret" not in answer.content
+
+
+def test_the_storefront_is_closed_to_unsigned_and_badly_signed_visits(alpha: Shop, theirs: Customer) -> None:
+    given = {
+        "shop": alpha.domain,
+        "logged_in_customer_id": "8101",
+        "path_prefix": "/apps/encore",
+        "timestamp": str(int(clock.now().timestamp())),
+    }
+    message = "".join(f"{name}={value}" for name, value in sorted(given.items()))
+    signature = hmac.new(settings.SHOPIFY_API_SECRET.encode(), message.encode(), "sha256").hexdigest()
+    signed = {**given, "signature": signature}
+    path = SIGNED["proxy_session"]
+    assert Client().get(path, given).status_code == 401
+    assert Client().get(path, {**signed, "shop": "beta.myshopify.com"}).status_code == 401
+    assert Client().get(path, {**signed, "logged_in_customer_id": "1"}).status_code == 401
+    assert Client().get(f"{path}?{urlencode(signed)}&logged_in_customer_id=1").status_code == 401
+    good = Client().get(path, signed)
+    assert good.status_code == 200
+    assert b"Secret" not in good.content  # 8101 is a customer of beta, not of alpha
+
+
+def test_webhooks_are_closed_to_whoever_cannot_sign(alpha: Shop) -> None:
+    path = SIGNED["webhooks_shopify"]
+    assert Client().post(path, b"{}", content_type="application/json").status_code == 401
+    headers = {"X-Shopify-Hmac-Sha256": "bm90IGEgc2lnbmF0dXJl", "X-Shopify-Shop-Domain": alpha.domain}
+    assert Client(headers=headers).post(path, b"{}", content_type="application/json").status_code == 401
+    assert Client().get(path).status_code == 405
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_console_is_closed_to_the_logged_out_and_to_shops(alpha: Shop, name: str) -> None:
+    for client in (Client(), Client(headers={"Authorization": f"Bearer {id_token(alpha)}"})):
+        answer = client.get(OPERATORS[name])
+        assert answer.status_code == 302
+        assert answer.headers["Location"].startswith("/console/login/")

@@ -205,5 +205,5 @@ class _Words:
         return text if shown == value * 10**decimals else f"{text}…"
 
     def signed(self, points: int) -> str:
-        """“+50” or “−35”."""
-        return ("−" if points < 0 else "+") + self.number(abs(points))
+        """“+50”, “−35” or “0”."""
+        return ("−" if points < 0 else "+" if points else "") + self.number(abs(points))

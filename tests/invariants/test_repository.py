@@ -51,7 +51,7 @@ def test_on_commit_never_takes_a_lambda() -> None:
 
 def test_only_the_ledger_writes_entries() -> None:
     writers = users(
-        r"INTO loyalty_entry|Entry\.objects\.(create|bulk_create)|UPDATE loyalty_(entry|account)", "loyalty"
+        r"INTO loyalty_entry|\bEntry\.objects\.(create|bulk_create)|UPDATE loyalty_(entry|account)", "loyalty"
     )
     assert {Path(name).parts[1].removesuffix(".py") for name in writers} <= {"ledger"}
 

@@ -129,7 +129,7 @@ def test_corrections_show_both_amounts() -> None:
     nothing = {"kind": "nothing", "order": "#1", "reason": "test"}
     corrected = {"kind": "corrected", "posted": 50, "stated": 0, "now": nothing}
     assert explanation_lines(corrected, "en", "USD") == [
-        "Corrected from +50 to +0: −50.",
+        "Corrected from +50 to 0: −50.",
         "A test order earns no points.",
     ]
     assert explanation_lines({"kind": "withdrawn", "posted": -35}, "en", "USD") == [

@@ -23,7 +23,7 @@ def test_subscribed_topics_are_those_we_handle() -> None:
 
 def test_every_subscription_leads_to_the_intake() -> None:
     uris = {entry["uri"] for entry in APP["webhooks"]["subscriptions"]}
-    assert all(uri.startswith("https://") for uri in uris)  # Shopify's tool takes relative ones relative to the app's home
+    assert all(uri.startswith("https://") for uri in uris)  # relative ones start at the app's home
     assert {resolve(urlsplit(uri).path).view_name for uri in uris} == {"webhooks_shopify"}
 
 

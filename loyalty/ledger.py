@@ -22,7 +22,7 @@ from loyalty import facts, sql
 from loyalty.models import Account
 from loyalty.rules.facts import OrderFact
 from loyalty.rules.programme import Programme
-from loyalty.rules.statement import Explanation, StatementLine, statement
+from loyalty.rules.statement import REVISION, Explanation, StatementLine, statement
 from retention_app import clock, setwise
 from retention_app.tenancy import current_shop_id
 
@@ -150,7 +150,8 @@ def _fingerprints(customer_ids: Iterable[int], programme: Programme) -> dict[int
 
 
 def _fingerprint(programme: Programme, orders: Sequence[str]) -> str:
-    state = "\n".join([f"version {programme.versions[-1].number}", *orders])
+    rules = f"revision {REVISION}, version {programme.versions[-1].number}, {programme.currency}"
+    state = "\n".join([rules, *orders])
     return hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
 
 
@@ -361,7 +362,7 @@ def _post(judgements: Sequence[Judgement]) -> None:
         for judgement in judgements
         for difference in judgement.differences
     ]
-    sql.rows(
+    inserted = sql.rows(
         "INSERT INTO loyalty_entry (shop_id, transaction_id, account_id, amount, source, order_shopify_id, version,"
         " explanation, occurred_at, recorded_at)"
         " SELECT c.shop_id, r.transaction_id, CASE side.sign WHEN 1 THEN r.account_id ELSE c.id END,"
@@ -370,10 +371,12 @@ def _post(judgements: Sequence[Judgement]) -> None:
         f" FROM {setwise.rows_from(_ENTRY)} CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) AS side"
         " CROSS JOIN loyalty_account c"
         " WHERE c.shop_id = %s AND c.member_id IS NULL AND c.asset = 'points' AND c.kind = r.counter"
-        " ORDER BY r.position, side.sign DESC",
-        setwise.rows_json(({"position": n, **entry} for n, entry in enumerate(entries)), _ENTRY),
+        " ORDER BY r.position, side.sign DESC RETURNING id",
+        setwise.rows_json(({"position": position, **entry} for position, entry in enumerate(entries)), _ENTRY),
         shop_id,
     )
+    if len(inserted) != 2 * len(entries):
+        raise RuntimeError(f"{len(inserted)} of {2 * len(entries)} entries found their account; nothing is posted.")
     changes = [
         {"account_id": judgement.account_id, "change": sum(d.amount for d in judgement.differences)}
         for judgement in judgements

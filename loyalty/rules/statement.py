@@ -22,6 +22,7 @@ from loyalty.rules.programme import EarnDocument, Programme, Version
 
 Explanation = dict[str, Any]
 
+REVISION = 1  # raised when the same facts come to another statement than before, so that members are judged anew
 LINES_EXPLAINED_MAX = 20  # an explanation names this many order lines and sums up the rest
 
 

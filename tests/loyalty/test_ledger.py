@@ -247,6 +247,22 @@ def test_a_member_who_keeps_changing_is_given_back(members: Shop, monkeypatch: p
     assert not Entry.objects.exists()
 
 
+def test_without_the_other_side_s_account_nothing_is_posted(members: Shop) -> None:
+    mirrored(order_row(5))
+    Account.objects.filter(kind="issued").delete()
+    with pytest.raises(RuntimeError, match="0 of 2 entries"):
+        bring(1)
+    assert not Member.objects.exists()
+
+
+def test_a_new_revision_of_the_rules_judges_everybody_anew(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirrored(order_row(5))
+    bring(1)
+    monkeypatch.setattr(ledger, "REVISION", 2)
+    assert bring(1) == Posted(members=1)
+    assert bring(1) == Posted()
+
+
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_post_each_order_once(alpha: Shop) -> None:

@@ -16,12 +16,15 @@ from django.utils.translation import gettext as _
 
 from retention_app.screens import NavItem, engines
 
+LAUNCH_PARAMETERS = ("embedded", "hmac", "host", "id_token", "locale", "patched", "session", "shop", "timestamp")
+
 
 @dataclass(frozen=True)
 class Shell:
-    """What surrounds a page: navigation, languages, App Bridge."""
+    """What surrounds a page: navigation, languages, App Bridge. `path` is the page's own, to come back to."""
 
     current: str
+    path: str = ""
     language_code: str = field(default_factory=lambda: get_language() or "en")
     api_key: str = field(default_factory=lambda: settings.SHOPIFY_API_KEY)
     app_bridge_url: str = field(default_factory=lambda: settings.APP_BRIDGE_URL)
@@ -47,7 +50,15 @@ def page(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, current: str, status: int = 200
 ) -> HttpResponse:
     """Render a screen. `current` is the prefix of its entry in the navigation."""
-    return render(request, template, {**context, "shell": Shell(current)}, status=status)
+    return render(request, template, {**context, "shell": Shell(current, own_path(request))}, status=status)
+
+
+def own_path(request: HttpRequest) -> str:
+    """The page's path and query without what the platform adds when it opens a page, secrets among it."""
+    own = request.GET.copy()
+    for name in LAUNCH_PARAMETERS:
+        own.pop(name, None)
+    return f"{request.path}?{own.urlencode()}" if own else request.path
 
 
 def done(request: HttpRequest, url: str, *, toast: str = "") -> HttpResponse:

@@ -193,3 +193,11 @@ def test_console_asks_for_a_login_and_greets_by_name(client: Client, db: None, d
     seen = see(client.get("/console/").content.decode())
     assert "Signed in as ada@example.com." in seen.text
     sane(seen)
+
+
+def test_a_page_repeats_nothing_of_the_platforms_launch(alpha: Shop, staff: Client) -> None:
+    html = staff.get(
+        "/app/customers/?q=a&id_token=secret1&hmac=secret2&session=secret3&shop=x&locale=en"
+    ).content.decode()
+    assert "secret" not in html
+    assert 'value="/app/customers/?q=a"' in html

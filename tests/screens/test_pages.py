@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import pytest
@@ -9,8 +10,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from retention_app import home
 from retention_app.models import Customer, Shop, SyncRun
+from retention_app.statistics import MonthRate
 from retention_app.tenancy import shop_scope
+from retention_app.words import words_for
 from tests.screens.conftest import sane, see
 
 # path → queries, the door's two included (shop, language)
@@ -201,3 +205,13 @@ def test_a_page_repeats_nothing_of_the_platforms_launch(alpha: Shop, staff: Clie
     ).content.decode()
     assert "secret" not in html
     assert 'value="/app/customers/?q=a"' in html
+
+
+def test_a_rate_that_can_only_be_100_says_so(storied: Shop) -> None:
+    words = words_for(storied)
+    months = [MonthRate(dt.date(2026, month, 1), 80, 80) for month in (9, 10, 11)]
+    with shop_scope(storied.id):
+        rolling = home.rate_card(months, words, rolling=True)
+        everything = home.rate_card(months, words, rolling=False)
+    assert re.match(r"No first orders since \w+ \d{4}, so everybody counted here had bought before\.", rolling.only_100)
+    assert not everything.only_100

@@ -36,7 +36,7 @@ class RefundFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFact:
-    """An order in its latest known state. `paid`: fully paid at some time, whatever was refunded later."""
+    """An order in its latest known state. `paid`: what came in covers its total, whatever was refunded later."""
 
     id: int
     name: str

@@ -74,10 +74,10 @@ class Order(ShopOwned):
     cancelled_at = models.DateTimeField(null=True)
     test = models.BooleanField(default=False)
     financial_status = models.CharField(max_length=24, blank=True)
-    paid = models.BooleanField(default=False)  # fully paid at some time, whatever was refunded later
+    paid = models.BooleanField(default=False)  # what came in covers the total, whatever was refunded later
     taxes_included = models.BooleanField(default=False)
     total_minor = models.BigIntegerField()  # as placed and edited, with tax and shipping
-    refunded_minor = models.BigIntegerField(default=0)
+    refunded_minor = models.BigIntegerField(default=0)  # beyond what was overpaid
     event_due = models.BooleanField(default=False)
     placed_told = models.BooleanField(default=False)  # its first event row exists
 

@@ -19,7 +19,8 @@ Node = dict[str, Any]
 Row = dict[str, Any]
 Kind = Literal["Customer", "Order", "Product", "ScriptTag", "BulkOperation"]
 
-_PAID = frozenset({"PAID", "PARTIALLY_REFUNDED", "REFUNDED"})
+_RECEIVED = frozenset({"SALE", "CAPTURE"})  # kinds of transactions that bring money in
+_RETURNED = frozenset({"PARTIALLY_REFUNDED", "REFUNDED"})  # statuses that hide whether all was paid before
 
 
 def gid(kind: Kind, shopify_id: int) -> str:
@@ -96,7 +97,9 @@ def order(node: Node, lines: Sequence[Node]) -> Row:
 
     `node` is an order as `OrdersByIds` gives it, its refunds' pages already whole; `lines` are all its line items.
     Line: `net_minor` is the price of `quantity` pieces after all discounts, without tax.
-    Refund: `unlined_minor` is what was given back beyond the lines, their tax and shipping.
+    Refund: `unlined_minor` is what was given back beyond the lines, their tax and shipping, and beyond what was owed
+    anyway: money taken for pieces that an edit removed, or for lines returned without money. `refunded_minor` leaves
+    out what was only overpaid. An order is paid while what came in covers its total, items added later included.
     """
     if order_needs_refunds(node):
         raise ValueError("its refunds are not complete")
@@ -106,6 +109,12 @@ def order(node: Node, lines: Sequence[Node]) -> Row:
     def money(bag: Node) -> int:
         return minor_units(bag["shopMoney"]["amount"], currency)
 
+    total, status = money(node["totalPriceSet"]), node["displayFinancialStatus"]
+    transactions = [_transaction(transaction, money) for transaction in node["transactions"]]
+    received = sum(
+        row["amount_minor"] for row in transactions if row["kind"] in _RECEIVED and row["status"] == "SUCCESS"
+    )
+    overpaid = max(0, received - total)
     return {
         "shopify_id": numeric_id(node["id"]),
         "customer_shopify_id": numeric_id(node["customer"]["id"]) if node.get("customer") else None,
@@ -116,15 +125,24 @@ def order(node: Node, lines: Sequence[Node]) -> Row:
         "updated_at": instant(node["updatedAt"]),
         "cancelled_at": instant(node["cancelledAt"]) if node["cancelledAt"] else None,
         "test": node["test"],
-        "financial_status": _text(node["displayFinancialStatus"], 24),
-        "paid": node["displayFinancialStatus"] in _PAID,
+        "financial_status": _text(status, 24),
+        "paid": status == "PAID" or (status in _RETURNED and (not received or received >= total)),
         "taxes_included": taxes_included,
-        "total_minor": money(node["totalPriceSet"]),
-        "refunded_minor": money(node["totalRefundedSet"]),
+        "total_minor": total,
+        "refunded_minor": max(0, money(node["totalRefundedSet"]) - overpaid),
         "lines": [_line(line, money, taxes_included) for line in lines],
-        "refunds": [_refund(refund, money, taxes_included) for refund in node["refunds"]],
-        "transactions": [_transaction(transaction, money) for transaction in node["transactions"]],
+        "refunds": _refunds([_refund(refund, money, taxes_included) for refund in node["refunds"]], overpaid),
+        "transactions": transactions,
     }
+
+
+def _refunds(refunds: list[Row], owed: int) -> list[Row]:
+    """The refunds, their amounts without lines settling first what was owed anyway, in the order they were made."""
+    for refund in sorted(refunds, key=lambda row: (row["processed_at"], row["shopify_id"])):
+        beyond = refund["unlined_minor"]
+        refund["unlined_minor"] = max(0, beyond - owed)
+        owed = max(0, owed - beyond)
+    return refunds
 
 
 def _line(node: Node, money: Callable[[Node], int], taxes_included: bool) -> Row:
@@ -146,6 +164,7 @@ def _line(node: Node, money: Callable[[Node], int], taxes_included: bool) -> Row
 
 
 def _refund(node: Node, money: Callable[[Node], int], taxes_included: bool) -> Row:
+    """One refund; `unlined_minor` is negative where lines came back for less money than they had cost."""
     total = money(node["totalRefundedSet"])
     explained = 0
     lines = []
@@ -164,7 +183,7 @@ def _refund(node: Node, money: Callable[[Node], int], taxes_included: bool) -> R
         "shopify_id": numeric_id(node["id"]),
         "processed_at": instant(node["processedAt"]),
         "total_minor": total,
-        "unlined_minor": max(0, total - explained),
+        "unlined_minor": total - explained,
         "lines": lines,
     }
 

@@ -43,6 +43,7 @@ class History:
     cancelled: bool = False
     refunded: bool = False
     given_back: int = 0  # cents without a line
+    overpaid: int = 0  # cents paid for pieces that an edit removed afterwards
     lines: list[Line] = field(default_factory=list)
 
     def value(self) -> int:
@@ -52,7 +53,7 @@ class History:
         """One point per whole dollar of what is left; nothing for a test, an unpaid or a cancelled order."""
         if self.test or self.cancelled or not self.paid:
             return 0
-        return max(0, self.value() - self.given_back) // 100
+        return max(0, self.value() - max(0, self.given_back - self.overpaid)) // 100
 
 
 def price(cents: int) -> str:
@@ -88,7 +89,10 @@ def step(stack: Stack, history: History, seed: random.Random) -> None:
         history.paid = True
     elif kind == "edit" and open_lines and not history.refunded:
         line = seed.choice(open_lines)
-        line.pieces = seed.randint(0, line.pieces - 1)
+        kept = seed.randint(0, line.pieces - 1)
+        if history.paid:
+            history.overpaid += line.cents * (line.pieces - kept)
+        line.pieces = kept
         stack.devstore("POST", f"{path}/edit", {"set_quantities": {str(line.id): line.pieces}})
     elif kind == "add" and not history.refunded and not history.paid:
         cents = seed.randint(1, 6000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -242,3 +243,66 @@ def test_ids_and_instants_are_read() -> None:
     assert mapping.gid("Order", 6001000000001) == "gid://shopify/Order/6001000000001"
     assert mapping.numeric_id("gid://shopify/Order/6001000000001") == 6001000000001
     assert mapping.instant("2026-11-21T10:02:07.123456789Z").microsecond == 123456
+
+
+def sale(amount: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": "gid://shopify/OrderTransaction/9320",
+        "kind": "SALE",
+        "status": "SUCCESS",
+        "gateway": "bogus",
+        "processedAt": "2026-11-21T10:02:07Z",
+        "amountSet": bag(amount),
+        **fields,
+    }
+
+
+def unlined(total: str, received: str, *refunds: dict[str, Any]) -> list[int]:
+    """What each refund took beyond lines, of an order with this total (after edits) and this much paid."""
+    node = order_node(total=total, transactions=[sale(received)], refunds=list(refunds))
+    return [refund["unlined_minor"] for refund in mapping.order(node, [])["refunds"]]
+
+
+def test_money_back_for_pieces_an_edit_removed_takes_nothing_more() -> None:
+    assert unlined("50.00", "100.00", refund_node(1, "50.00")) == [0]
+    assert unlined("50.00", "100.00", refund_node(1, "30.00"), refund_node(2, "30.00")) == [0, 1000]
+
+
+def test_money_back_on_an_order_edited_before_it_was_paid_counts() -> None:
+    assert unlined("50.00", "50.00", refund_node(1, "10.00")) == [1000]
+
+
+def test_money_that_follows_lines_returned_without_it_takes_nothing_more() -> None:
+    lines_only = refund_node(1, "0.00", refund_line(15, "20.00"))
+    assert unlined("40.00", "40.00", lines_only, refund_node(2, "25.00")) == [0, 500]
+
+
+def test_refunds_settle_what_was_owed_in_the_order_they_were_made() -> None:
+    late = {**refund_node(1, "40.00"), "processedAt": "2026-12-02T10:00:00Z"}
+    early = {**refund_node(2, "40.00"), "processedAt": "2026-12-01T10:00:00Z"}
+    assert unlined("50.00", "100.00", late, early) == [3000, 0]
+
+
+def test_overpaid_money_given_back_is_no_lost_revenue() -> None:
+    node = order_node(total="50.00", transactions=[sale("100.00")], totalRefundedSet=bag("60.00"))
+    assert mapping.order(node, [])["refunded_minor"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("status", "received", "paid"),
+    [
+        ("PARTIALLY_REFUNDED", "40.90", True),
+        ("PARTIALLY_REFUNDED", "10.00", False),  # a deposit, or unpaid items added later
+        ("REFUNDED", "40.90", True),
+        ("PARTIALLY_PAID", "10.00", False),
+    ],
+)
+def test_a_refunded_order_was_paid_only_if_its_total_came_in(status: str, received: str, paid: bool) -> None:
+    node = order_node(displayFinancialStatus=status, transactions=[sale(received)])
+    assert mapping.order(node, [])["paid"] is paid
+
+
+def test_failed_payments_and_authorisations_bring_nothing_in() -> None:
+    payments = [sale("40.90", status="FAILURE"), sale("40.90", kind="AUTHORIZATION")]
+    node = order_node(displayFinancialStatus="PARTIALLY_REFUNDED", transactions=[*payments, sale("1.00")])
+    assert mapping.order(node, [])["paid"] is False

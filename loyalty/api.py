@@ -54,7 +54,7 @@ def session(request: Request) -> Response:
         {
             "shop": {"name": shop.name, "currency": shop.currency},
             "programme": _programme(version, shop, locale) if version else None,
-            "member": _member(customer_id, shop, locale) if customer_id else None,
+            "member": _member(customer_id, shop, version, locale) if customer_id else None,
         }
     )
 
@@ -71,12 +71,12 @@ def _programme(version: ProgrammeVersion, shop: Shop, locale: str) -> dict[str, 
     }
 
 
-def _member(shopify_id: int, shop: Shop, locale: str) -> dict[str, Any]:
+def _member(shopify_id: int, shop: Shop, version: ProgrammeVersion | None, locale: str) -> dict[str, Any]:
     """The logged-in customer's points and last entries: none while the customer hasn't reached the mirror yet."""
     customer = Customer.objects.filter(shopify_id=shopify_id).first()
     if customer is None:
         return {"first_name": None, "points": 0, "worth": money(0, shop.currency, locale), "entries": []}
-    summary = member_summary(customer)
+    summary = member_summary(customer, version)
     return {
         "first_name": customer.first_name or None,
         "points": summary.points,

@@ -119,7 +119,7 @@ class LoyaltyScreens(EngineScreens):
 
     def profile_cards(self, shop: Shop, customer: Customer) -> Sequence[Card]:
         words = words_for(shop)
-        summary = selectors.member_summary(customer)
+        summary = selectors.member_summary(customer, selectors.programme_live(shop.id))
         if summary.worth_minor is None:
             return [Card(_("Points available"), "–", [_("No programme yet")], quiet=True)]
         return [

@@ -11,7 +11,7 @@ from django.db.models import F, Q, Sum, Window
 from django.db.models.functions import Coalesce
 
 from loyalty import facts
-from loyalty.models import Account, Entry, Member, ProgrammeDraft, ProgrammeVersion
+from loyalty.models import Account, Entry, ProgrammeDraft, ProgrammeVersion
 from loyalty.rules.facts import OrderFact
 from loyalty.rules.programme import Document, Programme, Version, worth_minor
 from loyalty.rules.statement import Explanation, statement
@@ -101,30 +101,24 @@ def draft_current(shop_id: int) -> ProgrammeDraft | None:
     return None if draft is None or (latest and latest.document == draft.document) else draft
 
 
-def member_for(customer: Customer) -> Member | None:
-    return Member.objects.filter(customer=customer).first()
+def _account(customer: Customer) -> Account | None:
+    return Account.objects.filter(member__customer=customer, asset=Account.POINTS).select_related("member").first()
 
 
-def _account(member: Member | None) -> Account | None:
-    return Account.objects.filter(member=member, asset=Account.POINTS).first() if member else None
-
-
-def member_summary(customer: Customer) -> MemberSummary:
-    """A customer's points and what they are worth by the live version. Three queries."""
-    member = member_for(customer)
-    account = _account(member)
-    live = programme_live(customer.shop_id)
+def member_summary(customer: Customer, live: ProgrammeVersion | None) -> MemberSummary:
+    """A customer's points and what they are worth by the live version. One query."""
+    account = _account(customer)
     points = (account.balance or 0) if account else 0
     return MemberSummary(
         points=points,
         worth_minor=worth_minor(points, live.document) if live else None,
-        revision=member.revision if member else 0,
+        revision=account.member.revision if account and account.member else 0,
     )
 
 
 def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) -> list[LedgerRow]:
-    """The member's postings, newest business first; with `before_id` those that follow that row. At most 5 queries."""
-    account = _account(member_for(customer))
+    """The member's postings, newest business first; with `before_id` those that follow that row. At most 4 queries."""
+    account = _account(customer)
     if account is None:
         return []
     entries = Entry.objects.filter(account=account)

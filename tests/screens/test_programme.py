@@ -69,6 +69,13 @@ def test_what_is_wrong_is_said_at_the_field_and_on_top(
         assert not ProgrammeDraft.objects.exists()
 
 
+@pytest.mark.parametrize("amount", ["1,000", "1.000"])
+def test_an_amount_that_may_be_thousands_or_decimals_is_refused(alpha: Shop, staff: Client, amount: str) -> None:
+    answer = staff.post("/app/loyalty/draft/", {**FIELDS, "earn_per": amount})
+    assert answer.status_code == 422
+    assert not ProgrammeDraft.objects.unscoped().exists()
+
+
 def test_a_decimal_comma_is_understood(alpha: Shop, staff: Client) -> None:
     staff.post("/app/loyalty/draft/", {**FIELDS, "worth_amount": "5,50"})
     with shop_scope(alpha.id):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
-from django.db.models import Subquery
-
 from loyalty import sql
-from loyalty.models import Programme as ProgrammeRow
-from loyalty.models import ProgrammeVersion
 from loyalty.rules.facts import LineFact, OrderFact, RefundFact
 from loyalty.rules.programme import Programme, Version
 from retention_app.models import Shop
@@ -110,25 +107,22 @@ def _refunds(order_ids: list[int]) -> dict[int, list[RefundFact]]:
 
 
 def programme() -> Programme | None:
-    """The programme of the shop in scope as the rules see it; None until version 1 is published. One query."""
-    rows = list(
-        ProgrammeVersion.objects.order_by("number").values_list(
-            "number",
-            "effective_from",
-            "document",
-            "shop__currency",
-            Subquery(ProgrammeRow.objects.values("earn_from")[:1]),
-        )
+    """The programme of the shop in scope as the rules see it; None until version 1 is published. One statement."""
+    found = sql.rows(
+        "SELECT v.number, v.effective_from, v.document, p.earn_from, s.currency"
+        " FROM loyalty_programmeversion v CROSS JOIN loyalty_programme p CROSS JOIN retention_app_shop s"
+        " WHERE v.shop_id = %s AND p.shop_id = v.shop_id AND s.id = v.shop_id ORDER BY v.number",
+        current_shop_id(),
     )
-    if not rows:
+    if not found:
         return None
     return Programme(
         versions=tuple(
-            Version(number=number, effective_from=effective_from, document=document)
-            for number, effective_from, document, _, _ in rows
+            Version(number=number, effective_from=sql.instant(effective_from), document=json.loads(document))
+            for number, effective_from, document, _, _ in found
         ),
-        currency=rows[0][3],
-        earn_from=rows[0][4],
+        earn_from=sql.instant(found[0][3]),
+        currency=found[0][4],
     )
 
 

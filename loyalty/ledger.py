@@ -70,7 +70,6 @@ class Judgement:
     account_id: int | None
     revision: int
     fingerprint: str
-    balance: int
     differences: list[Difference] = field(default_factory=list)
 
 
@@ -108,7 +107,7 @@ def members_judge(customer_ids: Collection[int], programme: Programme, *, only_c
     """
     fingerprints = _fingerprints(customer_ids, programme)
     judgements = {}
-    for customer_id, member_id, revision, judged, account_id, balance in _members(customer_ids):
+    for customer_id, member_id, revision, judged, account_id in _members(customer_ids):
         fingerprint = fingerprints.pop(customer_id, None) or _fingerprint(programme, ())
         if not only_changed or fingerprint != judged:
             judgements[customer_id] = Judgement(
@@ -117,11 +116,10 @@ def members_judge(customer_ids: Collection[int], programme: Programme, *, only_c
                 account_id=account_id,
                 revision=revision,
                 fingerprint=fingerprint,
-                balance=balance,
             )
     for customer_id, fingerprint in fingerprints.items():
         judgements[customer_id] = Judgement(
-            customer_id=customer_id, member_id=None, account_id=None, revision=0, fingerprint=fingerprint, balance=0
+            customer_id=customer_id, member_id=None, account_id=None, revision=0, fingerprint=fingerprint
         )
     if not judgements:
         return []
@@ -155,22 +153,17 @@ def _fingerprint(programme: Programme, orders: Sequence[str]) -> str:
     return hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
 
 
-def _members(customer_ids: Iterable[int]) -> list[tuple[int, int, int, str, int, int]]:
-    """(customer, member, revision, judged, account, balance) of those who are members, by customer."""
-    members = sorted(
-        sql.look_up("t.customer_id, t.id, t.revision, t.judged", "loyalty_member", "customer_id", customer_ids)
-    )
-    accounts = {
-        member_id: (account_id, balance)
-        for member_id, account_id, balance in sql.look_up(
-            "t.member_id, t.id, t.balance",
-            "loyalty_account",
-            "member_id",
-            (member[1] for member in members),
-            " AND t.asset = 'points'",
+def _members(customer_ids: Iterable[int]) -> list[tuple[int, int, int, str, int]]:
+    """(customer, member, revision, judged, account) of those who are members, by customer."""
+    account = "SELECT a.id FROM loyalty_account a WHERE a.shop_id = t.shop_id AND a.member_id = t.id"
+    return sorted(
+        sql.look_up(
+            f"t.customer_id, t.id, t.revision, t.judged, ({account} AND a.asset = 'points')",
+            "loyalty_member",
+            "customer_id",
+            customer_ids,
         )
-    }
-    return [(*member, *accounts[member[1]]) for member in members]
+    )
 
 
 def _holders(order_ids: Iterable[int]) -> set[int]:

@@ -45,17 +45,19 @@ def _accounts_check(result: Verification) -> None:
             names = dict(customers[:CUSTOMERS_A_SLICE])
             programme = facts.programme()
             judgements = members_judge(names, programme, only_changed=False) if programme else []
-            sums = _entry_sums(judgement.account_id for judgement in judgements if judgement.account_id)
+            account_ids = [judgement.account_id for judgement in judgements if judgement.account_id is not None]
+            balances = dict(sql.look_up("t.id, t.balance", "loyalty_account", "id", account_ids))
+            sums = _entry_sums(account_ids)
         if not names:
             return
         for judgement in judgements:
-            name, entered = names[judgement.customer_id], sums.get(judgement.account_id, 0)
-            if judgement.account_id is not None:
-                result.accounts += 1
-            if judgement.balance != entered:
-                result.found(f"Customer {name}: cached balance {judgement.balance}, entries sum to {entered}.")
+            name = names[judgement.customer_id]
+            balance, entered = balances.get(judgement.account_id, 0), sums.get(judgement.account_id, 0)
+            if balance != entered:
+                result.found(f"Customer {name}: cached balance {balance}, entries sum to {entered}.")
             for difference in judgement.differences:
                 result.found(f"Customer {name}: {difference.amount:+d} left to post for {difference.source}.")
+        result.accounts += len(account_ids)
         last = max(names)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,9 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
             hint = _read_hint(shop, delivery)
         except Malformed as error:
             work.delivery_failed(delivery, str(error), permanent=True)
+        except Exception as error:  # no oddity of one body may hold up the shop's others
+            log.exception("delivery_unreadable", delivery_id=delivery.id)
+            work.delivery_failed(delivery, _told(error), permanent=True)
         else:
             wanted[hint.kind][hint.resource_id].append(hint)
 
@@ -106,7 +109,7 @@ def _newest(body: dict[str, Any]) -> dt.datetime | None:
     """The instant of the change the body tells of, where it says one (a refund has no `updated_at`)."""
     try:
         return instant(body.get("updated_at") or body["created_at"]).replace(microsecond=0)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
 
 
@@ -142,7 +145,7 @@ def _resource_id(body: dict[str, Any], handling: Handling) -> int:
 def _triggered_at(delivery: WebhookDelivery) -> dt.datetime:
     try:
         return instant(delivery.triggered_at)
-    except ValueError:
+    except (ValueError, OverflowError):
         return delivery.received_at
 
 
@@ -158,7 +161,8 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
     except Throttled as error:
         work.deliveries_wait(ids, seconds=error.wait_seconds)
     except TransientError as error:
-        _failed(deliveries, error)
+        for delivery in deliveries:
+            work.delivery_postponed(delivery, _told(error))
     except (ShopUnavailable, Unauthorized) as error:
         log.warning("deliveries_wait_for_shop", reason=str(error))
         work.deliveries_wait(ids, seconds=CLOSED_SHOP_SECONDS)
@@ -170,11 +174,16 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
             _bring(shop, kind, dict(resources[middle:]))
             return
         log.exception("deliveries_failed", kind=kind.value, delivery_ids=ids)
-        _failed(deliveries, error, permanent=isinstance(error, ShopifyError))
+        for delivery in deliveries:
+            work.delivery_failed(delivery, _told(error), permanent=isinstance(error, ShopifyError))
     else:
-        stale = [hint.delivery for hint in _outdated(rows, states)]
-        _failed(stale, TransientError("The platform answered with a state older than the one it told of."))
-        work.deliveries_done(sorted({*ids} - {delivery.id for delivery in stale}))
+        outdated = list(_outdated(rows, states))
+        for hint in outdated:
+            if states[hint.resource_id] is None:
+                work.delivery_failed(hint.delivery, "The platform doesn't know the resource, or not yet.")
+            else:
+                work.delivery_postponed(hint.delivery, "The platform answered with an older state than it told of.")
+        work.deliveries_done(sorted({*ids} - {hint.delivery.id for hint in outdated}))
 
 
 def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]:
@@ -190,9 +199,8 @@ def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]
                 yield hint
 
 
-def _failed(deliveries: Iterable[WebhookDelivery], error: Exception, *, permanent: bool = False) -> None:
-    for delivery in deliveries:
-        work.delivery_failed(delivery, f"{type(error).__name__}: {error}", permanent=permanent)
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _keeping(ids: Sequence[int]) -> Keep:

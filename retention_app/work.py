@@ -18,13 +18,17 @@ from retention_app.models import EventRun, SyncRun, WebhookDelivery
 LEASE_SECONDS = 30
 ATTEMPTS_MAX = 8
 DELIVERIES_PER_CLAIM = 200
+AGE_MAX = dt.timedelta(hours=48)  # how long a delivery waits for a failing platform
 _BACKOFF_SECONDS_MAX = 900
 
 
 def retry_at(attempts: int) -> dt.datetime:
     """When to try again after the nth failed attempt: 2, 4, 8 … seconds, at most 15 minutes, with jitter."""
-    seconds = min(2.0**attempts, _BACKOFF_SECONDS_MAX)
-    return clock.now() + dt.timedelta(seconds=seconds * random.uniform(0.75, 1.25))
+    return _after(2.0 ** min(attempts, 10))
+
+
+def _after(seconds: float) -> dt.datetime:
+    return clock.now() + dt.timedelta(seconds=min(seconds, _BACKOFF_SECONDS_MAX) * random.uniform(0.75, 1.25))
 
 
 def _claim(table: str, condition: str, params: Sequence[str | int], limit: int) -> list[int]:
@@ -104,6 +108,19 @@ def delivery_failed(delivery: WebhookDelivery, error: str, *, permanent: bool = 
         state=WebhookDelivery.State.DEAD if dead else WebhookDelivery.State.WAITING,
         due_at=retry_at(delivery.attempts),
         lease_until=None,
+        error=error[:2000],
+    )
+
+
+def delivery_postponed(delivery: WebhookDelivery, error: str) -> None:
+    """Put a delivery back without counting the attempt: the platform failed, not the delivery. It waits as long again
+    as it has been waiting, at most 15 minutes, and is put aside once it is older than `AGE_MAX`."""
+    age = clock.now() - delivery.received_at
+    WebhookDelivery.objects.filter(id=delivery.id).update(
+        state=WebhookDelivery.State.DEAD if age > AGE_MAX else WebhookDelivery.State.WAITING,
+        due_at=_after(max(age.total_seconds(), 2)),
+        lease_until=None,
+        attempts=F("attempts") - 1,
         error=error[:2000],
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from retention_app import clock, intake
+from retention_app import clock, intake, work
 from retention_app.models import Customer, DomainEvent, Order, Product, Shop, ShopToken, SyncRun, WebhookDelivery
 from retention_app.shopify import reads
 from tests.platform.conftest import Answer, Call, Platform, cost, data, errors
@@ -203,6 +203,30 @@ def test_body_that_says_nothing_is_put_aside_and_its_neighbours_go_through(
     assert shop.state == Shop.State.INSTALLED
 
 
+def test_body_that_trips_us_is_alone_put_aside(apply: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    check = intake._check_shop
+
+    def trip(shop: Shop, body: dict[str, Any], handling: Any) -> None:
+        if "odd" in body:
+            raise RecursionError("too deep")
+        check(shop, body, handling)
+
+    monkeypatch.setattr(intake, "_check_shop", trip)
+    apply(delivery("orders/create", {"id": 6001, "odd": 1}), delivery("orders/create", {"id": 6001}))
+    assert states() == ["dead", "done"]
+    assert WebhookDelivery.objects.get(state="dead").error == "RecursionError: too deep"
+
+
+def test_instant_beyond_the_calendar_says_nothing(shop: Shop, apply: Callable[..., None]) -> None:
+    beyond = "0001-01-01T00:00:00+14:00"
+    apply(
+        delivery("orders/create", {"id": 6001, "updated_at": beyond}),
+        delivery("app/uninstalled", UNINSTALLED, triggered_at=beyond),
+    )
+    shop.refresh_from_db()
+    assert (shop.state, states()) == (Shop.State.UNINSTALLED, ["done", "done"])
+
+
 def test_order_that_cannot_be_taken_is_alone_put_aside(store: Store, apply: Callable[..., None]) -> None:
     store.add(*(order_node(number, line_node(number, "1.00")) for number in range(1, 6)))
     store.add(order_node(3, total="1.005"))
@@ -237,6 +261,18 @@ def test_failing_platform_is_tried_again_later(platform: Platform, apply: Callab
     row = WebhookDelivery.objects.get()
     assert (row.state, row.lease_until) == ("waiting", None)
     assert "503" in row.error
+
+
+@pytest.mark.parametrize(("hours", "state", "wait"), [(0, "waiting", 2), (1, "waiting", 900), (49, "dead", 900)])
+def test_outage_is_sat_out_for_two_days_whatever_the_attempts(
+    platform: Platform, apply: Callable[..., None], hours: int, state: str, wait: int
+) -> None:
+    platform.script(Answer(status=503))
+    received_at = clock.now() - dt.timedelta(hours=hours)
+    apply(delivery("products/update", {"id": 7001}, received_at=received_at, attempts=work.ATTEMPTS_MAX))
+    row = WebhookDelivery.objects.get()
+    assert (row.state, row.attempts) == (state, work.ATTEMPTS_MAX - 1)
+    assert 0.6 * wait < (row.due_at - clock.now()).total_seconds() < 1.3 * max(wait, 20)
 
 
 @pytest.mark.parametrize("status", [401, 402, 423])

@@ -11,7 +11,8 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 import structlog
@@ -21,6 +22,7 @@ from retention_app import clock, mirror, setwise, work
 from retention_app.models import DomainEvent, Order, SyncItem, SyncRun
 from retention_app.shopify import client, documents, mapping, reads
 from retention_app.shopify.errors import ShopifyError, Throttled, UnreadableAnswer
+from retention_app.shopify.mapping import Node, Row
 from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,8 @@ POLL_SECONDS = 1.0
 _BULK = {"customers": "BulkCustomers", "products": "BulkProducts", "orders": "BulkOrders"}
 _ITEM: setwise.Columns = {"number": "bigint", "root_id": "bigint", "is_root": "boolean", "data": "text"}
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Phase = SyncRun.Phase
 Origin = DomainEvent.Origin
 
@@ -53,52 +57,69 @@ def sync_wake(run: SyncRun) -> None:
     wake(sync_work, shop_id=run.shop_id, run_id=run.id)
 
 
+class ClaimLost(Exception):
+    """Another worker claimed the import meanwhile; what this one was about to write is its successor's to do."""
+
+
 def sync_advance(*, run_id: int, until: dt.datetime) -> bool:
     """Take steps of an import until it is done, must wait, or `until` has come; answers whether more can be done now.
 
-    Runs inside the shop's scope by whoever holds the run's lease.
+    Runs inside the shop's scope by whoever claimed the run last: every write is refused to a former claimant.
     """
     run = SyncRun.objects.get(id=run_id)
     try:
         while run.running and clock.now() < until:
-            work.sync_lease_renew(run)
-            if not _STEPS[Phase(run.phase)](run):
+            _renew(run)
+            if not _STEPS[Phase(run.phase)](run, until):
                 _release(run, wait_seconds=POLL_SECONDS)
                 return False
-            run.attempts = 0
+    except ClaimLost:
+        log.warning("sync_claim_lost", run_id=run.id)
+        return False
     except Throttled as error:
         _release(run, wait_seconds=error.wait_seconds)
         return False
-    except ShopifyError as error:
-        log.warning("sync_step_failed", run_id=run.id, phase=run.phase, error=str(error))
-        _failed(run, str(error))
+    except Exception as error:
+        log.exception("sync_step_failed", run_id=run.id, phase=run.phase)
+        _failed(run, str(error) if isinstance(error, ShopifyError) else type(error).__name__)
         return False
     _release(run, wait_seconds=0)
     return run.running
 
 
+def _save(run: SyncRun, **changes: Any) -> None:
+    """Write progress. Raises `ClaimLost` when another worker has claimed the run since."""
+    if not SyncRun.objects.filter(id=run.id, attempts=run.attempts).update(**changes):
+        raise ClaimLost
+    for name, value in changes.items():
+        setattr(run, name, value)
+
+
+def _renew(run: SyncRun) -> None:
+    _save(run, lease_until=clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS))
+
+
+def _commit(run: SyncRun, **changes: Any) -> None:
+    """Write what a batch brought, in its transaction; something went well, so failures start at none again."""
+    _save(run, failures=0, lease_until=clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS), **changes)
+
+
 def _release(run: SyncRun, *, wait_seconds: float) -> None:
-    run.lease_until, run.due_at = None, clock.now() + dt.timedelta(seconds=wait_seconds)
-    run.attempts = 0
-    run.save(update_fields=["lease_until", "due_at", "attempts"])
+    with suppress(ClaimLost):
+        _save(run, lease_until=None, due_at=clock.now() + dt.timedelta(seconds=wait_seconds))
 
 
 def _failed(run: SyncRun, error: str) -> None:
-    run.error, run.lease_until, run.due_at = error[:2000], None, work.retry_at(run.attempts)
-    if run.attempts >= work.ATTEMPTS_MAX:
-        run.phase, run.finished_at = Phase.FAILED, clock.now()
-    run.save(update_fields=["error", "lease_until", "due_at", "phase", "finished_at"])
-
-
-def _enter(run: SyncRun, phase: Phase) -> None:
-    run.phase, run.lines_read = phase, 0
-    run.save(update_fields=["phase", "lines_read", "finished_at"])
+    failures = run.failures + 1
+    ended = {"phase": Phase.FAILED, "finished_at": clock.now()} if failures >= work.ATTEMPTS_MAX else {}
+    with suppress(ClaimLost):
+        _save(run, error=error[:2000], failures=failures, lease_until=None, due_at=work.retry_at(failures), **ended)
 
 
 # --- steps: each does one batch, commits, and answers whether the next may follow at once ----------------------------
 
 
-def _request(run: SyncRun) -> bool:
+def _request(run: SyncRun, until: dt.datetime) -> bool:
     """Ask the platform to write the three files. An operation asked for before a crash is asked for again: harmless."""
     operations = {}
     read_at = clock.now()
@@ -109,90 +130,81 @@ def _request(run: SyncRun) -> bool:
         if answer["userErrors"]:
             raise ShopifyError(f"The platform refused to list {kind}: {answer['userErrors'][0]['message']}")
         operations[kind] = {"id": answer["bulkOperation"]["id"], "url": None, "count": 0, "done": False}
-    run.operations, run.read_at = operations, read_at
-    run.save(update_fields=["operations", "read_at"])
-    _enter(run, Phase.PREPARING)
+    _save(run, operations=operations, read_at=read_at, phase=Phase.PREPARING, lines_read=0)
     return True
 
 
-def _poll(run: SyncRun) -> bool:
+def _ask(run: SyncRun, kind: str) -> bool:
+    """Look whether the platform has written a file; what it says is kept. Begins anew when it gave up."""
+    operation = run.operations[kind]
+    if operation["done"]:
+        return True
+    answer = client.graphql(run.shop_id, "BulkPoll", {"id": operation["id"]})["bulkOperation"]
+    if answer is None or answer["status"] in ("FAILED", "CANCELED", "EXPIRED"):
+        _save(run, operations={}, phase=Phase.REQUESTED, lines_read=0)
+        raise ShopifyError(f"The platform's list of {kind} ended as {answer['status'] if answer else 'gone'}.")
+    told = {"count": int(answer["rootObjectCount"] or 0), "done": answer["status"] == "COMPLETED", "url": answer["url"]}
+    operations = {**run.operations, kind: {**operation, **told}}
+    _save(run, operations=operations, orders_total=operations["orders"]["count"] or None)
+    return bool(told["done"])
+
+
+def _poll(run: SyncRun, until: dt.datetime) -> bool:
     """Wait for the files; once customers and products are ready they needn't wait for the orders."""
-    for kind, operation in run.operations.items():
-        if operation["done"]:
-            continue
-        answer = client.graphql(run.shop_id, "BulkPoll", {"id": operation["id"]})["bulkOperation"]
-        if answer is None or answer["status"] in ("FAILED", "CANCELED", "EXPIRED"):
-            run.operations = {}
-            run.save(update_fields=["operations"])
-            _enter(run, Phase.REQUESTED)
-            raise ShopifyError(f"The platform's list of {kind} ended as {answer['status'] if answer else 'gone'}.")
-        operation["count"] = int(answer["rootObjectCount"] or 0)
-        operation["done"] = answer["status"] == "COMPLETED"
-        operation["url"] = answer["url"]
-    run.orders_total = run.operations["orders"]["count"] or None
-    run.save(update_fields=["operations", "orders_total"])
-    if run.operations["customers"]["done"] and run.operations["products"]["done"]:
-        _enter(run, Phase.CUSTOMERS)
+    ready = [kind for kind in _BULK if _ask(run, kind)]
+    if {"customers", "products"} <= set(ready):
+        _save(run, phase=Phase.CUSTOMERS, lines_read=0)
         return True
     return False
 
 
 def _read_rows(
-    run: SyncRun, kind: str, counter: str, write: Callable[[list[dict[str, Any]]], object], following: Phase
+    run: SyncRun,
+    until: dt.datetime,
+    kind: str,
+    mapper: Callable[[Node], Row],
+    write: Callable[[list[Row]], object],
+    following: Phase,
 ) -> bool:
     """Stream a file of single objects into the mirror, from the last committed line on."""
-    for batch in _batches(_lines(run, kind)):
+    for batch in _batches(run, kind):
+        rows = [row for line in batch if (row := _left_out(run, _mapped, mapper, line))]
         with transaction.atomic():
-            write([orjson.loads(line) for line in batch])
-            run.lines_read += len(batch)
-            setattr(run, counter, run.lines_read)
-            run.lease_until = clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS)
-            run.save(update_fields=["lines_read", counter, "lease_until"])
-    _enter(run, following)
+            write(rows)
+            read = run.lines_read + len(batch)
+            _commit(run, lines_read=read, unreadable=run.unreadable, **{f"{kind}_done": read})
+        if clock.now() >= until:
+            return True
+    _save(run, phase=following, lines_read=0)
     return True
 
 
-def _customers(run: SyncRun) -> bool:
-    def write(nodes: list[dict[str, Any]]) -> None:
-        mirror.customers_upsert(map(mapping.customer, nodes), read_at=_read_at(run), origin=Origin.BACKFILL)
-
-    return _read_rows(run, "customers", "customers_done", write, Phase.PRODUCTS)
+def _mapped(mapper: Callable[[Node], Row], line: bytes) -> Row:
+    return mapper(orjson.loads(line))
 
 
-def _products(run: SyncRun) -> bool:
-    def write(nodes: list[dict[str, Any]]) -> None:
-        mirror.products_upsert(map(mapping.product, nodes), read_at=_read_at(run))
+def _customers(run: SyncRun, until: dt.datetime) -> bool:
+    def write(rows: list[Row]) -> None:
+        mirror.customers_upsert(rows, read_at=_read_at(run), origin=Origin.BACKFILL)
 
-    return _read_rows(run, "products", "products_done", write, Phase.STAGING)
+    return _read_rows(run, until, "customers", mapping.customer, write, Phase.PRODUCTS)
 
 
-def _stage(run: SyncRun) -> bool:
+def _products(run: SyncRun, until: dt.datetime) -> bool:
+    def write(rows: list[Row]) -> None:
+        mirror.products_upsert(rows, read_at=_read_at(run))
+
+    return _read_rows(run, until, "products", mapping.product, write, Phase.STAGING)
+
+
+def _stage(run: SyncRun, until: dt.datetime) -> bool:
     """Copy the lines of the orders file into SyncItem."""
-    if not run.operations["orders"]["done"]:
-        answer = client.graphql(run.shop_id, "BulkPoll", {"id": run.operations["orders"]["id"]})["bulkOperation"]
-        if answer is None or answer["status"] in ("FAILED", "CANCELED", "EXPIRED"):
-            run.operations = {}
-            run.save(update_fields=["operations"])
-            _enter(run, Phase.REQUESTED)
-            raise ShopifyError("The platform's list of orders didn't finish.")
-        run.orders_total = int(answer["rootObjectCount"] or 0) or None
-        run.operations["orders"].update(done=answer["status"] == "COMPLETED", url=answer["url"])
-        run.save(update_fields=["operations", "orders_total"])
-        if not run.operations["orders"]["done"]:
-            return False
-    for batch in _batches(_lines(run, "orders")):
-        rows = []
-        for number, line in enumerate(batch, run.lines_read + 1):
-            node = orjson.loads(line)
-            root = node.get("__parentId")
-            rows.append(
-                {
-                    "number": number,
-                    "root_id": mapping.numeric_id(root or node["id"]),
-                    "is_root": root is None,
-                    "data": line.decode(),
-                }
-            )
+    if not _ask(run, "orders"):
+        return False
+    for batch in _batches(run, "orders"):
+        rows = [
+            row for number, line in enumerate(batch, run.lines_read + 1) if (row := _left_out(run, _item, number, line))
+        ]
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -201,17 +213,26 @@ def _stage(run: SyncRun) -> bool:
                     " ON CONFLICT (shop_id, run_id, number) DO NOTHING",
                     [run.shop_id, run.id, setwise.rows_json(rows, _ITEM)],
                 )
-            run.lines_read += len(batch)
-            run.lease_until = clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS)
-            run.save(update_fields=["lines_read", "lease_until"])
-    run.orders_total = SyncItem.objects.filter(run=run, is_root=True).count()
-    run.orders_done = 0
-    run.save(update_fields=["orders_total", "orders_done"])
-    _enter(run, Phase.ORDERS)
+            _commit(run, lines_read=run.lines_read + len(batch), unreadable=run.unreadable)
+        if clock.now() >= until:
+            return True
+    total = SyncItem.objects.filter(run=run, is_root=True).count()
+    _save(run, orders_total=total, orders_done=0, phase=Phase.ORDERS, lines_read=0)
     return True
 
 
-def _orders(run: SyncRun) -> bool:
+def _item(number: int, line: bytes) -> Row:
+    node = orjson.loads(line)
+    root = node.get("__parentId")
+    return {
+        "number": number,
+        "root_id": mapping.numeric_id(root or node["id"]),
+        "is_root": root is None,
+        "data": line.decode(),
+    }
+
+
+def _orders(run: SyncRun, until: dt.datetime) -> bool:
     """Put one batch of staged orders together and write them; what is written leaves the stage."""
     roots = list(
         SyncItem.objects.filter(run=run, is_root=True)
@@ -219,11 +240,12 @@ def _orders(run: SyncRun) -> bool:
         .values_list("root_id", flat=True)[:ORDERS_PER_BATCH]
     )
     if not roots:
-        SyncItem.objects.filter(run=run).delete()
-        _enter(run, Phase.EVENTS)
+        with transaction.atomic():
+            SyncItem.objects.filter(run=run).delete()
+            _save(run, phase=Phase.EVENTS)
         return True
-    nodes: dict[int, dict[str, Any]] = {}
-    lines: dict[int, list[dict[str, Any]]] = {root: [] for root in roots}
+    nodes: dict[int, Node] = {}
+    lines: dict[int, list[Node]] = {root: [] for root in roots}
     staged = SyncItem.objects.filter(run=run, root_id__in=roots).order_by("number")
     for root_id, is_root, data in staged.values_list("root_id", "is_root", "data"):
         if is_root:
@@ -231,56 +253,51 @@ def _orders(run: SyncRun) -> bool:
         else:
             lines[root_id].append(orjson.loads(data))
     with_refunds = [root for root, node in nodes.items() if mapping.order_needs_refunds(node)]
-    orders = []
-    for root in nodes.keys() - set(with_refunds):
-        try:
-            orders.append(mapping.order(nodes[root], lines[root]))
-        except UnreadableAnswer as error:  # its neighbours go through
-            _leave_out(run, error)
+    whole = nodes.keys() - set(with_refunds)
+    orders = [order for root in whole if (order := _left_out(run, mapping.order, nodes[root], lines[root]))]
     completed_at = clock.now()
     completed = []
     for start in range(0, len(with_refunds), reads.ORDERS_PER_READ):  # each read may have to wait for cost points
         completed += _complete(run, with_refunds[start : start + reads.ORDERS_PER_READ])
-        work.sync_lease_renew(run)
+        _renew(run)
     with transaction.atomic():
         mirror.orders_upsert(orders, read_at=_read_at(run), origin=Origin.BACKFILL, defer_events=True)
         mirror.orders_upsert(completed, read_at=completed_at, origin=Origin.BACKFILL, defer_events=True)
         SyncItem.objects.filter(run=run, root_id__in=roots).delete()
-        run.orders_done += len(roots)
-        run.lease_until = clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS)
-        run.save(update_fields=["orders_done", "orders_unreadable", "lease_until"])
+        _commit(run, orders_done=run.orders_done + len(roots), unreadable=run.unreadable)
     return True
 
 
-def _complete(run: SyncRun, ids: list[int]) -> list[dict[str, Any]]:
+def _complete(run: SyncRun, ids: list[int]) -> list[Row]:
     """Orders read again with their refunds' lines; a read that fails is split until the bad order is alone."""
+    if len(ids) == 1:
+        read = _left_out(run, reads.read_orders, run.shop_id, ids) or {}
+        return [order for order in read.values() if order is not None]
     try:
         return [order for order in reads.read_orders(run.shop_id, ids).values() if order is not None]
-    except UnreadableAnswer as error:
-        if len(ids) == 1:
-            _leave_out(run, error)
-            return []
+    except UnreadableAnswer:
         middle = len(ids) // 2
         return _complete(run, ids[:middle]) + _complete(run, ids[middle:])
 
 
-def _leave_out(run: SyncRun, error: UnreadableAnswer) -> None:
-    log.warning("order_unreadable", run_id=run.id, error=str(error))
-    run.orders_unreadable += 1
+def _left_out(run: SyncRun, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """What `make` makes of something the platform said; None, counted, when that makes no sense."""
+    try:
+        return make(*args, **kwargs)
+    except (UnreadableAnswer, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("import_left_out", run_id=run.id, phase=run.phase, error=str(error))
+        run.unreadable += 1
+        return None
 
 
-def _events(run: SyncRun) -> bool:
+def _events(run: SyncRun, until: dt.datetime) -> bool:
     """Tell the facts of written orders, oldest first; the last batch ends the import."""
-    if mirror.due_events_tell(origin=Origin.BACKFILL, limit=ORDERS_PER_BATCH):
-        return True
-    run.finished_at = clock.now()
-    run.error = ""
-    run.save(update_fields=["error"])
-    _enter(run, Phase.DONE)
+    if not mirror.due_events_tell(origin=Origin.BACKFILL, limit=ORDERS_PER_BATCH):
+        _save(run, phase=Phase.DONE, finished_at=clock.now(), error="", failures=0)
     return True
 
 
-_STEPS: dict[Phase, Callable[[SyncRun], bool]] = {
+_STEPS: dict[Phase, Callable[[SyncRun, dt.datetime], bool]] = {
     Phase.REQUESTED: _request,
     Phase.PREPARING: _poll,
     Phase.CUSTOMERS: _customers,
@@ -296,13 +313,21 @@ def _read_at(run: SyncRun) -> dt.datetime:
     return run.read_at
 
 
-def _lines(run: SyncRun, kind: str) -> Iterator[bytes]:
-    """The file's lines after those already committed; none when the platform found nothing."""
+def _batches(run: SyncRun, kind: str) -> Iterator[list[bytes]]:
+    """The file's lines after those already committed, by the batch; none when the platform found nothing."""
     url = run.operations[kind]["url"]
-    return client.stream_lines(url, skip=run.lines_read) if url else iter(())
+    if not url:
+        return
+    renewed_at = clock.now()
 
+    def keep() -> None:
+        """Keep the lease while lines already committed are passed over."""
+        nonlocal renewed_at
+        if (clock.now() - renewed_at).total_seconds() > work.LEASE_SECONDS / 4:
+            _renew(run)
+            renewed_at = clock.now()
 
-def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    lines = client.stream_lines(url, skip=run.lines_read, after_chunk=keep)
     while batch := list(itertools.islice(lines, LINES_PER_BATCH)):
         yield batch
 
@@ -319,7 +344,7 @@ def import_progress(*, shop_id: int) -> dict[str, Any] | None:
         "customers": run.customers_done,
         "orders": run.orders_done,
         "orders_total": run.orders_total,
-        "orders_unreadable": run.orders_unreadable,
+        "unreadable": run.unreadable,
         "events_left": due,
         "started_at": run.started_at,
         "finished_at": run.finished_at,

@@ -324,11 +324,12 @@ class Migration(migrations.Migration):
                 ("products_done", models.BigIntegerField(default=0)),
                 ("orders_done", models.BigIntegerField(default=0)),
                 ("orders_total", models.BigIntegerField(null=True)),
-                ("orders_unreadable", models.BigIntegerField(default=0)),
+                ("unreadable", models.BigIntegerField(default=0)),
                 ("started_at", models.DateTimeField()),
                 ("finished_at", models.DateTimeField(null=True)),
                 ("due_at", models.DateTimeField()),
                 ("attempts", models.PositiveIntegerField(default=0)),
+                ("failures", models.PositiveIntegerField(default=0)),
                 ("lease_until", models.DateTimeField(null=True)),
                 ("error", models.TextField(blank=True)),
                 (

@@ -30,11 +30,12 @@ class SyncRun(models.Model):
     products_done = models.BigIntegerField(default=0)
     orders_done = models.BigIntegerField(default=0)
     orders_total = models.BigIntegerField(null=True)
-    orders_unreadable = models.BigIntegerField(default=0)  # left out: the platform's answer made no sense
+    unreadable = models.BigIntegerField(default=0)  # lines and orders left out: they made no sense
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField()
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)  # claims: who writes must hold the newest
+    failures = models.PositiveIntegerField(default=0)  # since the last committed batch
     lease_until = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
 

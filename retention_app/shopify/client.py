@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -224,9 +224,10 @@ def _sleep(seconds: float, deadline: float) -> None:
     time.sleep(seconds)
 
 
-def stream_lines(url: str, skip: int = 0) -> Iterator[bytes]:
+def stream_lines(url: str, skip: int = 0, after_chunk: Callable[[], None] | None = None) -> Iterator[bytes]:
     """The lines of a bulk result, without their line ends, from line `skip` on. Holds one chunk in memory.
 
+    `after_chunk` is called for each chunk that came, also while lines are skipped: the caller's sign of life.
     A broken connection is taken up again where it broke. Raises `FileUnavailable` for an address no result lies at,
     `TransientError` when the connection keeps breaking.
     """
@@ -235,7 +236,7 @@ def stream_lines(url: str, skip: int = 0) -> Iterator[bytes]:
     while True:
         number = 0
         try:
-            for line in _lines(url):
+            for line in _lines(url, after_chunk):
                 number += 1
                 if number > done:
                     done, failures = number, 0
@@ -257,7 +258,7 @@ def _check_file_url(url: str) -> None:
         raise FileUnavailable("A bulk result lies at an unexpected address.")
 
 
-def _lines(url: str) -> Iterator[bytes]:
+def _lines(url: str, after_chunk: Callable[[], None] | None) -> Iterator[bytes]:
     with http().stream("GET", url) as response:
         if response.status_code >= 500:
             raise httpx.HTTPStatusError("server error", request=response.request, response=response)
@@ -267,6 +268,8 @@ def _lines(url: str) -> Iterator[bytes]:
         for chunk in response.iter_bytes(CHUNK_BYTES):
             lines = (rest + chunk).split(b"\n")
             rest = lines.pop()
+            if after_chunk:
+                after_chunk()
             yield from filter(None, lines)
         if rest:
             yield rest

@@ -37,7 +37,7 @@ def import_card(progress: Mapping[str, Any] | None, params: Mapping[str, str], w
     """The card for `sync.import_progress`, or None when there is nothing to show. `params` carry the last look."""
     if progress is None:
         return None
-    left_out = _left_out(progress["orders_unreadable"], words)
+    left_out = _left_out(progress["unreadable"], words)
     if progress["phase"] == "done" and not left_out:
         return None
     phase, done, total = progress["phase"], progress["orders"], progress["orders_total"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db.models import F
 
 from retention_app import clock, sync, work
 from retention_app.models import Customer, DomainEvent, Order, OrderLine, Product, Shop, SyncItem, SyncRun
@@ -53,7 +54,7 @@ class FakePlatform:
             }
         }
 
-    def stream_lines(self, url: str, skip: int = 0) -> Iterator[bytes]:
+    def stream_lines(self, url: str, skip: int = 0, after_chunk: Any = None) -> Iterator[bytes]:
         for number, row in enumerate(self.lines[url][skip:], skip):
             if self.broken_after is not None and number >= self.broken_after:
                 raise TransientError("The connection broke.")
@@ -165,8 +166,68 @@ def test_an_order_that_makes_no_sense_keeps_no_other_out(
 
     monkeypatch.setattr(reads, "read_orders", read_orders)
     run = advance(sync.sync_start(shop_id=shop.id))
-    assert (run.phase, run.orders_unreadable) == ("done", 2)
+    assert (run.phase, run.unreadable) == ("done", 2)
     assert set(Order.objects.values_list("shopify_id", flat=True)) == {1, 2, 6, 7}
+
+
+def test_a_line_that_is_no_json_keeps_no_other_out(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = platform.stream_lines
+
+    def stream_lines(url: str, skip: int = 0, after_chunk: Any = None) -> Iterator[bytes]:
+        for number, line in enumerate(lines(url, skip), skip):
+            yield b'{"id": "\\ud83d"}' if number == 0 else line
+
+    monkeypatch.setattr(client, "stream_lines", stream_lines)
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert run.phase == "done"
+    assert (Customer.objects.count(), Product.objects.count(), Order.objects.count()) == (1, 0, ORDERS - 1)
+
+
+def test_a_worker_that_lost_its_claim_writes_nothing_more(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "LINES_PER_BATCH", 1)
+    run = sync.sync_start(shop_id=shop.id)
+    lines = platform.stream_lines
+
+    def stream_lines(url: str, skip: int = 0, after_chunk: Any = None) -> Iterator[bytes]:
+        for number, line in enumerate(lines(url, skip)):
+            if url == "customers" and number == 1:  # the lease ran out: another worker takes the run over
+                SyncRun.objects.filter(id=run.id).update(attempts=F("attempts") + 1)
+            yield line
+
+    monkeypatch.setattr(client, "stream_lines", stream_lines)
+    assert not sync.sync_advance(run_id=run.id, until=clock.now() + dt.timedelta(minutes=1))
+    run.refresh_from_db()
+    assert (run.phase, run.lines_read, Customer.objects.count()) == ("customers", 1, 1)
+    monkeypatch.setattr(client, "stream_lines", lines)
+    assert advance(run).customers_done == 2
+
+
+def test_a_slice_of_time_ends_between_two_batches(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "LINES_PER_BATCH", 1)
+    run = sync.sync_start(shop_id=shop.id)
+    sync.sync_advance(run_id=run.id, until=clock.now() + dt.timedelta(minutes=1))
+    run = sync.sync_start(shop_id=shop.id)
+    SyncRun.objects.filter(id=run.id).update(
+        phase="customers", read_at=clock.now(), operations={"customers": {"url": "customers", "done": True}}
+    )
+    run.refresh_from_db()
+    assert sync._customers(run, clock.now())
+    assert (run.phase, run.lines_read) == ("customers", 1)
+
+
+def test_operations_that_always_fail_end_the_import(shop: Shop, platform: FakePlatform) -> None:
+    platform.status["customers"] = "FAILED"
+    run = sync.sync_start(shop_id=shop.id)
+    for _ in range(work.ATTEMPTS_MAX):
+        assert run.phase != "failed"
+        run = advance(run)
+    assert run.phase == "failed"
 
 
 def test_a_throttled_import_waits_as_long_as_it_is_told(
@@ -188,7 +249,7 @@ def test_an_import_that_keeps_failing_ends_and_can_be_started_again(
         raise ShopifyError("broken")
 
     run = sync.sync_start(shop_id=shop.id)
-    SyncRun.objects.filter(id=run.id).update(attempts=work.ATTEMPTS_MAX)
+    SyncRun.objects.filter(id=run.id).update(failures=work.ATTEMPTS_MAX - 1)
     monkeypatch.setattr(client, "graphql", broken)
     assert advance(run).phase == "failed"
     assert sync.sync_start(shop_id=shop.id) != run

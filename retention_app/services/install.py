@@ -10,7 +10,7 @@ import structlog
 from django.db import transaction
 
 from retention_app import clock, sync
-from retention_app.models import Shop, ShopToken
+from retention_app.models import Shop, ShopToken, SyncRun
 from retention_app.shopify import tokens
 from retention_app.shopify.auth import Staff
 from retention_app.shopify.client import Session
@@ -36,22 +36,25 @@ def shop_opened(*, staff: Staff) -> Shop:
 
 def shop_installed(*, staff: Staff) -> Shop:
     """Exchange the ID token for the shop's tokens, learn who the shop is, and start what an installed shop needs: the
-    import and the storefront loader. A shop that comes back finds everything it had.
+    import and the storefront loader. A shop that comes back finds everything it had. Every exchange begins an
+    installation anew: a notice of uninstalling from before it no longer counts.
 
     Raises `StaleIdToken` when the browser must fetch a fresh ID token, any other `ShopifyError` when the platform
     refuses or fails; nothing is written then.
     """
+    now = clock.now()
     pair = tokens.exchange(staff.details)
     access = tokens.Access(staff.shop_domain, pair.access_token, pair.expires_at)
     about = _about(Session(None, access).graphql("ShopInfo")["shop"], staff.shop_domain)
     with transaction.atomic(durable=True):
-        now = clock.now()
         shop, created = Shop.objects.select_for_update().get_or_create(
             domain=staff.shop_domain, defaults={**about, "installed_at": now}
         )
         if not created:
             if shop.state != Shop.State.INSTALLED:
-                shop.state, shop.installed_at, shop.uninstalled_at = Shop.State.INSTALLED, now, None
+                shop.state, shop.uninstalled_at = Shop.State.INSTALLED, None
+                _imports_give_up(shop, now)
+            shop.installed_at = now
             for name, value in {**about, "script_tag_id": None, "storefront_problem": ""}.items():
                 setattr(shop, name, value)
             shop.save()
@@ -77,6 +80,13 @@ def shop_uninstalled(shop: Shop, *, at: dt.datetime) -> None:
         shop.script_tag_id = None  # the platform removes it with the app
         shop.save(update_fields=["state", "uninstalled_at", "script_tag_id"])
     log.info("shop_uninstalled", shop=shop.domain)
+
+
+def _imports_give_up(shop: Shop, now: dt.datetime) -> None:
+    """End what a former installation left running: its files and its progress are nobody's any more."""
+    SyncRun.objects.filter(shop=shop).exclude(phase__in=[SyncRun.Phase.DONE, SyncRun.Phase.FAILED]).update(
+        phase=SyncRun.Phase.FAILED, finished_at=now, lease_until=None, error="The app was uninstalled."
+    )
 
 
 def _about(info: dict[str, Any], domain: str) -> dict[str, Any]:

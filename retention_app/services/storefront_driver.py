@@ -51,17 +51,29 @@ def storefront_place(*, shop_id: int) -> None:
 
 
 def _place(session: Session, src: str) -> int:
-    """The id of the one tag with this source; others of ours are removed, a missing one is made. Raises `Refused`."""
-    kept: str | None = None
-    for tag in list(_tags(session)):
-        if tag["src"] == src and kept is None:
-            kept = tag["id"]
-        elif tag["src"].startswith(f"{settings.APP_URL}/storefront/"):
-            _checked(session.graphql("ScriptTagDelete", {"id": tag["id"]})["scriptTagDelete"])
+    """The id of the one tag with this source; a missing one is made. Raises `Refused`."""
+    kept = _tidy(session, src)
     if kept is None:
         answer = session.graphql("ScriptTagCreate", {"input": {"src": src, "displayScope": "ONLINE_STORE"}})
-        kept = _checked(answer["scriptTagCreate"])["scriptTag"]["id"]
-    return numeric_id(kept)
+        payload = answer["scriptTagCreate"]
+        if payload["userErrors"]:
+            raise Refused(" ".join(error["message"] for error in payload["userErrors"]))
+        kept = _tidy(session, src) or numeric_id(payload["scriptTag"]["id"])  # another first open may have made one too
+    return kept
+
+
+def _tidy(session: Session, src: str) -> int | None:
+    """The lowest id of the tags with this source, if any; all others of ours are removed."""
+    ours = {
+        numeric_id(tag["id"]): tag for tag in _tags(session) if tag["src"].startswith(f"{settings.APP_URL}/storefront/")
+    }
+    kept = min((id_ for id_, tag in ours.items() if tag["src"] == src), default=None)
+    for id_, tag in ours.items():
+        if id_ != kept:
+            payload = session.graphql("ScriptTagDelete", {"id": tag["id"]})["scriptTagDelete"]
+            if payload["userErrors"]:  # whoever tidied at the same time was faster
+                log.info("script_tag_not_deleted", script_tag_id=id_)
+    return kept
 
 
 def _tags(session: Session) -> Iterator[dict[str, Any]]:
@@ -72,9 +84,3 @@ def _tags(session: Session) -> Iterator[dict[str, Any]]:
         if not page["pageInfo"]["hasNextPage"]:
             return
         after = page["pageInfo"]["endCursor"]
-
-
-def _checked(payload: dict[str, Any]) -> dict[str, Any]:
-    if payload["userErrors"]:
-        raise Refused(" ".join(error["message"] for error in payload["userErrors"]))
-    return payload

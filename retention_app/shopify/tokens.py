@@ -95,6 +95,8 @@ def access(shop_id: int, rejected: str | None = None) -> Access:
                     _refresh(row, usable=usable)
                     continue
             elif not usable:
+                if row.expires_at > now:  # rejected before its time: so that opening the app exchanges anew
+                    ShopToken.objects.filter(id=row.id, version=row.version).update(expires_at=now)
                 raise Unauthorized("The shop's access ran out: open the app again.")
             if usable:
                 return _access(row)

@@ -9,10 +9,11 @@ import pytest
 from django.conf import settings
 
 from retention_app import clock
-from retention_app.models import Customer, Shop, ShopToken
+from retention_app.models import Customer, Shop, ShopToken, SyncRun
 from retention_app.services.install import shop_installed, shop_opened
 from retention_app.services.storefront_driver import loader_url, storefront_place
 from retention_app.shopify.auth import Staff, staff_from
+from retention_app.shopify.client import graphql
 from retention_app.shopify.errors import TransientError, Unauthorized, UnreadableAnswer
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
@@ -74,10 +75,33 @@ def test_coming_back_restores_everything(alpha: Shop, platform: Platform, woken:
 def test_dead_tokens_are_exchanged_anew_when_the_app_is_opened(shop: Shop, platform: Platform) -> None:
     ShopToken.objects.update(expires_at=clock.now() - dt.timedelta(days=1), refresh_token="")
     platform.script(pair(4), data(shop=ABOUT))
+    run = SyncRun.objects.create(shop=shop, started_at=clock.now(), due_at=clock.now())
     opened = shop_opened(staff=staff())
-    assert opened.installed_at == shop.installed_at
+    assert opened.installed_at > shop.installed_at  # a late notice of uninstalling from before no longer counts
     row = ShopToken.objects.get()
     assert (row.access_token, row.version) == ("shpat_4", 2)
+    assert SyncRun.objects.get().id == run.id  # what was running goes on
+
+
+def test_rejected_token_without_a_refresh_is_exchanged_when_the_app_is_opened(shop: Shop, platform: Platform) -> None:
+    ShopToken.objects.update(refresh_token="")
+    platform.script(Answer(status=401))
+    with pytest.raises(Unauthorized):
+        graphql(shop.id, "ShopInfo")
+    platform.script(pair(4), data(shop=ABOUT))
+    shop_opened(staff=staff())
+    assert ShopToken.objects.get().access_token == "shpat_4"
+
+
+def test_import_of_a_former_installation_gives_way_to_a_new_one(shop: Shop, platform: Platform) -> None:
+    now = clock.now()
+    former = SyncRun.objects.create(shop=shop, phase=SyncRun.Phase.ORDERS, started_at=now, due_at=now, lease_until=now)
+    Shop.objects.update(state=Shop.State.UNINSTALLED, uninstalled_at=now)
+    platform.script(pair(3), data(shop=ABOUT))
+    shop_opened(staff=staff())
+    assert list(SyncRun.objects.order_by("id").values_list("phase", flat=True)) == ["failed", "requested"]
+    former.refresh_from_db()
+    assert former.finished_at is not None
 
 
 def test_loader_that_was_never_placed_is_woken_again(
@@ -180,6 +204,20 @@ def test_only_our_own_leftovers_are_removed(shop: Shop, platform: Platform) -> N
     tags = Tags(platform, ours, "https://other.example.com/a.js", loader_url(shop), loader_url(shop))
     assert placed(shop) == (3, "")
     assert sorted(tags.tags) == [2, 3]
+
+
+@pytest.mark.parametrize(("other", "kept"), [(76, 76), (78, 77)])
+def test_two_first_opens_leave_one_loader(shop: Shop, platform: Platform, other: int, kept: int) -> None:
+    tags = Tags(platform)
+
+    def at_the_same_time(call: Call) -> Answer:
+        if call.operation == "ScriptTagCreate":
+            tags.tags[other] = loader_url(shop)
+        return tags.answer(call)
+
+    platform.answer = at_the_same_time
+    assert placed(shop) == (kept, "")
+    assert list(tags.tags) == [kept]
 
 
 def test_refusal_is_told_to_the_merchant(shop: Shop, platform: Platform) -> None:

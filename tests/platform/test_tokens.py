@@ -209,6 +209,15 @@ def test_dead_refresh_token_leaves_the_living_access_token(shop: Shop, platform:
     assert tokens.is_alive()
 
 
+@pytest.mark.parametrize("refresh_token", ["shprt_alpha", ""])
+def test_rejected_token_that_cannot_be_refreshed_is_over(shop: Shop, platform: Platform, refresh_token: str) -> None:
+    expiring(3000, refresh_token=refresh_token)
+    platform.script(Answer({"error": "invalid_grant"}, status=400))
+    with pytest.raises(Unauthorized):
+        tokens.access(shop.id, rejected="shpat_alpha")
+    assert not tokens.is_alive()
+
+
 def test_refresh_token_past_its_days_is_not_tried(shop: Shop, platform: Platform) -> None:
     expiring(-10, refresh_expires_at=clock.now() - dt.timedelta(seconds=1))
     with pytest.raises(Unauthorized):

@@ -20,6 +20,7 @@ from retention_app.tenancy import shop_scope
 log = structlog.get_logger(__name__)
 
 SLICE_SECONDS = 20  # a task hands over to a successor after this, so that shops take turns
+IMPORT_SLICE_SECONDS = 300  # longer: each slice reads its file from the start and passes over what is committed
 
 
 class ShopTask(Task):  # type: ignore[type-arg]
@@ -30,18 +31,17 @@ class ShopTask(Task):  # type: ignore[type-arg]
             return super().__call__(*args, **kwargs)
 
 
-def _until() -> dt.datetime:
-    return clock.now() + dt.timedelta(seconds=SLICE_SECONDS)
+def _until(seconds: float = SLICE_SECONDS) -> dt.datetime:
+    return clock.now() + dt.timedelta(seconds=seconds)
 
 
 @shared_task(base=ShopTask)
 def event_runs_work(*, shop_id: int, consumer: str) -> None:
     """Work off a consumer's due runs, batch by batch."""
     until = _until()
-    while ids := work.runs_claim(
+    while runs := work.runs_claim(
         shop_id=shop_id, consumer=consumer, limit=BATCH_MAX if consumers()[consumer].batch else 1
     ):
-        runs = list(EventRun.objects.filter(id__in=ids).order_by("event_id"))
         events = DomainEvent.objects.in_bulk([run.event_id for run in runs])
         if consumers()[consumer].batch:
             runs_handle(consumers()[consumer], runs, events)
@@ -67,7 +67,7 @@ def runs_handle(consumer: Consumer, runs: list[EventRun], events: dict[int, Doma
         RUNS.labels(consumer.name, "failed").inc()
         work.run_failed(runs[0], f"{type(error).__name__}: {error}")
         return
-    work.runs_done([run.id for run in runs])
+    work.runs_done(runs)
     RUNS.labels(consumer.name, "done").inc(len(runs))
 
 
@@ -78,20 +78,18 @@ def _run_step(consumer: Consumer, run: EventRun, event: DomainEvent, until: dt.d
     try:
         while cursor is not None and clock.now() < until:
             cursor = consumer.step(event, cursor)
-            if cursor is not None:
-                EventRun.objects.filter(id=run.id).update(
-                    cursor=cursor, attempts=1, lease_until=clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS)
-                )
+            if cursor is not None and not work.run_advanced(run, cursor):
+                return
     except Exception as error:
         log.exception("event_run_failed", consumer=consumer.name, event_id=event.id)
         RUNS.labels(consumer.name, "failed").inc()
         work.run_failed(run, f"{type(error).__name__}: {error}")
         return
     if cursor is None:
-        work.runs_done([run.id])
+        work.runs_done([run])
         RUNS.labels(consumer.name, "done").inc()
     else:
-        EventRun.objects.filter(id=run.id).update(lease_until=None)
+        work.run_handed_over(run)
 
 
 @shared_task(base=ShopTask)
@@ -99,7 +97,7 @@ def sync_work(*, shop_id: int, run_id: int) -> None:
     """Advance an import; comes back by itself while there is more to do."""
     if not work.sync_claim(run_id=run_id):
         return
-    if sync.sync_advance(run_id=run_id, until=_until()):
+    if sync.sync_advance(run_id=run_id, until=_until(IMPORT_SLICE_SECONDS)):
         sync_work.delay(shop_id=shop_id, run_id=run_id)
     elif SyncRun.objects.get(id=run_id).running:
         sync_work.apply_async(kwargs={"shop_id": shop_id, "run_id": run_id}, countdown=sync.POLL_SECONDS)
@@ -110,16 +108,15 @@ def deliveries_work(*, shop_domain: str) -> None:
     """Work off the deliveries that name a shop."""
     from retention_app import intake
 
-    shop = Shop.objects.filter(domain=shop_domain).first()
     until = _until()
-    while ids := work.deliveries_claim(shop_domain=shop_domain):
-        deliveries = list(WebhookDelivery.objects.filter(id__in=ids).order_by("id"))
+    while deliveries := work.deliveries_claim(shop_domain=shop_domain):
+        shop = Shop.objects.filter(domain=shop_domain).first()  # it may be installed between two claims
         if shop is None:
             for delivery in deliveries:
                 work.delivery_failed(delivery, "No such shop is installed.", permanent=True)
-            continue
-        with shop_scope(shop.id):
-            intake.deliveries_apply(shop, deliveries)
+        else:
+            with shop_scope(shop.id):
+                intake.deliveries_apply(shop, deliveries)
         if clock.now() >= until:
             deliveries_work.delay(shop_domain=shop_domain)
             return

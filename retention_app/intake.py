@@ -71,16 +71,17 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
 
     for delivery in _all(wanted.pop(Kind.UNINSTALLED)):
         shop_uninstalled(shop, at=_triggered_at(delivery))
-        work.deliveries_done([delivery.id])
+        work.deliveries_done([delivery])
     if shop.state != Shop.State.INSTALLED:  # nothing can be read any more; a re-install imports everything anew
-        work.deliveries_done([delivery.id for rows in wanted.values() for delivery in _all(rows)])
+        work.deliveries_done([delivery for rows in wanted.values() for delivery in _all(rows)])
         return
     finished = wanted.pop(Kind.BULK_FINISHED)
     _sync_wake(shop, finished)
-    work.deliveries_done([delivery.id for delivery in _all(finished)])
+    work.deliveries_done(_all(finished))
+    keep = _keeping(deliveries)
     for kind, rows in wanted.items():
         if rows:
-            _bring(shop, kind, rows)
+            _bring(shop, kind, rows, keep)
 
 
 def _all(rows: ByResource) -> list[WebhookDelivery]:
@@ -152,28 +153,28 @@ def _triggered_at(delivery: WebhookDelivery) -> dt.datetime:
 # --- reading again ----------------------------------------------------------------------------------------------------
 
 
-def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
+def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
     """Read the resources and upsert them. A failing batch is split until the bad one is alone."""
     deliveries = _all(rows)
-    ids = [delivery.id for delivery in deliveries]
+    keep()
     try:
-        states = _READERS[kind](shop.id, list(rows), _keeping(ids))
+        states = _READERS[kind](shop.id, list(rows), keep)
     except Throttled as error:
-        work.deliveries_wait(ids, seconds=error.wait_seconds)
+        work.deliveries_wait(deliveries, seconds=error.wait_seconds)
     except TransientError as error:
         for delivery in deliveries:
             work.delivery_postponed(delivery, _told(error))
     except (ShopUnavailable, Unauthorized) as error:
         log.warning("deliveries_wait_for_shop", reason=str(error))
-        work.deliveries_wait(ids, seconds=CLOSED_SHOP_SECONDS)
+        work.deliveries_wait(deliveries, seconds=CLOSED_SHOP_SECONDS)
     except Exception as error:
         if len(rows) > 1:
             resources = list(rows.items())
             middle = len(resources) // 2
-            _bring(shop, kind, dict(resources[:middle]))
-            _bring(shop, kind, dict(resources[middle:]))
+            _bring(shop, kind, dict(resources[:middle]), keep)
+            _bring(shop, kind, dict(resources[middle:]), keep)
             return
-        log.exception("deliveries_failed", kind=kind.value, delivery_ids=ids)
+        log.exception("deliveries_failed", kind=kind.value, delivery_ids=[delivery.id for delivery in deliveries])
         for delivery in deliveries:
             work.delivery_failed(delivery, _told(error), permanent=isinstance(error, ShopifyError))
     else:
@@ -183,7 +184,8 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource) -> None:
                 work.delivery_failed(hint.delivery, "The platform doesn't know the resource, or not yet.")
             else:
                 work.delivery_postponed(hint.delivery, "The platform answered with an older state than it told of.")
-        work.deliveries_done(sorted({*ids} - {hint.delivery.id for hint in outdated}))
+        waiting = {hint.delivery.id for hint in outdated}
+        work.deliveries_done([delivery for delivery in deliveries if delivery.id not in waiting])
 
 
 def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]:
@@ -203,15 +205,15 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _keeping(ids: Sequence[int]) -> Keep:
-    """Renews the deliveries' leases when called, at most every few seconds."""
+def _keeping(deliveries: Sequence[WebhookDelivery]) -> Keep:
+    """Renews the leases of a whole claim when called, at most every few seconds."""
     renewed_at = time.monotonic()
 
     def keep() -> None:
         nonlocal renewed_at
         if time.monotonic() - renewed_at > work.LEASE_SECONDS / 3:
             renewed_at = time.monotonic()
-            work.deliveries_lease_renew(ids)
+            work.deliveries_lease_renew(deliveries)
 
     return keep
 

@@ -369,5 +369,7 @@ def test_lease_is_kept_while_many_orders_are_read(
     monkeypatch.setattr("retention_app.work.LEASE_SECONDS", 0.001)
     renewed: list[Any] = []
     monkeypatch.setattr("retention_app.work.deliveries_lease_renew", renewed.append)
-    apply(row := delivery("orders/create", {"id": 6001}))
-    assert renewed == [[row.id]]
+    rows = [delivery("customers/update", {"id": 8101}), delivery("orders/create", {"id": 6001})]
+    apply(*rows)
+    assert renewed
+    assert all(each == rows for each in renewed)  # the whole claim, whatever is being read

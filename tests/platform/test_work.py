@@ -1,0 +1,139 @@
+"""A claim holds its rows until its lease runs out and another worker claims them: from then on it touches nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import pytest
+import time_machine
+
+from retention_app import clock, tasks, work
+from retention_app.models import DomainEvent, EventRun, Shop, WebhookDelivery
+
+LATER = dt.timedelta(seconds=work.LEASE_SECONDS + 1)
+DOMAIN = "alpha.myshopify.com"
+
+
+@pytest.fixture
+def delivery(shop: Shop) -> WebhookDelivery:
+    now = clock.now()
+    return WebhookDelivery.objects.create(
+        webhook_id="wh-1", topic="orders/create", shop_domain=DOMAIN, body=b"{}", received_at=now, due_at=now
+    )
+
+
+@pytest.fixture
+def run(shop: Shop) -> EventRun:
+    now = clock.now()
+    event = DomainEvent.objects.create(
+        shop=shop, type="order.placed", key="a", origin="live", occurred_at=now, recorded_at=now
+    )
+    return EventRun.objects.create(shop_id=shop.id, event=event, consumer="test", due_at=now)
+
+
+@pytest.mark.parametrize(
+    "finish",
+    [
+        lambda row: work.deliveries_done([row]),
+        lambda row: work.delivery_failed(row, "no", permanent=True),
+        lambda row: work.delivery_postponed(row, "no"),
+        lambda row: work.deliveries_wait([row], seconds=60),
+        lambda row: work.deliveries_lease_renew([row]),
+    ],
+)
+def test_slow_worker_leaves_a_delivery_to_its_successor(
+    delivery: WebhookDelivery, finish: Callable[[WebhookDelivery], None]
+) -> None:
+    (slow,) = work.deliveries_claim(shop_domain=DOMAIN)
+    with time_machine.travel(clock.now() + LATER):
+        (successor,) = work.deliveries_claim(shop_domain=DOMAIN)
+        finish(slow)
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts, delivery.lease_until) == ("waiting", 2, successor.lease_until)
+    work.deliveries_done([successor])
+    finish(slow)
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts, delivery.lease_until) == ("done", 2, None)
+
+
+@pytest.mark.parametrize(
+    "finish",
+    [
+        lambda run: work.runs_done([run]),
+        lambda run: work.run_failed(run, "no"),
+        lambda run: work.run_advanced(run, 7),
+        lambda run: work.run_handed_over(run),
+    ],
+)
+def test_slow_worker_leaves_a_run_to_its_successor(run: EventRun, finish: Callable[[EventRun], None]) -> None:
+    (slow,) = work.runs_claim(shop_id=run.shop_id, consumer="test", limit=9)
+    with time_machine.travel(clock.now() + LATER):
+        (successor,) = work.runs_claim(shop_id=run.shop_id, consumer="test", limit=9)
+        finish(slow)
+    run.refresh_from_db()
+    assert (run.state, run.cursor, run.lease_until) == ("waiting", 0, successor.lease_until)
+
+
+def test_slow_worker_of_a_long_run_is_told_that_it_was_overtaken(run: EventRun) -> None:
+    (slow,) = work.runs_claim(shop_id=run.shop_id, consumer="test", limit=1)
+    with time_machine.travel(clock.now() + LATER):
+        (successor,) = work.runs_claim(shop_id=run.shop_id, consumer="test", limit=1)
+        assert work.run_advanced(successor, 5)
+        assert not work.run_advanced(slow, 4)
+    run.refresh_from_db()
+    assert run.cursor == 5
+
+
+def test_put_back_delivery_gets_no_lease_anew(delivery: WebhookDelivery) -> None:
+    (claimed,) = work.deliveries_claim(shop_domain=DOMAIN)
+    work.delivery_failed(claimed, "no")
+    work.deliveries_lease_renew([claimed])
+    delivery.refresh_from_db()
+    assert delivery.lease_until is None
+
+
+def test_claims_come_oldest_first_and_mixed_attempts_finish_together(delivery: WebhookDelivery) -> None:
+    later = WebhookDelivery.objects.create(
+        webhook_id="wh-2",
+        topic="orders/create",
+        shop_domain=DOMAIN,
+        body=b"[]",
+        received_at=delivery.received_at,
+        due_at=delivery.due_at,
+        attempts=3,
+    )
+    rows = work.deliveries_claim(shop_domain=DOMAIN)
+    assert [(row.id, row.attempts, bytes(row.body)) for row in rows] == [(delivery.id, 1, b"{}"), (later.id, 4, b"[]")]
+    work.deliveries_done(rows)
+    assert set(WebhookDelivery.objects.values_list("state", flat=True)) == {"done"}
+
+
+def test_shop_is_looked_up_after_each_claim(delivery: WebhookDelivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    Shop.objects.update(domain="other.myshopify.com")
+    claim = work.deliveries_claim
+
+    def claim_and_install(*, shop_domain: str) -> list[WebhookDelivery]:
+        rows = claim(shop_domain=shop_domain)
+        Shop.objects.update(domain=DOMAIN)
+        return rows
+
+    def apply(shop: Shop, deliveries: list[WebhookDelivery]) -> None:
+        seen.append(shop.domain)
+        work.deliveries_done(deliveries)
+
+    monkeypatch.setattr(work, "deliveries_claim", claim_and_install)
+    monkeypatch.setattr("retention_app.intake.deliveries_apply", apply)
+    tasks.deliveries_work(shop_domain=DOMAIN)
+    assert seen == [DOMAIN]
+
+
+def test_deliveries_of_nobody_take_their_slice_only(delivery: WebhookDelivery, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken: list[str] = []
+    Shop.objects.update(domain="other.myshopify.com")
+    monkeypatch.setattr(tasks, "_until", clock.now)
+    monkeypatch.setattr(tasks.deliveries_work, "delay", lambda *, shop_domain: woken.append(shop_domain))
+    tasks.deliveries_work(shop_domain=DOMAIN)
+    delivery.refresh_from_db()
+    assert (delivery.state, woken) == ("dead", [DOMAIN])

@@ -8,8 +8,9 @@ neighbours go through. Applying a delivery twice, late or out of order changes n
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,38 +155,54 @@ def _triggered_at(delivery: WebhookDelivery) -> dt.datetime:
 
 
 def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
-    """Read the resources and upsert them. A failing batch is split until the bad one is alone."""
-    deliveries = _all(rows)
-    keep()
-    try:
-        states = _READERS[kind](shop.id, list(rows), keep)
-    except Throttled as error:
-        work.deliveries_wait(deliveries, seconds=error.wait_seconds)
-    except TransientError as error:
-        for delivery in deliveries:
-            work.delivery_postponed(delivery, _told(error))
-    except (ShopUnavailable, Unauthorized) as error:
-        log.warning("deliveries_wait_for_shop", reason=str(error))
-        work.deliveries_wait(deliveries, seconds=CLOSED_SHOP_SECONDS)
-    except Exception as error:
-        if len(rows) > 1:
-            resources = list(rows.items())
-            middle = len(resources) // 2
-            _bring(shop, kind, dict(resources[:middle]), keep)
-            _bring(shop, kind, dict(resources[middle:]), keep)
+    """Read the resources and upsert them, a batch at a time. A failing batch is split until the bad one is alone; while
+    the platform is out of reach, what is left is put back."""
+    size = _AT_A_TIME[kind]
+    batches = deque(_slice(rows, start, start + size) for start in range(0, len(rows), size))
+    while batches:
+        batch = batches.popleft()
+        deliveries = _all(batch)
+        left = [*deliveries, *(delivery for rest in batches for delivery in _all(rest))]
+        keep()
+        try:
+            states = _READERS[kind](shop.id, list(batch), keep)
+        except Throttled as error:
+            work.deliveries_wait(left, seconds=error.wait_seconds)
             return
-        log.exception("deliveries_failed", kind=kind.value, delivery_ids=[delivery.id for delivery in deliveries])
-        for delivery in deliveries:
-            work.delivery_failed(delivery, _told(error), permanent=isinstance(error, ShopifyError))
-    else:
-        outdated = list(_outdated(rows, states))
-        for hint in outdated:
-            if states[hint.resource_id] is None:
-                work.delivery_failed(hint.delivery, "The platform doesn't know the resource, or not yet.")
-            else:
-                work.delivery_postponed(hint.delivery, "The platform answered with an older state than it told of.")
-        waiting = {hint.delivery.id for hint in outdated}
-        work.deliveries_done([delivery for delivery in deliveries if delivery.id not in waiting])
+        except TransientError as error:
+            for delivery in left:
+                work.delivery_postponed(delivery, _told(error))
+            return
+        except (ShopUnavailable, Unauthorized) as error:
+            log.warning("deliveries_wait_for_shop", reason=str(error))
+            work.deliveries_wait(left, seconds=CLOSED_SHOP_SECONDS)
+            return
+        except Exception as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                batches.extendleft([_slice(batch, middle, None), _slice(batch, 0, middle)])
+                continue
+            log.exception("deliveries_failed", kind=kind.value, delivery_ids=[delivery.id for delivery in deliveries])
+            for delivery in deliveries:
+                work.delivery_failed(delivery, _told(error), permanent=isinstance(error, ShopifyError))
+        else:
+            _finish(batch, states)
+
+
+def _slice(rows: ByResource, start: int, stop: int | None) -> ByResource:
+    return dict(itertools.islice(rows.items(), start, stop))
+
+
+def _finish(rows: ByResource, states: dict[int, Row | None]) -> None:
+    """Finish the deliveries whose resources were read; those that know of a newer state come again."""
+    outdated = list(_outdated(rows, states))
+    for hint in outdated:
+        if states[hint.resource_id] is None:
+            work.delivery_failed(hint.delivery, "The platform doesn't know the resource, or not yet.")
+        else:
+            work.delivery_postponed(hint.delivery, "The platform answered with an older state than it told of.")
+    waiting = {hint.delivery.id for hint in outdated}
+    work.deliveries_done([delivery for delivery in _all(rows) if delivery.id not in waiting])
 
 
 def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]:
@@ -250,6 +267,12 @@ _READERS: dict[Kind, Callable[[int, Sequence[int], Keep], dict[int, Row | None]]
     Kind.CUSTOMERS: _customers,
     Kind.PRODUCTS: _products,
     Kind.ORDERS: _orders,
+}
+
+_AT_A_TIME = {
+    Kind.CUSTOMERS: reads.CUSTOMERS_PER_READ,
+    Kind.PRODUCTS: reads.PRODUCTS_PER_READ,
+    Kind.ORDERS: reads.ORDERS_PER_READ,
 }
 
 

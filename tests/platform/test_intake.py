@@ -352,7 +352,7 @@ def test_finished_bulk_operation_without_an_import_is_done(apply: Callable[..., 
     assert states() == ["done"]
 
 
-@pytest.mark.parametrize("number", [10, 60])
+@pytest.mark.parametrize("number", [2, reads.ORDERS_PER_READ])
 def test_batch_costs_the_same_statements_whatever_its_size(
     store: Store, apply: Callable[..., None], number: int, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -361,6 +361,18 @@ def test_batch_costs_the_same_statements_whatever_its_size(
     with django_assert_max_num_queries(30):
         apply(*deliveries)
     assert Order.objects.count() == number
+
+
+def test_orders_that_were_read_stay_when_the_platform_fails_later(
+    store: Store, platform: Platform, apply: Callable[..., None]
+) -> None:
+    numbers = range(1, 3 * reads.ORDERS_PER_READ)
+    store.add(*(order_node(each, line_node(each, "1.00"), customer=None) for each in numbers))
+    platform.answer = lambda call: store.answer(call) if len(store.asked) < 1 else errors("THROTTLED", **throttled)
+    throttled = cost(requested=999, available=-9000)
+    apply(*(delivery("orders/create", {"id": each}) for each in numbers))
+    assert Order.objects.count() == states().count("done") == reads.ORDERS_PER_READ
+    assert set(WebhookDelivery.objects.filter(state="waiting").values_list("attempts", flat=True)) == {0}
 
 
 def test_lease_is_kept_while_many_orders_are_read(

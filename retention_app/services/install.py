@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from django.db import transaction
+from django.db.models import F
 
 from retention_app import clock, sync
 from retention_app.models import Shop, ShopToken, SyncRun
@@ -83,9 +84,14 @@ def shop_uninstalled(shop: Shop, *, at: dt.datetime) -> None:
 
 
 def _imports_give_up(shop: Shop, now: dt.datetime) -> None:
-    """End what a former installation left running: its files and its progress are nobody's any more."""
+    """End what a former installation left running, also for the worker that may hold it: the count of attempts is its
+    claim's token."""
     SyncRun.objects.filter(shop=shop).exclude(phase__in=[SyncRun.Phase.DONE, SyncRun.Phase.FAILED]).update(
-        phase=SyncRun.Phase.FAILED, finished_at=now, lease_until=None, error="The app was uninstalled."
+        phase=SyncRun.Phase.FAILED,
+        finished_at=now,
+        lease_until=None,
+        attempts=F("attempts") + 1,
+        error="The app was uninstalled.",
     )
 
 

@@ -125,7 +125,7 @@ class _Words:
 
     def rule(self, explanation: Explanation) -> str:
         version = {"version": explanation["version"]}
-        if explanation.get("backdated"):
+        if explanation["backdated"]:
             sentence = gettext("Rule “Points for spending” of version %(version)s, which also counts earlier orders.")
         else:
             sentence = gettext("Rule “Points for spending” of version %(version)s, in force when the order was placed.")

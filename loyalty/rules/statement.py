@@ -15,7 +15,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from loyalty.rules.facts import LineFact, OrderFact, RefundFact
 from loyalty.rules.programme import EarnDocument, Programme, Version
@@ -50,6 +50,22 @@ class Statement:
     balance: int
 
 
+class _Part(NamedTuple):
+    """Some pieces of an order line and their exact net price."""
+
+    title: str
+    pieces: int
+    net: Fraction
+
+    @classmethod
+    def of(cls, line: LineFact, pieces: int) -> _Part:
+        return cls(line.title, pieces, Fraction(line.net_minor * pieces, line.quantity))
+
+
+def _sum(parts: Iterable[_Part]) -> Fraction:
+    return sum((part.net for part in parts), Fraction())
+
+
 def statement(orders: Iterable[OrderFact], programme: Programme, as_of: dt.datetime) -> Statement:
     """What the facts up to and including `as_of` amount to."""
     known = sorted((order for order in orders if order.processed_at <= as_of), key=_business_order)
@@ -70,7 +86,8 @@ def _order_lines(order: OrderFact, programme: Programme, as_of: dt.datetime) -> 
     """An order's lines: what it earned, then what each later step took back."""
     version = programme.version_at(order.processed_at)
     kept = _pieces_kept(order)
-    base = sum((_net(line, kept[line.id]) for line in order.lines if line.id in kept), Fraction())
+    earning = [_Part.of(line, kept[line.id]) for line in order.lines if line.id in kept]
+    base = _sum(earning)
     refusal = _refusal(order, version, base, programme)
     if version is None or refusal:
         explanation: Explanation = {"kind": "nothing", "order": order.name, "reason": refusal}
@@ -79,7 +96,8 @@ def _order_lines(order: OrderFact, programme: Programme, as_of: dt.datetime) -> 
 
     earn = version.document["earn"]
     points = _points(base, earn)
-    formula = {"order": order.name, "rule": "spending", "version": version.number, **earn}
+    backdated = order.processed_at < version.effective_from
+    formula = {"order": order.name, "rule": "spending", "version": version.number, "backdated": backdated, **earn}
     lines = [
         StatementLine(
             f"order:{order.id}",
@@ -90,18 +108,16 @@ def _order_lines(order: OrderFact, programme: Programme, as_of: dt.datetime) -> 
             {
                 "kind": "earned",
                 **formula,
-                "backdated": order.processed_at < version.effective_from,
                 "base_minor": exact(base),
                 "result": points,
-                "lines": _lines_explained([(line, kept[line.id]) for line in order.lines if line.id in kept]),
+                "lines": _lines_explained(earning),
             },
         )
     ]
     for instant, refund in _steps(order, as_of):
         if refund:
             returned = _pieces_returned(refund, order, kept)
-            left = sum((_net(line, pieces) for line, pieces in returned), Fraction())
-            after = max(Fraction(), base - left - refund.unlined_minor)
+            after = max(Fraction(), base - _sum(returned) - refund.unlined_minor)
             source = f"refund:{refund.id}"
             detail = {"kind": "refunded", "lines": _lines_explained(returned), "unlined_minor": refund.unlined_minor}
         else:
@@ -157,7 +173,7 @@ def _pieces_kept(order: OrderFact) -> dict[int, int]:
     return kept
 
 
-def _pieces_returned(refund: RefundFact, order: OrderFact, kept: dict[int, int]) -> list[tuple[LineFact, int]]:
+def _pieces_returned(refund: RefundFact, order: OrderFact, kept: dict[int, int]) -> list[_Part]:
     """The pieces this refund takes back, never more than are still there; lowers `kept` by them."""
     by_id = {line.id: line for line in order.lines}
     returned = []
@@ -165,7 +181,7 @@ def _pieces_returned(refund: RefundFact, order: OrderFact, kept: dict[int, int])
         pieces = min(quantity, kept.get(line_id, 0))
         if pieces > 0:
             kept[line_id] -= pieces
-            returned.append((by_id[line_id], pieces))
+            returned.append(_Part.of(by_id[line_id], pieces))
     return returned
 
 
@@ -179,23 +195,18 @@ def _steps(order: OrderFact, as_of: dt.datetime) -> list[tuple[dt.datetime, Refu
     return [(instant, refund) for instant, _, _, refund in sorted(steps, key=lambda s: s[:3]) if instant <= as_of]
 
 
-def _net(line: LineFact, pieces: int) -> Fraction:
-    return Fraction(line.net_minor * pieces, line.quantity)
-
-
 def _points(base: Fraction, earn: EarnDocument) -> int:
     return base * earn["points"] // earn["per_minor"]
 
 
-def _lines_explained(lines: list[tuple[LineFact, int]]) -> list[Explanation]:
-    """The lines as data: {"title", "quantity", "minor"}; beyond the limit one {"more", "minor"} for the rest."""
+def _lines_explained(parts: list[_Part]) -> list[Explanation]:
+    """The parts as data: {"title", "quantity", "minor"}; beyond the limit one {"more", "minor"} for the rest."""
     named: list[Explanation] = [
-        {"title": line.title, "quantity": pieces, "minor": exact(_net(line, pieces))}
-        for line, pieces in lines[:LINES_EXPLAINED_MAX]
+        {"title": part.title, "quantity": part.pieces, "minor": exact(part.net)} for part in parts[:LINES_EXPLAINED_MAX]
     ]
-    rest = lines[LINES_EXPLAINED_MAX:]
+    rest = parts[LINES_EXPLAINED_MAX:]
     if rest:
-        named.append({"more": len(rest), "minor": exact(sum((_net(*pair) for pair in rest), Fraction()))})
+        named.append({"more": len(rest), "minor": exact(_sum(rest))})
     return named
 
 

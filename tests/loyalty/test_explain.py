@@ -64,11 +64,12 @@ def test_many_lines_are_summed_up() -> None:
 
 
 def test_an_order_from_before_the_programme_says_which_version_counts_it() -> None:
-    order = OrderFact(id=1, name="#1", processed_at=day(1), currency="USD", lines=(MUG,))
-    (line,) = statement([order], programme([(day(20), 1, 100)]), NEVER).lines
-    assert explanation_lines(line.explanation, "en", "USD")[-1] == (
+    returned = RefundFact(id=5, processed_at=day(30), lines=((1, 1),))
+    order = OrderFact(id=1, name="#1", processed_at=day(1), currency="USD", lines=(MUG,), refunds=(returned,))
+    lines = statement([order], programme([(day(20), 1, 100)]), NEVER).lines
+    assert [explanation_lines(line.explanation, "en", "USD")[-1] for line in lines] == [
         "Rule “Points for spending” of version 1, which also counts earlier orders."
-    )
+    ] * 2
 
 
 def refund(*lines: tuple[int, int], unlined: int = 0) -> RefundFact:

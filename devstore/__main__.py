@@ -19,7 +19,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--file", type=Path, help="the orders of scenario csv")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=int(os.environ.get("DEVSTORE_PORT") or 8700))
-    parser.add_argument("--public-url", default=os.environ.get("DEVSTORE_URL") or None, help="default http://127.0.0.1:<port>")
+    parser.add_argument(
+        "--public-url", default=os.environ.get("DEVSTORE_URL") or None, help="default http://127.0.0.1:<port>"
+    )
     parser.add_argument(
         "--state", type=Path, default=Path("var/devstore"), help="folder of the database and bulk results"
     )

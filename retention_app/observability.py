@@ -24,7 +24,9 @@ RUNS = Counter("encore_event_runs_total", "Event runs by consumer and result.", 
 PLATFORM_CALLS = Counter("encore_platform_calls_total", "Calls to the platform by operation.", ["operation", "result"])
 
 _SECRET_KEY = re.compile(r"token|secret|password|hmac|signature|authorization|email|e_mail|first_name|last_name", re.I)
-_SECRET_QUERY = re.compile(r"(?i)\b(id_token|hmac|signature|session|host|token|code|logged_in_customer_id|q)=[^&\s\"']+")
+_SECRET_QUERY = re.compile(
+    r"(?i)\b(id_token|hmac|signature|session|host|token|code|logged_in_customer_id|q)=[^&\s\"']+"
+)
 
 
 def _shop(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

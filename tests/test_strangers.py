@@ -1,4 +1,4 @@
-"""The stranger table: every address of the app, and what it answers to those it isn't for. One that is missing fails."""
+"""The stranger table: every address of the app, and what it answers to those it isn't for. A missing one fails."""
 
 from __future__ import annotations
 

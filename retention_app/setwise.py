@@ -64,7 +64,8 @@ def _naive_utc(value: dt.datetime) -> str:
 def ids_in(column: str) -> str:
     """A condition `column IN (ids)` that takes one JSON array parameter, whatever the number of ids."""
     if connection.vendor == "postgresql":
-        return f"{column} IN (SELECT value::bigint FROM jsonb_array_elements_text(%s::jsonb))"
+        # An array, not a sub-select: the planner then uses the column's index even before the table's first ANALYZE.
+        return f"{column} = ANY(ARRAY(SELECT value::bigint FROM jsonb_array_elements_text(%s::jsonb)))"
     return f"{column} IN (SELECT value FROM json_each(%s))"
 
 

@@ -21,6 +21,12 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from retention_app.shopify import documents
+
+# Every text the app may send to the platform's GraphQL API, the inner queries of bulk operations included.
+OUR_DOCUMENTS = {documents.document(name) for name in documents.names()} | {
+    documents.bulk_query(name) for name in documents.names() if name in ("BulkCustomers", "BulkOrders", "BulkProducts")
+}
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 10

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack import Stack
+from tests.stack import OUR_DOCUMENTS, Stack
 
 CDNOW = {
     "customers": 23570,
@@ -61,8 +61,11 @@ def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(t
         kill_worker_at(stack, 0.7)
         stack.wait_done(420)
         assert_done(stack, CDNOW)
-        calls = stack.devstore("GET", "/devstore/log", kind="graphql")["entries"]
+        log = stack.devstore("GET", "/devstore/log")
+        assert {"token", "graphql", "bulk_file", "webhook"} <= {call["kind"] for call in log["entries"]}
+        calls = [call for call in log["entries"] if call["kind"] == "graphql"]
         assert {"BulkRunQuery", "BulkPoll"} <= {call["operation"] for call in calls}
+        assert set(log["documents"].values()) <= OUR_DOCUMENTS
 
         before = stack.balances()
         customer = max(before)

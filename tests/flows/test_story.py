@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
-from tests.stack import Stack
+from tests.stack import OUR_DOCUMENTS, Stack
 
 CHROMIUM = "/usr/bin/chromium"
 POINTS_SECONDS_MAX = 5
@@ -140,3 +140,6 @@ def test_from_install_to_a_return_that_everybody_understands(stack: Stack, brows
         assert figure in panel_says, figure
         assert figure in profile_says, figure
     assert not problems
+    sent = stack.devstore("GET", "/devstore/log", kind="graphql")["documents"].values()
+    assert sent
+    assert set(sent) <= OUR_DOCUMENTS

@@ -20,7 +20,7 @@ bench: setup
 	@.venv/bin/python -m bench
 
 screenshots:
-	@tools/test.sh tests/screens -k screenshots --store-screenshots
+	@tools/test.sh tests/screens/test_screenshots.py tests/flows/test_story.py --store-screenshots
 
 # Brings the message catalogues up to date with the sources, after a text changed.
 messages: setup

@@ -26,6 +26,10 @@ from retention_app.models import Shop, ShopToken
 from retention_app.tenancy import shop_scope
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store-screenshots", action="store_true", help="store pictures in docs/screenshots/")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
     """A database of this process's own. On PostgreSQL the owner role migrates it and the serving role uses it."""

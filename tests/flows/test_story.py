@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect, sync_playwright
 
-from tests.stack import OUR_DOCUMENTS, Stack
+from tests.stack import OUR_DOCUMENTS, ROOT, Stack
 
 CHROMIUM = "/usr/bin/chromium"
 POINTS_SECONDS_MAX = 5
@@ -73,7 +73,25 @@ def wait_for_points(page: Page, points: int, seconds: float) -> None:
     expect(page.get_by_role("dialog")).to_contain_text(said, timeout=max(1, seconds * 1000))
 
 
-def test_from_install_to_a_return_that_everybody_understands(stack: Stack, browser: Browser) -> None:
+def look_at_the_panel(context: BrowserContext, stack: Stack, who: str, pictures: Path | None) -> None:
+    """The store with the open panel, at two widths in two languages: nothing scrolls sideways; stored if asked for."""
+    for width, height in ((1280, 800), (390, 844)):
+        for language, locale in (("en", "en"), ("zh-Hant", "zh-TW")):
+            page = context.new_page()
+            page.set_viewport_size({"width": width, "height": height})
+            page.goto(f"{stack.devstore_url}/?locale={locale}")
+            page.get_by_role("button", name=re.compile("^(Rewards|會員)")).click()
+            expect(page.get_by_role("dialog")).to_be_visible()
+            page.wait_for_timeout(300)  # it rises
+            assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+            if pictures:
+                page.screenshot(path=pictures / f"panel-{who}-{width}-{language}.png")
+            page.close()
+
+
+def test_from_install_to_a_return_that_everybody_understands(
+    stack: Stack, browser: Browser, request: pytest.FixtureRequest
+) -> None:
     merchant = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     problems: list[str] = []
     merchant.on("pageerror", lambda error: problems.append(str(error)))
@@ -140,6 +158,9 @@ def test_from_install_to_a_return_that_everybody_understands(stack: Stack, brows
         assert figure in panel_says, figure
         assert figure in profile_says, figure
     assert not problems
+    pictures = ROOT / "docs/screenshots" if request.config.getoption("--store-screenshots") else None
+    look_at_the_panel(shopper.context, stack, "member", pictures)
+    look_at_the_panel(browser.new_context(), stack, "anonymous", pictures)
     sent = stack.devstore("GET", "/devstore/log", kind="graphql")["documents"].values()
     assert sent
     assert set(sent) <= OUR_DOCUMENTS

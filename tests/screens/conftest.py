@@ -106,7 +106,3 @@ def sane(seen: Seen) -> None:
     assert "style" not in seen.attributes
     assert not [name for name in seen.attributes if name.startswith("on")]
     assert not re.search(r"\b(None|null|undefined|NaN|webhook)\b", seen.text)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--store-screenshots", action="store_true", help="store pictures in docs/screenshots/")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.stack import Stack
+from tests.stack import POLL_SECONDS, Stack
 
 SECONDS_MAX = 900
 EXPECTED = {"customers": 23570, "orders": 69659, "revenue_minor": 250031563, "points_issued": 2453159}
@@ -30,7 +30,7 @@ def _run(database: str) -> dict[str, Any]:
             if time.monotonic() - began > SECONDS_MAX:
                 raise TimeoutError(f"{database}: {stack.progress()} {stack.manage_json('backlog')}")
             rss_most = max(rss_most, stack.worker_rss_bytes())
-            time.sleep(1)
+            time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began
         stats = stack.stats()
         if {key: stats[key] for key in EXPECTED} != EXPECTED:

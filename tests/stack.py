@@ -29,6 +29,7 @@ OUR_DOCUMENTS = {documents.document(name) for name in documents.names()} | {
 }
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS_MAX = 60
+POLL_SECONDS = 2  # asking starts a process, which costs a second of one core
 STOP_SECONDS_MAX = 10
 
 
@@ -211,7 +212,7 @@ class Stack:
         while time.monotonic() < deadline:
             if self.progress()["phase"] == "done" and not any(self.manage_json("backlog").values()):
                 return
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
         raise TimeoutError(f"not done after {seconds} s: {self.progress()} {self.manage_json('backlog')}")
 
     def worker_rss_bytes(self) -> int:

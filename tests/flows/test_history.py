@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack import OUR_DOCUMENTS, Stack
+from tests.stack import OUR_DOCUMENTS, POLL_SECONDS, Stack
 
 CDNOW = {
     "customers": 23570,
@@ -38,7 +38,7 @@ def kill_worker_at(stack: Stack, share: float, seconds: float = 240) -> None:
             stack.kill("worker")
             stack.start_worker()
             return
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS / 2)
     raise TimeoutError(f"The import never came to {share:.0%}: {progress}")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack import Stack
+from tests.stack import POLL_SECONDS, Stack
 
 HISTORIES = 500
 CUSTOMERS = 120
@@ -127,7 +127,7 @@ def settle(stack: Stack, expected: dict[int, int], seconds: float) -> dict[Any, 
         backlog = stack.manage_json("backlog")
         if not waiting and not backlog["deliveries"] and not backlog["event_runs"]:
             break
-        time.sleep(0.5)
+        time.sleep(POLL_SECONDS)
     return {customer: points for customer, points in stack.balances().items() if points or expected.get(customer)}
 
 

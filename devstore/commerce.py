@@ -55,26 +55,6 @@ def customer_authenticate(shop: Shop, email: str, password: str) -> Customer | N
     return customer
 
 
-def customer_update(
-    shop: Shop,
-    customer_id: int,
-    *,
-    first_name: str | None = None,
-    last_name: str | None = None,
-    tags: list[str] | None = None,
-) -> Customer:
-    """Change what is named; None leaves a field as it is."""
-    with shop.database.write() as connection:
-        customer = _customer(connection, shop, customer_id)
-        customer["first_name"] = first_name if first_name is not None else customer["first_name"]
-        customer["last_name"] = last_name if last_name is not None else customer["last_name"]
-        customer["tags"] = tags if tags is not None else customer["tags"]
-        customer["updated_at"] = shop.clock.now()
-        records.save_customer(connection, shop.id, customer)
-        webhooks.queue_customer(connection, shop, customer, ("customers/update",))
-    return customer
-
-
 def customer(shop: Shop, customer_id: int) -> Customer | None:
     return records.customer(shop.database.connection(), shop.id, customer_id)
 

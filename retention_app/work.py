@@ -85,11 +85,6 @@ def sync_claim(*, run_id: int) -> bool:
     return bool(_claim(SyncRun, "phase NOT IN ('done', 'failed') AND id = %s", [run_id], 1))
 
 
-def sync_lease_renew(run: SyncRun) -> None:
-    """Keep an import's lease while it advances."""
-    SyncRun.objects.filter(id=run.id).update(lease_until=_lease_end())
-
-
 def runs_done(runs: Sequence[EventRun]) -> None:
     EventRun.objects.filter(_held(runs)).update(
         state=EventRun.State.DONE, done_at=clock.now(), lease_until=None, error=""

@@ -7,11 +7,7 @@ that span shops by design: a test compares both lists with the models.
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations.base import Operation
-from django.db.migrations.state import ProjectState
+from retention_app.postgresql.operations import TableOperation
 
 SPANNING_TABLES = frozenset(
     {
@@ -25,42 +21,17 @@ SPANNING_TABLES = frozenset(
 _SHOP = "nullif(current_setting('app.shop_id', true), '')::bigint"
 
 
-class RowSecurity(Operation):
+class RowSecurity(TableOperation):
     """Enable and force the shop policy on a table that has a `shop_id` column."""
 
-    reversible = True
-    reduces_to_sql = True
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-
-    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        return (type(self).__name__, [self.table], {})
-
-    def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """The policy is no part of Django's model state."""
-
-    def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
-    ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            return
-        table = schema_editor.quote_name(self.table)
-        schema_editor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        schema_editor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-        schema_editor.execute(
-            f"CREATE POLICY shop_only ON {table} USING (shop_id = {_SHOP}) WITH CHECK (shop_id = {_SHOP})"
-        )
-
-    def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
-    ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            return
-        table = schema_editor.quote_name(self.table)
-        schema_editor.execute(f"DROP POLICY shop_only ON {table}")
-        schema_editor.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
-        schema_editor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
-
-    def describe(self) -> str:
-        return f"Shop policy on {self.table}"
+    purpose = "Shop policy on"
+    forwards = (
+        "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY shop_only ON {{table}} USING (shop_id = {_SHOP}) WITH CHECK (shop_id = {_SHOP})",
+    )
+    backwards = (
+        "DROP POLICY shop_only ON {table}",
+        "ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+    )

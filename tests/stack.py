@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import redis
 from psycopg import sql
 
 from retention_app.shopify import documents
@@ -57,8 +58,7 @@ class Stack:
         self.devstore_url = f"http://127.0.0.1:{self.devstore_port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._database_name = f"stack_{secrets.token_hex(4)}" if database == "postgresql" else None
-        redis = os.environ["REDIS_URL"].rsplit("/", 1)[0]
-        number = 1 + secrets.randbelow(14)
+        self._redis_url = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/{_redis_number()}"
         self.env = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "config.settings.base",
@@ -70,8 +70,8 @@ class Stack:
             "APP_URL": self.app_url,
             "APP_BRIDGE_URL": f"{self.devstore_url}/devstore/app-bridge.js",
             "SHOPIFY_DEVSTORE_URL": self.devstore_url,
-            "REDIS_URL": f"{redis}/{number}",
-            "CELERY_BROKER_URL": f"{redis}/{number}",
+            "REDIS_URL": self._redis_url,
+            "CELERY_BROKER_URL": self._redis_url,
             "DATABASE_URL": f"sqlite:////{str(folder.absolute()).lstrip('/')}/encore.sqlite3",
             "DATABASE_OWNER_URL": "",
             "LOG_FORMAT": "json",
@@ -92,6 +92,7 @@ class Stack:
                     sql.Identifier(self._database_name), sql.Identifier(owner)
                 )
             )
+        redis.Redis.from_url(self._redis_url).flushdb()
         try:
             self.manage("migrate", "--noinput", "--verbosity", "0")
             self.start_devstore()
@@ -230,6 +231,11 @@ class Stack:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def _redis_number() -> int:
+    """A Redis database of this test process's own: one shared with another stack would take its wake-ups away."""
+    return 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def _admin(statement: sql.Composed) -> None:

@@ -21,11 +21,14 @@ from retention_app.wake import wake
 
 EVENT_TYPES = frozenset(
     {
+        "customer.deleted",
+        "customer.merged",
         "customer.registered",
         "order.placed",
         "order.paid",
         "order.updated",
         "order.cancelled",
+        "order.deleted",
         "order.refunded",
         "programme.published",
     }

@@ -53,6 +53,14 @@ class Malformed(ValueError):
     """A body that says nothing we can act on, or speaks of another shop."""
 
 
+class ResourceMissing(Exception):
+    """The platform answers null for a resource that a delivery names."""
+
+
+class StaleAnswer(Exception):
+    """The platform answered with an older state than a delivery told of."""
+
+
 def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
     """Bring the mirror up to what these leased deliveries hint at, and finish, postpone or put aside each of them.
 
@@ -63,22 +71,22 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
         try:
             hint = _read_hint(shop, delivery)
         except Malformed as error:
-            work.delivery_failed(delivery, str(error), permanent=True)
+            work.failed(delivery, error, permanent=True)
         except Exception as error:  # no oddity of one body may hold up the shop's others
             log.exception("delivery_unreadable", delivery_id=delivery.id)
-            work.delivery_failed(delivery, _told(error), permanent=True)
+            work.failed(delivery, error, permanent=True)
         else:
             wanted[hint.kind][hint.resource_id].append(hint)
 
     for delivery in _all(wanted.pop(Kind.UNINSTALLED)):
         shop_uninstalled(shop, at=_triggered_at(delivery))
-        work.deliveries_done([delivery])
+        work.done([delivery])
     if shop.state != Shop.State.INSTALLED:  # nothing can be read any more; a re-install imports everything anew
-        work.deliveries_done([delivery for rows in wanted.values() for delivery in _all(rows)])
+        work.done([delivery for rows in wanted.values() for delivery in _all(rows)])
         return
     finished = wanted.pop(Kind.BULK_FINISHED)
     _sync_wake(shop, finished)
-    work.deliveries_done(_all(finished))
+    work.done(_all(finished))
     keep = _keeping(deliveries)
     for kind, rows in wanted.items():
         if rows:
@@ -167,15 +175,15 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
         try:
             states = _READERS[kind](shop.id, list(batch), keep)
         except Throttled as error:
-            work.deliveries_wait(left, seconds=error.wait_seconds)
+            work.wait(left, seconds=error.wait_seconds)
             return
         except TransientError as error:
             for delivery in left:
-                work.delivery_postponed(delivery, _told(error))
+                work.postponed(delivery, error, since=delivery.received_at)
             return
         except (ShopUnavailable, Unauthorized) as error:
             log.warning("deliveries_wait_for_shop", reason=str(error))
-            work.deliveries_wait(left, seconds=CLOSED_SHOP_SECONDS)
+            work.wait(left, seconds=CLOSED_SHOP_SECONDS)
             return
         except Exception as error:
             if len(batch) > 1:
@@ -184,7 +192,7 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
                 continue
             log.exception("deliveries_failed", kind=kind.value, delivery_ids=[delivery.id for delivery in deliveries])
             for delivery in deliveries:
-                work.delivery_failed(delivery, _told(error), permanent=isinstance(error, ShopifyError))
+                work.failed(delivery, error, permanent=isinstance(error, ShopifyError))
         else:
             _finish(batch, states)
 
@@ -198,11 +206,12 @@ def _finish(rows: ByResource, states: dict[int, Row | None]) -> None:
     outdated = list(_outdated(rows, states))
     for hint in outdated:
         if states[hint.resource_id] is None:
-            work.delivery_failed(hint.delivery, "The platform doesn't know the resource, or not yet.")
+            work.failed(hint.delivery, ResourceMissing("The platform doesn't know the resource, or not yet."))
         else:
-            work.delivery_postponed(hint.delivery, "The platform answered with an older state than it told of.")
+            error = StaleAnswer("The platform answered with an older state than it told of.")
+            work.postponed(hint.delivery, error, since=hint.delivery.received_at)
     waiting = {hint.delivery.id for hint in outdated}
-    work.deliveries_done([delivery for delivery in _all(rows) if delivery.id not in waiting])
+    work.done([delivery for delivery in _all(rows) if delivery.id not in waiting])
 
 
 def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]:
@@ -218,10 +227,6 @@ def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]
                 yield hint
 
 
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _keeping(deliveries: Sequence[WebhookDelivery]) -> Keep:
     """Renews the leases of a whole claim when called, at most every few seconds."""
     renewed_at = time.monotonic()
@@ -230,7 +235,7 @@ def _keeping(deliveries: Sequence[WebhookDelivery]) -> Keep:
         nonlocal renewed_at
         if time.monotonic() - renewed_at > work.LEASE_SECONDS / 3:
             renewed_at = time.monotonic()
-            work.deliveries_lease_renew(deliveries)
+            work.lease_renew(deliveries)
 
     return keep
 

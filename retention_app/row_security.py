@@ -15,6 +15,11 @@ SPANNING_TABLES = frozenset(
         "retention_app_webhookdelivery",  # stored before its shop header is believed
         "retention_app_eventrun",  # queue header: workers look for due work over all shops
         "retention_app_syncrun",  # queue header of imports
+        "retention_app_outbound",  # queue header of calls to the outside
+        "retention_app_reconciliation",  # queue header of comparisons
+        "retention_app_privacyrequest",  # queue header whose deadlines operators watch over all shops
+        "retention_app_failedtry",  # what operators read of any queue
+        "retention_app_operatoraction",  # what operators did
     }
 )
 

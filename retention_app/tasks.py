@@ -23,6 +23,10 @@ SLICE_SECONDS = 20  # a task hands over to a successor after this, so that shops
 IMPORT_SLICE_SECONDS = 300  # longer: each slice reads its file from the start and passes over what is committed
 
 
+class UnknownShop(Exception):
+    """A delivery names a shop that never installed the app."""
+
+
 class ShopTask(Task):  # type: ignore[type-arg]
     """Opens the scope of the `shop_id` the task is called with."""
 
@@ -39,8 +43,9 @@ def _until(seconds: float = SLICE_SECONDS) -> dt.datetime:
 def event_runs_work(*, shop_id: int, consumer: str) -> None:
     """Work off a consumer's due runs, batch by batch."""
     until = _until()
-    while runs := work.runs_claim(
-        shop_id=shop_id, consumer=consumer, limit=BATCH_MAX if consumers()[consumer].batch else 1
+    limit = BATCH_MAX if consumers()[consumer].batch else 1
+    while runs := sorted(
+        work.claim(EventRun, shop_id=shop_id, consumer=consumer, limit=limit), key=lambda run: run.event_id
     ):
         events = DomainEvent.objects.in_bulk([run.event_id for run in runs])
         if consumers()[consumer].batch:
@@ -65,9 +70,9 @@ def runs_handle(consumer: Consumer, runs: list[EventRun], events: dict[int, Doma
             return
         log.exception("event_run_failed", consumer=consumer.name, event_id=runs[0].event_id)
         RUNS.labels(consumer.name, "failed").inc()
-        work.run_failed(runs[0], f"{type(error).__name__}: {error}")
+        work.failed(runs[0], error)
         return
-    work.runs_done(runs)
+    work.done(runs)
     RUNS.labels(consumer.name, "done").inc(len(runs))
 
 
@@ -83,10 +88,10 @@ def _run_step(consumer: Consumer, run: EventRun, event: DomainEvent, until: dt.d
     except Exception as error:
         log.exception("event_run_failed", consumer=consumer.name, event_id=event.id)
         RUNS.labels(consumer.name, "failed").inc()
-        work.run_failed(run, f"{type(error).__name__}: {error}")
+        work.failed(run, error)
         return
     if cursor is None:
-        work.runs_done([run])
+        work.done([run])
         RUNS.labels(consumer.name, "done").inc()
     else:
         work.run_handed_over(run)
@@ -109,11 +114,11 @@ def deliveries_work(*, shop_domain: str) -> None:
     from retention_app import intake
 
     until = _until()
-    while deliveries := work.deliveries_claim(shop_domain=shop_domain):
+    while deliveries := work.claim(WebhookDelivery, shop_domain=shop_domain, limit=work.DELIVERIES_PER_CLAIM):
         shop = Shop.objects.filter(domain=shop_domain).first()  # it may be installed between two claims
         if shop is None:
             for delivery in deliveries:
-                work.delivery_failed(delivery, "No such shop is installed.", permanent=True)
+                work.failed(delivery, UnknownShop("No such shop is installed."), permanent=True)
         else:
             with shop_scope(shop.id):
                 intake.deliveries_apply(shop, deliveries)

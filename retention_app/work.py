@@ -2,29 +2,51 @@
 
 A claim is one conditional UPDATE, so two workers never hold the same row; a worker that dies lets its lease run out.
 One that was only slow finishes nothing any more: a row is touched as long as it waits with the claim's `attempts`.
+Every failed try leaves a `FailedTry` behind for the operators.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import random
+import traceback
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, Q
 
 from retention_app import clock, setwise
-from retention_app.models import EventRun, SyncRun, WebhookDelivery
+from retention_app.models import (
+    EventRun,
+    FailedTry,
+    Outbound,
+    PrivacyRequest,
+    Reconciliation,
+    SyncRun,
+    WebhookDelivery,
+)
 
 LEASE_SECONDS = 30
 ATTEMPTS_MAX = 8
 DELIVERIES_PER_CLAIM = 200
-AGE_MAX = dt.timedelta(hours=48)  # how long a delivery waits for a failing platform
+AGE_MAX = dt.timedelta(hours=48)  # how long a row waits for a failing platform
 _BACKOFF_SECONDS_MAX = 900
+_MESSAGE_MAX = 2_000  # characters
+_TRACEBACK_MAX = 10_000  # characters, its end
 
-_Row = TypeVar("_Row", EventRun, SyncRun, WebhookDelivery)
+Queued = EventRun | WebhookDelivery | Outbound | Reconciliation | PrivacyRequest
+_Row = TypeVar("_Row", EventRun, WebhookDelivery, Outbound, Reconciliation, PrivacyRequest)
+_Claimed = TypeVar("_Claimed", EventRun, WebhookDelivery, Outbound, Reconciliation, PrivacyRequest, SyncRun)
+
+QUEUES: dict[type[Queued], FailedTry.Queue] = {
+    WebhookDelivery: FailedTry.Queue.DELIVERY,
+    EventRun: FailedTry.Queue.RUN,
+    Outbound: FailedTry.Queue.OUTBOUND,
+    Reconciliation: FailedTry.Queue.RECONCILIATION,
+    PrivacyRequest: FailedTry.Queue.PRIVACY,
+}
 
 
 def retry_at(attempts: int) -> dt.datetime:
@@ -36,25 +58,34 @@ def _after(seconds: float) -> dt.datetime:
     return clock.now() + dt.timedelta(seconds=min(seconds, _BACKOFF_SECONDS_MAX) * random.uniform(0.75, 1.25))
 
 
-def _claim(model: type[_Row], condition: str, params: Sequence[str | int], limit: int) -> list[_Row]:
+def _lease_end() -> dt.datetime:
+    return clock.now() + dt.timedelta(seconds=LEASE_SECONDS)
+
+
+def claim(model: type[_Row], *, limit: int, **having: int | str) -> list[_Row]:
+    """Lease up to `limit` due rows with these column values, oldest first."""
+    return _claim(model, {"state": "waiting", **having}, limit)
+
+
+def sync_claim(*, run_id: int) -> bool:
+    """Lease an import that is due."""
+    return bool(_claim(SyncRun, {"id": run_id}, 1, "phase NOT IN ('done', 'failed')"))
+
+
+def _claim(model: type[_Claimed], having: dict[str, int | str], limit: int, condition: str = "TRUE") -> list[_Claimed]:
     table, now = model._meta.db_table, clock.now()
+    wanted = " AND ".join([condition, *(f"{column} = %s" for column in having)])
     skip_locked = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
     rows = model._default_manager.raw(
         f"UPDATE {table} SET lease_until = %s, attempts = attempts + 1 WHERE id IN"
-        f" (SELECT id FROM {table} WHERE {condition} AND due_at <= %s"
+        f" (SELECT id FROM {table} WHERE {wanted} AND due_at <= %s"
         f" AND (lease_until IS NULL OR lease_until <= %s) ORDER BY id LIMIT %s{skip_locked}) RETURNING *",
-        [
-            setwise.instant(now + dt.timedelta(seconds=LEASE_SECONDS)),
-            *params,
-            setwise.instant(now),
-            setwise.instant(now),
-            limit,
-        ],
+        [setwise.instant(_lease_end()), *having.values(), setwise.instant(now), setwise.instant(now), limit],
     )
     return sorted(rows, key=lambda row: row.pk)
 
 
-def _held(rows: Sequence[EventRun] | Sequence[WebhookDelivery]) -> Q:
+def _held(rows: Sequence[_Row]) -> Q:
     """These rows, as far as they are still the claim's: the count of attempts is its token."""
     by_attempts: dict[int, list[int]] = defaultdict(list)
     for row in rows:
@@ -65,41 +96,61 @@ def _held(rows: Sequence[EventRun] | Sequence[WebhookDelivery]) -> Q:
     return held & Q(state="waiting")
 
 
-def _lease_end() -> dt.datetime:
-    return clock.now() + dt.timedelta(seconds=LEASE_SECONDS)
+def lease_renew(rows: Sequence[_Row]) -> None:
+    """Keep the leases of those that are neither finished nor put back, while the work goes on."""
+    if rows:
+        type(rows[0])._default_manager.filter(_held(rows), lease_until__isnull=False).update(lease_until=_lease_end())
 
 
-def runs_claim(*, shop_id: int, consumer: str, limit: int) -> list[EventRun]:
-    """Lease up to `limit` due runs of a consumer, oldest event first."""
-    runs = _claim(EventRun, "state = 'waiting' AND shop_id = %s AND consumer = %s", [shop_id, consumer], limit)
-    return sorted(runs, key=lambda run: run.event_id)
+def done(rows: Sequence[_Row]) -> None:
+    if rows:
+        type(rows[0])._default_manager.filter(_held(rows)).update(
+            state="done", done_at=clock.now(), lease_until=None, error_class="", error=""
+        )
 
 
-def deliveries_claim(*, shop_domain: str, limit: int = DELIVERIES_PER_CLAIM) -> list[WebhookDelivery]:
-    """Lease up to `limit` due deliveries that name this shop, oldest first."""
-    return _claim(WebhookDelivery, "state = 'waiting' AND shop_domain = %s", [shop_domain], limit)
+def failed(row: _Row, error: Exception, *, permanent: bool = False) -> None:
+    """Put a row back for later, or aside (dead) when trying again can't help or it has failed `ATTEMPTS_MAX` times."""
+    dead = permanent or row.attempts >= ATTEMPTS_MAX
+    _put_back(row, error, dead=dead, due_at=retry_at(row.attempts), attempts=row.attempts)
 
 
-def sync_claim(*, run_id: int) -> bool:
-    """Lease an import that is due."""
-    return bool(_claim(SyncRun, "phase NOT IN ('done', 'failed') AND id = %s", [run_id], 1))
+def postponed(row: _Row, error: Exception, *, since: dt.datetime) -> None:
+    """Put a row back without counting the attempt: the outside failed, not the row. It waits as long again as it has
+    been waiting since it came, at most 15 minutes, and is put aside once it is older than `AGE_MAX`."""
+    age = clock.now() - since
+    due_at = _after(max(age.total_seconds(), 2))
+    _put_back(row, error, dead=age > AGE_MAX, due_at=due_at, attempts=row.attempts - 1)
 
 
-def runs_done(runs: Sequence[EventRun]) -> None:
-    EventRun.objects.filter(_held(runs)).update(
-        state=EventRun.State.DONE, done_at=clock.now(), lease_until=None, error=""
-    )
+def wait(rows: Sequence[_Row], *, seconds: float) -> None:
+    """Put rows back without counting the attempt: the outside is slowing us down."""
+    if rows:
+        type(rows[0])._default_manager.filter(_held(rows)).update(
+            due_at=clock.now() + dt.timedelta(seconds=seconds), lease_until=None, attempts=F("attempts") - 1
+        )
 
 
-def run_failed(run: EventRun, error: str) -> None:
-    """Put a run back for later, or aside once it has failed `ATTEMPTS_MAX` times."""
-    dead = run.attempts >= ATTEMPTS_MAX
-    EventRun.objects.filter(_held([run])).update(
-        state=EventRun.State.DEAD if dead else EventRun.State.WAITING,
-        due_at=retry_at(run.attempts),
-        lease_until=None,
-        error=error[:2000],
-    )
+def _put_back(row: _Row, error: Exception, *, dead: bool, due_at: dt.datetime, attempts: int) -> None:
+    model, error_class, message = type(row), type(error).__name__[:64], str(error)[:_MESSAGE_MAX]
+    with transaction.atomic():
+        touched = model._default_manager.filter(_held([row])).update(
+            state="dead" if dead else "waiting",
+            due_at=due_at,
+            lease_until=None,
+            attempts=attempts,
+            error_class=error_class,
+            error=message,
+        )
+        if touched:
+            FailedTry.objects.create(
+                queue=QUEUES[model],
+                row_id=row.pk,
+                at=clock.now(),
+                error_class=error_class,
+                error=message,
+                traceback="".join(traceback.format_tb(error.__traceback__))[-_TRACEBACK_MAX:],
+            )
 
 
 def run_advanced(run: EventRun, cursor: int) -> bool:
@@ -115,45 +166,3 @@ def run_advanced(run: EventRun, cursor: int) -> bool:
 def run_handed_over(run: EventRun) -> None:
     """Let go of a long run whose slice of time is over."""
     EventRun.objects.filter(_held([run]), cursor=run.cursor).update(lease_until=None)
-
-
-def deliveries_lease_renew(deliveries: Sequence[WebhookDelivery]) -> None:
-    """Keep the leases of those that are neither finished nor put back, while what they hint at is read."""
-    WebhookDelivery.objects.filter(_held(deliveries), lease_until__isnull=False).update(lease_until=_lease_end())
-
-
-def deliveries_done(deliveries: Sequence[WebhookDelivery]) -> None:
-    WebhookDelivery.objects.filter(_held(deliveries)).update(
-        state=WebhookDelivery.State.DONE, done_at=clock.now(), lease_until=None, error=""
-    )
-
-
-def delivery_failed(delivery: WebhookDelivery, error: str, *, permanent: bool = False) -> None:
-    """Put a delivery back for later, or aside when trying again can't help."""
-    dead = permanent or delivery.attempts >= ATTEMPTS_MAX
-    WebhookDelivery.objects.filter(_held([delivery])).update(
-        state=WebhookDelivery.State.DEAD if dead else WebhookDelivery.State.WAITING,
-        due_at=retry_at(delivery.attempts),
-        lease_until=None,
-        error=error[:2000],
-    )
-
-
-def delivery_postponed(delivery: WebhookDelivery, error: str) -> None:
-    """Put a delivery back without counting the attempt: the platform failed, not the delivery. It waits as long again
-    as it has been waiting, at most 15 minutes, and is put aside once it is older than `AGE_MAX`."""
-    age = clock.now() - delivery.received_at
-    WebhookDelivery.objects.filter(_held([delivery])).update(
-        state=WebhookDelivery.State.DEAD if age > AGE_MAX else WebhookDelivery.State.WAITING,
-        due_at=_after(max(age.total_seconds(), 2)),
-        lease_until=None,
-        attempts=F("attempts") - 1,
-        error=error[:2000],
-    )
-
-
-def deliveries_wait(deliveries: Sequence[WebhookDelivery], *, seconds: float) -> None:
-    """Put deliveries back without counting the attempt: the platform is slowing us down."""
-    WebhookDelivery.objects.filter(_held(deliveries)).update(
-        due_at=clock.now() + dt.timedelta(seconds=seconds), lease_until=None, attempts=F("attempts") - 1
-    )

@@ -1,6 +1,11 @@
 from retention_app.models.audit import AuditEntry
 from retention_app.models.event import DomainEvent, EventRun
 from retention_app.models.mirror import Customer, Order, OrderLine, OrderTransaction, Product, Refund, RefundLine
+from retention_app.models.offer import DiscountCode
+from retention_app.models.operating import FailedTry, OperatorAction
+from retention_app.models.outbound import Outbound
+from retention_app.models.privacy import PrivacyExport, PrivacyRequest, Tombstone
+from retention_app.models.reconciliation import Reconciliation
 from retention_app.models.shop import Shop, ShopToken
 from retention_app.models.staff import StaffPreference
 from retention_app.models.sync import SyncItem, SyncRun
@@ -9,12 +14,19 @@ from retention_app.models.webhook import WebhookDelivery
 __all__ = [
     "AuditEntry",
     "Customer",
+    "DiscountCode",
     "DomainEvent",
     "EventRun",
+    "FailedTry",
+    "OperatorAction",
     "Order",
     "OrderLine",
     "OrderTransaction",
+    "Outbound",
+    "PrivacyExport",
+    "PrivacyRequest",
     "Product",
+    "Reconciliation",
     "Refund",
     "RefundLine",
     "Shop",
@@ -22,5 +34,6 @@ __all__ = [
     "StaffPreference",
     "SyncItem",
     "SyncRun",
+    "Tombstone",
     "WebhookDelivery",
 ]

@@ -49,6 +49,7 @@ class EventRun(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
+    error_class = models.CharField(max_length=64, blank=True, db_default="")
     error = models.TextField(blank=True)
 
     class Meta:

@@ -12,7 +12,11 @@ from retention_app.tenancy import ShopOwned
 
 
 class Customer(ShopOwned):
-    """A customer, with the summary of their counted orders (neither cancelled nor test)."""
+    """A customer, with the summary of their counted orders (neither cancelled nor test).
+
+    One the platform merged into another keeps its row for its ledger: `merged_into` leads to the survivor, who has its
+    orders. `gone_at` says since when the platform knows the customer no more; personal fields are empty then.
+    """
 
     shopify_id = models.BigIntegerField()
     first_name = models.CharField(max_length=255, blank=True)
@@ -24,6 +28,8 @@ class Customer(ShopOwned):
     read_at = models.DateTimeField()
     search_name = models.CharField(max_length=512, blank=True)  # lower case, for prefix search
     search_email = models.CharField(max_length=320, blank=True)  # lower case
+    merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    gone_at = models.DateTimeField(null=True)
     orders_count = models.PositiveIntegerField(default=0)
     spent_minor = models.BigIntegerField(default=0)  # in the shop's currency, refunds taken off
     first_order_at = models.DateTimeField(null=True)
@@ -35,6 +41,11 @@ class Customer(ShopOwned):
             models.Index(fields=["shop", "-last_order_at", "-id"], name="customer_by_last_order"),
             models.Index(fields=["shop", "search_name"], name="customer_by_name"),
             models.Index(fields=["shop", "search_email"], name="customer_by_email"),
+            models.Index(
+                fields=["shop", "merged_into"],
+                name="customer_by_survivor",
+                condition=models.Q(merged_into__isnull=False),
+            ),
         ]
 
     @property

@@ -21,6 +21,14 @@ class Shop(models.Model):
     class State(models.TextChoices):
         INSTALLED = "installed"
         UNINSTALLED = "uninstalled"
+        REDACTED = "redacted"  # the platform asked to erase it: aggregates are all that is left
+
+    class Trouble(models.TextChoices):
+        """What keeps us from working for an installed shop; each has a banner and a way back."""
+
+        REAUTHORIZE = "reauthorize"  # no token opens it: its staff must open the app
+        SCOPES = "scopes"  # it granted less than we need
+        FROZEN = "frozen"  # the platform answers for nobody there: frozen, locked or gone
 
     domain = models.CharField(max_length=255, unique=True)  # <name>.myshopify.com
     public_id = models.CharField(max_length=32, unique=True, default=new_public_id)
@@ -31,6 +39,13 @@ class Shop(models.Model):
     state = models.CharField(max_length=16, choices=State.choices, default=State.INSTALLED)
     installed_at = models.DateTimeField()
     uninstalled_at = models.DateTimeField(null=True)
+    redacted_at = models.DateTimeField(null=True)
+    aggregates = models.JSONField(default=dict)  # what outlives its erasure: counts and sums, nobody's
+    trouble = models.CharField(max_length=16, choices=Trouble.choices, blank=True)
+    trouble_since = models.DateTimeField(null=True)
+    missing_scopes = models.TextField(blank=True)  # comma separated; set with Trouble.SCOPES
+    calls_paused_until = models.DateTimeField(null=True)  # no outbound call before
+    reconciled_to = models.DateTimeField(null=True)  # what changed before was compared with the platform
     script_tag_id = models.BigIntegerField(null=True)  # the platform's id of the loader's script tag
     storefront_problem = models.CharField(max_length=255, blank=True)  # why the loader couldn't be placed
 

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from retention_app import clock, tasks, work
-from retention_app.models import DomainEvent, EventRun, Shop, WebhookDelivery
+from retention_app.models import DomainEvent, EventRun, FailedTry, Shop, WebhookDelivery
 
 LATER = dt.timedelta(seconds=work.LEASE_SECONDS + 1)
 DOMAIN = "alpha.myshopify.com"
@@ -35,23 +35,23 @@ def run(shop: Shop) -> EventRun:
 @pytest.mark.parametrize(
     "finish",
     [
-        lambda row: work.deliveries_done([row]),
-        lambda row: work.delivery_failed(row, "no", permanent=True),
-        lambda row: work.delivery_postponed(row, "no"),
-        lambda row: work.deliveries_wait([row], seconds=60),
-        lambda row: work.deliveries_lease_renew([row]),
+        lambda row: work.done([row]),
+        lambda row: work.failed(row, ValueError("no"), permanent=True),
+        lambda row: work.postponed(row, ValueError("no"), since=row.received_at),
+        lambda row: work.wait([row], seconds=60),
+        lambda row: work.lease_renew([row]),
     ],
 )
 def test_slow_worker_leaves_a_delivery_to_its_successor(
     delivery: WebhookDelivery, finish: Callable[[WebhookDelivery], None]
 ) -> None:
-    (slow,) = work.deliveries_claim(shop_domain=DOMAIN)
+    (slow,) = work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=200)
     with time_machine.travel(clock.now() + LATER):
-        (successor,) = work.deliveries_claim(shop_domain=DOMAIN)
+        (successor,) = work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=200)
         finish(slow)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.lease_until) == ("waiting", 2, successor.lease_until)
-    work.deliveries_done([successor])
+    work.done([successor])
     finish(slow)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.lease_until) == ("done", 2, None)
@@ -60,25 +60,25 @@ def test_slow_worker_leaves_a_delivery_to_its_successor(
 @pytest.mark.parametrize(
     "finish",
     [
-        lambda run: work.runs_done([run]),
-        lambda run: work.run_failed(run, "no"),
+        lambda run: work.done([run]),
+        lambda run: work.failed(run, ValueError("no")),
         lambda run: work.run_advanced(run, 7),
         lambda run: work.run_handed_over(run),
     ],
 )
 def test_slow_worker_leaves_a_run_to_its_successor(run: EventRun, finish: Callable[[EventRun], None]) -> None:
-    (slow,) = work.runs_claim(shop_id=run.shop_id, consumer="test", limit=9)
+    (slow,) = work.claim(EventRun, shop_id=run.shop_id, consumer="test", limit=9)
     with time_machine.travel(clock.now() + LATER):
-        (successor,) = work.runs_claim(shop_id=run.shop_id, consumer="test", limit=9)
+        (successor,) = work.claim(EventRun, shop_id=run.shop_id, consumer="test", limit=9)
         finish(slow)
     run.refresh_from_db()
     assert (run.state, run.cursor, run.lease_until) == ("waiting", 0, successor.lease_until)
 
 
 def test_slow_worker_of_a_long_run_is_told_that_it_was_overtaken(run: EventRun) -> None:
-    (slow,) = work.runs_claim(shop_id=run.shop_id, consumer="test", limit=1)
+    (slow,) = work.claim(EventRun, shop_id=run.shop_id, consumer="test", limit=1)
     with time_machine.travel(clock.now() + LATER):
-        (successor,) = work.runs_claim(shop_id=run.shop_id, consumer="test", limit=1)
+        (successor,) = work.claim(EventRun, shop_id=run.shop_id, consumer="test", limit=1)
         assert work.run_advanced(successor, 5)
         assert not work.run_advanced(slow, 4)
     run.refresh_from_db()
@@ -86,9 +86,9 @@ def test_slow_worker_of_a_long_run_is_told_that_it_was_overtaken(run: EventRun) 
 
 
 def test_put_back_delivery_gets_no_lease_anew(delivery: WebhookDelivery) -> None:
-    (claimed,) = work.deliveries_claim(shop_domain=DOMAIN)
-    work.delivery_failed(claimed, "no")
-    work.deliveries_lease_renew([claimed])
+    (claimed,) = work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=200)
+    work.failed(claimed, ValueError("no"))
+    work.lease_renew([claimed])
     delivery.refresh_from_db()
     assert delivery.lease_until is None
 
@@ -103,27 +103,27 @@ def test_claims_come_oldest_first_and_mixed_attempts_finish_together(delivery: W
         due_at=delivery.due_at,
         attempts=3,
     )
-    rows = work.deliveries_claim(shop_domain=DOMAIN)
+    rows = work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=200)
     assert [(row.id, row.attempts, bytes(row.body)) for row in rows] == [(delivery.id, 1, b"{}"), (later.id, 4, b"[]")]
-    work.deliveries_done(rows)
+    work.done(rows)
     assert set(WebhookDelivery.objects.values_list("state", flat=True)) == {"done"}
 
 
 def test_shop_is_looked_up_after_each_claim(delivery: WebhookDelivery, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     Shop.objects.update(domain="other.myshopify.com")
-    claim = work.deliveries_claim
+    claim = work.claim
 
-    def claim_and_install(*, shop_domain: str) -> list[WebhookDelivery]:
-        rows = claim(shop_domain=shop_domain)
+    def claim_and_install(model: type[WebhookDelivery], *, limit: int, shop_domain: str) -> list[WebhookDelivery]:
+        rows = claim(model, limit=limit, shop_domain=shop_domain)
         Shop.objects.update(domain=DOMAIN)
         return rows
 
     def apply(shop: Shop, deliveries: list[WebhookDelivery]) -> None:
         seen.append(shop.domain)
-        work.deliveries_done(deliveries)
+        work.done(deliveries)
 
-    monkeypatch.setattr(work, "deliveries_claim", claim_and_install)
+    monkeypatch.setattr(work, "claim", claim_and_install)
     monkeypatch.setattr("retention_app.intake.deliveries_apply", apply)
     tasks.deliveries_work(shop_domain=DOMAIN)
     assert seen == [DOMAIN]
@@ -137,3 +137,26 @@ def test_deliveries_of_nobody_take_their_slice_only(delivery: WebhookDelivery, m
     tasks.deliveries_work(shop_domain=DOMAIN)
     delivery.refresh_from_db()
     assert (delivery.state, woken) == ("dead", [DOMAIN])
+
+
+def test_every_failed_try_is_kept_for_the_operators(delivery: WebhookDelivery) -> None:
+    for message in ("first", "second"):
+        (claimed,) = work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=1)
+        try:
+            raise ValueError(message)
+        except ValueError as error:
+            work.failed(claimed, error)
+        WebhookDelivery.objects.update(due_at=clock.now())
+    tries = list(FailedTry.objects.order_by("id"))
+    assert [(each.queue, each.row_id, each.error_class, each.error) for each in tries] == [
+        ("delivery", delivery.id, "ValueError", "first"),
+        ("delivery", delivery.id, "ValueError", "second"),
+    ]
+    assert "test_every_failed_try_is_kept" in tries[0].traceback
+
+
+def test_a_try_of_a_lost_claim_leaves_nothing(delivery: WebhookDelivery) -> None:
+    (slow,) = work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=1)
+    WebhookDelivery.objects.update(attempts=2)
+    work.failed(slow, ValueError("late"))
+    assert not FailedTry.objects.exists()

@@ -1,0 +1,48 @@
+"""Migration operations on one table that PostgreSQL carries out and SQLite, for demonstration, leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+
+class TableOperation(Operation):
+    """SQL statements with `{table}` for the table's quoted name; no part of Django's model state."""
+
+    reversible = True
+    reduces_to_sql = True
+
+    forwards: ClassVar[Sequence[str]]
+    backwards: ClassVar[Sequence[str]]
+    purpose: ClassVar[str]
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return (type(self).__name__, [self.table], {})
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Nothing changes there."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        self._execute(schema_editor, self.forwards)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        self._execute(schema_editor, self.backwards)
+
+    def describe(self) -> str:
+        return f"{self.purpose} {self.table}"
+
+    def _execute(self, schema_editor: BaseDatabaseSchemaEditor, statements: Sequence[str]) -> None:
+        if schema_editor.connection.vendor == "postgresql":
+            for statement in statements:
+                schema_editor.execute(statement.replace("{table}", schema_editor.quote_name(self.table)), params=None)

@@ -59,6 +59,55 @@ def customer(shop: Shop, customer_id: int) -> Customer | None:
     return records.customer(shop.database.connection(), shop.id, customer_id)
 
 
+def customer_delete(shop: Shop, customer_id: int) -> Customer:
+    """Delete a customer who never ordered, as Shopify allows; returns who it was. Raises CommerceError."""
+    with shop.database.write() as connection:
+        customer = _customer(connection, shop, customer_id)
+        if records.order_ids_of(connection, shop.id, customer_id):
+            raise CommerceError(f"{customer['email']} has orders and cannot be deleted")
+        records.delete_customer(connection, shop.id, customer_id)
+        webhooks.queue_customer_deleted(connection, shop, customer_id)
+    return customer
+
+
+def customers_merge(shop: Shop, keep_id: int, delete_id: int) -> Customer:
+    """Make two customers one, who has the orders of both. The kept one's own details stay, gaps are filled from the
+    other, who is gone. Returns the kept one. Raises CommerceError."""
+    if keep_id == delete_id:
+        raise CommerceError("a customer cannot be merged with themselves")
+    now = shop.clock.now()
+    with shop.database.write() as connection:
+        kept, gone = _customer(connection, shop, keep_id), _customer(connection, shop, delete_id)
+        moved = records.order_ids_of(connection, shop.id, delete_id)
+        for order in records.by_ids(connection, shop.id, "Order", moved).values():
+            order["customer_id"] = keep_id
+            order["updated_at"] = max(order["updated_at"], now)
+            records.save_order(connection, shop.id, order)
+            webhooks.queue_order(connection, shop, order, ("orders/updated",))
+        kept["first_name"] = kept["first_name"] or gone["first_name"]
+        kept["last_name"] = kept["last_name"] or gone["last_name"]
+        if kept["address"] is None:
+            kept["address"], kept["address_id"] = gone["address"], gone["address_id"]
+        kept["tags"] = list(dict.fromkeys((*kept["tags"], *gone["tags"])))
+        kept["updated_at"] = now
+        records.count_purchases(connection, shop.id, kept, now)
+        records.save_customer(connection, shop.id, kept)
+        records.delete_customer(connection, shop.id, delete_id)
+        webhooks.queue_customer(connection, shop, kept, ("customers/update",))
+        webhooks.queue_merge(connection, shop, keep_id, delete_id)
+        webhooks.queue_customer_deleted(connection, shop, delete_id)
+    return kept
+
+
+def customers_page(shop: Shop, *, before_id: int | None = None, limit: int = 50) -> list[Customer]:
+    """The shop's customers, newest id first; `before_id` pages on."""
+    rows = shop.database.connection().execute(
+        "SELECT document FROM customers WHERE shop_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        (shop.id, before_id or 2**62, limit),
+    )
+    return [load(document) for (document,) in rows]
+
+
 def new_customer(connection: sqlite3.Connection, shop: Shop, email: str) -> Customer:
     """A customer without an account, not saved yet."""
     now = shop.clock.now()
@@ -210,6 +259,20 @@ def order_cancel(shop: Shop, order_id: int, *, refund: bool = True, reason: str 
         if made:
             webhooks.queue_refund(connection, shop, order, made)
         _order_changed(connection, shop, order, "orders/cancelled")
+    return order
+
+
+def order_delete(shop: Shop, order_id: int) -> Order:
+    """Delete an order with everything in it; returns what it was. Its customer's purchase figures follow. Raises
+    CommerceError."""
+    with shop.database.write() as connection:
+        order = _order(connection, shop, order_id)
+        records.delete_order(connection, shop.id, order_id)
+        if order["customer_id"] is not None:
+            buyer = _customer(connection, shop, order["customer_id"])
+            records.count_purchases(connection, shop.id, buyer, shop.clock.now())
+            records.save_customer(connection, shop.id, buyer)
+        webhooks.queue_order_deleted(connection, shop, order_id)
     return order
 
 

@@ -2,6 +2,7 @@
 with `{"error"}`."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 import httpx
@@ -19,6 +20,9 @@ from devstore.shops import Shop
 
 Body = dict[str, Any]
 Handler = Callable[[Shop, Request, Body], Any]
+
+PAGE = 50
+MOST_A_PAGE = 1000
 
 
 class BadBody(Exception):
@@ -49,6 +53,14 @@ async def read_body(request: Request) -> Body:
     if not isinstance(body, dict):
         raise BadBody("the body is not a JSON object")
     return body
+
+
+def id_in(body: Body, name: str) -> int:
+    """An id from the body. Raises BadBody."""
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadBody(f"{name} is missing or no id")
+    return value
 
 
 # --- looking ----------------------------------------------------------------------------------------------------
@@ -99,9 +111,22 @@ def id_token(shop: Shop, request: Request, body: Body) -> Any:
     return {"id_token": idtokens.mint(shop, staff), "shop": shop.domain, "user": staff["id"]}
 
 
+def listed(request: Request, name: str, rows: Callable[..., list[Any]]) -> Any:
+    """A page of documents, newest id first: `?before=<id>&limit=<n>`. `next` is the `before` of the following page,
+    None when there is none."""
+    before, limit = request.query_params.get("before"), int(request.query_params.get("limit", PAGE))
+    if not 1 <= limit <= MOST_A_PAGE:
+        raise BadBody(f"limit is from 1 to {MOST_A_PAGE}")
+    found = rows(before_id=int(before) if before else None, limit=limit + 1)
+    return {name: found[:limit], "next": found[limit - 1]["id"] if len(found) > limit else None}
+
+
 def list_orders(shop: Shop, request: Request, body: Body) -> Any:
-    """The newest orders."""
-    return {"orders": commerce.orders_page(shop)}
+    return listed(request, "orders", partial(commerce.orders_page, shop))
+
+
+def list_customers(shop: Shop, request: Request, body: Body) -> Any:
+    return listed(request, "customers", partial(commerce.customers_page, shop))
 
 
 def get_order(shop: Shop, request: Request, body: Body) -> Any:
@@ -202,6 +227,19 @@ def register_customer(shop: Shop, request: Request, body: Body) -> Any:
     )
 
 
+def merge_customers(shop: Shop, request: Request, body: Body) -> Any:
+    """`{keep: id, delete: id}`."""
+    return commerce.customers_merge(shop, id_in(body, "keep"), id_in(body, "delete"))
+
+
+def delete_customer(shop: Shop, request: Request, body: Body) -> Any:
+    return commerce.customer_delete(shop, request.path_params["customer"])
+
+
+def delete_order(shop: Shop, request: Request, body: Body) -> Any:
+    return commerce.order_delete(shop, request.path_params["order"])
+
+
 def update_product(shop: Shop, request: Request, body: Body) -> Any:
     """`{title?, description?, status?, prices?: {variant id: decimal}}`."""
     prices = {
@@ -271,7 +309,10 @@ routes = [
     Route("/devstore/uninstall", handled(uninstall), methods=["POST"]),
     Route("/devstore/programme", do_publish, methods=["POST"]),
     Route("/devstore/webhooks/flush", do_flush, methods=["POST"]),
+    Route("/devstore/customers", handled(list_customers), methods=["GET"]),
     Route("/devstore/customers", handled(register_customer), methods=["POST"]),
+    Route("/devstore/customers/merge", handled(merge_customers), methods=["POST"]),
+    Route("/devstore/customers/{customer:int}/delete", handled(delete_customer), methods=["POST"]),
     Route("/devstore/orders", handled(list_orders), methods=["GET"]),
     Route("/devstore/orders", handled(place_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}", handled(get_order), methods=["GET"]),
@@ -279,5 +320,6 @@ routes = [
     Route("/devstore/orders/{order:int}/refund", handled(refund_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}/cancel", handled(cancel_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}/pay", handled(pay_order), methods=["POST"]),
+    Route("/devstore/orders/{order:int}/delete", handled(delete_order), methods=["POST"]),
     Route("/devstore/products/{product:int}", handled(update_product), methods=["POST"]),
 ]

@@ -1,5 +1,6 @@
 """Webhook bodies in the shapes of Shopify's REST resources (version 2026-10)."""
 
+import uuid
 from typing import Any
 
 from devstore import ids
@@ -527,6 +528,22 @@ def customer_address(customer: Customer) -> Payload | None:
         "default": True,
     }
     return inside | more
+
+
+def deleted_customer(customer_id: int) -> Payload:
+    """The body of `customers/delete`."""
+    return {"id": customer_id, "tax_exemptions": [], "admin_graphql_api_id": ids.gid("Customer", customer_id)}
+
+
+def merge(kept_id: int, deleted_id: int) -> Payload:
+    """The body of `customers/merge`."""
+    return {
+        "admin_graphql_api_customer_kept_id": ids.gid("Customer", kept_id),
+        "admin_graphql_api_customer_deleted_id": ids.gid("Customer", deleted_id),
+        "admin_graphql_api_job_id": f"gid://shopify/Job/{uuid.uuid4()}",
+        "status": "completed",
+        "errors": [],
+    }
 
 
 def bulk_operation(number: int, operation: dict[str, Any], writer: Writer) -> Payload:

@@ -61,6 +61,14 @@ def order_of_refund(connection: sqlite3.Connection, shop_id: int, refund_id: int
     return row[0] if row else None
 
 
+def order_ids_of(connection: sqlite3.Connection, shop_id: int, customer_id: int) -> list[int]:
+    """All orders of a customer, test orders and cancelled ones included, oldest first."""
+    rows = connection.execute(
+        "SELECT id FROM orders WHERE shop_id = ? AND customer_id = ? ORDER BY processed_at, id", (shop_id, customer_id)
+    )
+    return [number for (number,) in rows]
+
+
 def next_order_number(connection: sqlite3.Connection, shop_id: int) -> int:
     (last,) = connection.execute("SELECT max(number) FROM orders WHERE shop_id = ?", (shop_id,)).fetchone()
     return (last or 1000) + 1
@@ -84,6 +92,17 @@ def insert_customers(connection: sqlite3.Connection, shop_id: int, rows: Iterabl
             for each, password in rows
         ),
     )
+
+
+def delete_customer(connection: sqlite3.Connection, shop_id: int, customer_id: int) -> None:
+    connection.execute("DELETE FROM customers WHERE id = ? AND shop_id = ?", (customer_id, shop_id))
+    _forget_earlier(connection, "Customer", customer_id)
+
+
+def delete_order(connection: sqlite3.Connection, shop_id: int, order_id: int) -> None:
+    connection.execute("DELETE FROM orders WHERE id = ? AND shop_id = ?", (order_id, shop_id))
+    connection.execute("DELETE FROM refunds WHERE order_id = ?", (order_id,))
+    _forget_earlier(connection, "Order", order_id)
 
 
 def save_order(connection: sqlite3.Connection, shop_id: int, document: Order) -> None:
@@ -173,6 +192,10 @@ def _keep_earlier(connection: sqlite3.Connection, kind: Kind, resource_id: int) 
         " (SELECT id FROM earlier_states WHERE kind = ? AND resource_id = ? ORDER BY id DESC LIMIT ?)",
         (kind, resource_id, kind, resource_id, EARLIER_STATES_KEPT),
     )
+
+
+def _forget_earlier(connection: sqlite3.Connection, kind: Kind, resource_id: int) -> None:
+    connection.execute("DELETE FROM earlier_states WHERE kind = ? AND resource_id = ?", (kind, resource_id))
 
 
 def _one(connection: sqlite3.Connection, query: str, parameters: tuple[Any, ...]) -> Any:

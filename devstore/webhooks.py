@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from devstore import calllog, ids, records
+from devstore import calllog, ids, payloads, records
 from devstore.documents import Customer, Order, Product, Refund
 from devstore.knobs import happens
 from devstore.payloads import Payload, Writer
@@ -56,9 +56,26 @@ def queue_customer(connection: sqlite3.Connection, shop: Shop, customer: Custome
             queue(connection, shop, topic, payload)
 
 
+def queue_customer_deleted(connection: sqlite3.Connection, shop: Shop, customer_id: int) -> None:
+    queue_wanted(connection, shop, "customers/delete", payloads.deleted_customer(customer_id))
+
+
+def queue_merge(connection: sqlite3.Connection, shop: Shop, kept_id: int, deleted_id: int) -> None:
+    queue_wanted(connection, shop, "customers/merge", payloads.merge(kept_id, deleted_id))
+
+
+def queue_order_deleted(connection: sqlite3.Connection, shop: Shop, order_id: int) -> None:
+    queue_wanted(connection, shop, "orders/delete", {"id": order_id})
+
+
 def queue_product(connection: sqlite3.Connection, shop: Shop, product: Product, topic: str) -> None:
     if wanted(shop, topic):
         queue(connection, shop, topic, Writer(shop.document).product(product))
+
+
+def queue_wanted(connection: sqlite3.Connection, shop: Shop, topic: str, payload: Payload) -> None:
+    if wanted(shop, topic):
+        queue(connection, shop, topic, payload)
 
 
 def wanted(shop: Shop, topic: str) -> bool:

@@ -27,8 +27,19 @@ application_url = "https://encore.example/app/"
 [access_scopes]
 scopes = "read_customers,read_orders,read_all_orders,read_products,write_script_tags"
 
+[auth]
+redirect_urls = ["https://encore.example/auth/callback"]
+
 [webhooks]
 api_version = "2026-10"
+
+  [[webhooks.subscriptions]]
+  compliance_topics = ["customers/data_request", "customers/redact", "shop/redact"]
+  uri = "/webhooks/shopify"
+
+  [[webhooks.subscriptions]]
+  topics = ["app/scopes_update", "shop/update", "customers/merge", "customers/delete", "orders/delete"]
+  uri = "/webhooks/shopify"
 
   [[webhooks.subscriptions]]
   topics = ["orders/create", "orders/updated", "orders/paid", "orders/edited", "orders/cancelled", "refunds/create"]
@@ -93,6 +104,20 @@ class Devstore:
 
     def place(self, *lines: dict[str, Any], **more: Any) -> Any:
         return self.post("orders", lines=list(lines) or [{"title": "Beans", "price": "20.00", "quantity": 1}], **more)
+
+    def refused(self, path: str, **body: Any) -> str:
+        """The reason for which devstore does not do it."""
+        answer = self.http.post(f"/devstore/{path}", json=body)
+        assert answer.status_code == 422, answer.text
+        return str(answer.json()["error"])
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.http.get(f"/devstore/{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def log(self, kind: str) -> list[Any]:
+        return list(self.get("log", kind=kind)["entries"])
 
     def flush(self) -> Any:
         return self.post("webhooks/flush")

@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from devstore import clock, ids, orders, records, webhooks
-from devstore.documents import Address, Customer, DiscountCode, Order, Product, Refund, ScriptTag
+from devstore import clock, discounts, ids, orders, records, webhooks
+from devstore.documents import Address, Customer, Order, Product, Refund, ScriptTag
 from devstore.orders import CommerceError, Item, Quote, Ware
 from devstore.shops import Shop
 from devstore.state import load
@@ -93,6 +93,7 @@ def customers_merge(shop: Shop, keep_id: int, delete_id: int) -> Customer:
         records.count_purchases(connection, shop.id, kept, now)
         records.save_customer(connection, shop.id, kept)
         records.delete_customer(connection, shop.id, delete_id)
+        discounts.change_owner(connection, shop, delete_id, keep_id)
         webhooks.queue_customer(connection, shop, kept, ("customers/update",))
         webhooks.queue_merge(connection, shop, keep_id, delete_id)
         webhooks.queue_customer_deleted(connection, shop, delete_id)
@@ -146,9 +147,9 @@ def password_matches(password: str, stored: str) -> bool:
 
 
 def cart_quote(shop: Shop, items: Sequence[Item], discount_code: str | None = None) -> Quote:
-    """What checkout shows before the order is placed."""
+    """What checkout shows before the order is placed. Raises CodeRefused."""
     wares = _wares(shop.database.connection(), shop, items)
-    return orders.quote(shop.document, wares, discount(shop, discount_code))
+    return orders.quote(shop.document, wares, discounts.accepted(shop, discount_code, orders.worth(wares)))
 
 
 def order_place(
@@ -169,19 +170,22 @@ def order_place(
 ) -> Order:
     """Place an order for a customer, or for an e-mail address (a customer without an account is made of a new one),
     or for nobody. `processed_at` (ISO 8601) dates it back; `shipping` None means the shop's tariff; `pay` False
-    leaves it pending."""
+    leaves it pending. Raises CodeRefused where the discount code does not count."""
     now = shop.clock.now()
-    code = discount(shop, discount_code)
     with shop.database.write() as connection:
+        wares = _wares(connection, shop, items)
+        code = discounts.accepted(shop, discount_code, orders.worth(wares))
         buyer, is_new = _buyer(connection, shop, customer_id, email)
         if buyer:
             buyer["first_name"] = buyer["first_name"] or first_name
             buyer["last_name"] = buyer["last_name"] or last_name
             if address and not buyer["address"]:
                 buyer["address"], buyer["address_id"] = address, ids.take(connection, "MailingAddress")
+        if code:
+            discounts.use(connection, shop, code, buyer)
         order = orders.compose(
             shop.document,
-            _wares(connection, shop, items),
+            wares,
             partial(ids.take, connection),
             now,
             number=records.next_order_number(connection, shop.id),
@@ -305,17 +309,6 @@ def orders_page(shop: Shop, *, before_id: int | None = None, limit: int = 50) ->
         (shop.id, before_id or 2**62, limit),
     )
     return [load(document) for (document,) in rows]
-
-
-def discount(shop: Shop, code: str | None) -> DiscountCode | None:
-    """The shop's discount of that code, whatever its case; None for no code. Raises CommerceError for an unknown
-    one."""
-    if not code:
-        return None
-    for each in shop.document["discounts"]:
-        if each["code"].lower() == code.strip().lower():
-            return each
-    raise CommerceError(f"{code} is no valid discount code")
 
 
 # --- products and script tags ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devstore import calllog, commerce, idtokens, install, money
+from devstore import calllog, commerce, discounts, idtokens, install, money
 from devstore.commerce import CommerceError, Item
 from devstore.graphql import cost
 from devstore.orders import current_quantity
@@ -123,6 +123,12 @@ def listed(request: Request, name: str, rows: Callable[..., list[Any]]) -> Any:
 
 def list_orders(shop: Shop, request: Request, body: Body) -> Any:
     return listed(request, "orders", partial(commerce.orders_page, shop))
+
+
+def list_discounts(shop: Shop, request: Request, body: Body) -> Any:
+    """Every code there ever was, oldest first, with its `status`."""
+    now = shop.clock.now()
+    return {"discounts": [{**each, "status": discounts.status(each, now)} for each in discounts.all_of(shop)]}
 
 
 def list_customers(shop: Shop, request: Request, body: Body) -> Any:
@@ -313,6 +319,7 @@ routes = [
     Route("/devstore/customers", handled(register_customer), methods=["POST"]),
     Route("/devstore/customers/merge", handled(merge_customers), methods=["POST"]),
     Route("/devstore/customers/{customer:int}/delete", handled(delete_customer), methods=["POST"]),
+    Route("/devstore/discounts", handled(list_discounts), methods=["GET"]),
     Route("/devstore/orders", handled(list_orders), methods=["GET"]),
     Route("/devstore/orders", handled(place_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}", handled(get_order), methods=["GET"]),

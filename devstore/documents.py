@@ -24,6 +24,25 @@ class DiscountCode(TypedDict):
     value: str
 
 
+class Discount(DiscountCode):
+    """A code with its conditions. `customer_ids` None means everybody; `used` counts the orders placed with it."""
+
+    id: int
+    redeem_code_id: int
+    title: str
+    starts_at: str
+    ends_at: str | None
+    usage_limit: int | None
+    once_per_customer: bool
+    customer_ids: list[int] | None
+    minimum_subtotal: int | None
+    combines_with: list[str]
+    tags: list[str]
+    used: int
+    created_at: str
+    updated_at: str
+
+
 class ShopDocument(TypedDict):
     id: int
     handle: str
@@ -42,7 +61,6 @@ class ShopDocument(TypedDict):
     tax_title: str
     shipping_price: int
     shipping_free_from: int | None
-    discounts: list[DiscountCode]
     staff: list[Staff]
     login_hint: str
     accepts_script_tags: bool

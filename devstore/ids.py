@@ -9,6 +9,8 @@ FIRST_ID = {
     "AppInstallation": 733900001,
     "BulkOperation": 147595010,
     "ScriptTag": 596720001,
+    "DiscountCodeNode": 1057370001,
+    "DiscountRedeemCode": 11180490001,
     "ShippingLine": 5001000000001,
     "Order": 6001000000001,
     "Product": 7001000000001,

@@ -68,6 +68,11 @@ class Quote:
     total: int
 
 
+def worth(wares: Sequence[Ware]) -> int:
+    """What wares come to before discounts."""
+    return sum(ware.price * ware.item.quantity for ware in wares)
+
+
 def quote(
     shop: ShopDocument, wares: Sequence[Ware], discount: DiscountCode | None, shipping: int | None = None
 ) -> Quote:

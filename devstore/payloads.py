@@ -469,7 +469,7 @@ class Writer:
             "county_taxes": True,
             "plan_display_name": "Basic",
             "plan_name": "basic",
-            "has_discounts": bool(shop["discounts"]),
+            "has_discounts": True,
             "has_gift_cards": False,
             "myshopify_domain": shop["domain"],
             "google_apps_domain": None,

@@ -100,6 +100,7 @@ def graphql_answer(request: Request, shop: Shop, body: bytes) -> Response:
         errors=codes or bool(errors),
         requested_cost=answer.requested,
         actual_cost=answer.actual,
+        **({} if answer.created is None else {"created": answer.created}),
         ms=round((time.perf_counter() - started) * 1000, 1),
     )
     return Json(answer.body, status, headers)

@@ -66,6 +66,12 @@ CREATE TABLE graphql_documents (hash TEXT PRIMARY KEY, text TEXT NOT NULL);
 -- Carts and sessions of the theme.
 CREATE TABLE carts (token TEXT PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
 """
+# What state folders of an earlier devstore lack. A discount's `code` is in the form that codes are compared in.
+ADDED = """
+CREATE TABLE IF NOT EXISTS discounts (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, code TEXT NOT NULL,
+                                      document BLOB NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS discounts_code ON discounts (shop_id, code);
+"""
 
 
 class Database:
@@ -78,6 +84,7 @@ class Database:
         self._after_write: list[Callable[[], object]] = []
         if self.connection().execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             self.connection().executescript(SCHEMA)
+        self.connection().executescript(ADDED)
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection. Outside `write()` and `read()` each statement is its own transaction."""

@@ -8,12 +8,18 @@ from devstore.graphql.fields import Info, Resolver
 # The scope that reading objects of a type asks for, wherever they turn up.
 READ_SCOPES = {
     "Customer": "read_customers",
+    "DiscountCodeNode": "read_discounts",
     "Order": "read_orders",
     "Product": "read_products",
     "ProductVariant": "read_products",
     "ScriptTag": "read_script_tags",
 }
-WRITE_SCOPES = {"scriptTagCreate": "write_script_tags", "scriptTagDelete": "write_script_tags"}
+WRITE_SCOPES = {
+    "discountCodeBasicCreate": "write_discounts",
+    "discountCodeDeactivate": "write_discounts",
+    "scriptTagCreate": "write_script_tags",
+    "scriptTagDelete": "write_script_tags",
+}
 
 
 def holds(scopes: frozenset[str], scope: str) -> bool:

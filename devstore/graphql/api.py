@@ -9,6 +9,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     execute_sync,
     get_operation_ast,
     parse,
@@ -27,13 +28,14 @@ VERSIONS = frozenset({"2026-01", "2026-04", "2026-07", "2026-10", "2027-01", "un
 
 @dataclass
 class Answer:
-    """A GraphQL answer and what the call log says about it."""
+    """A GraphQL answer and what the call log says about it. `created` names what a mutation made, None for a query."""
 
     body: dict[str, Any]
     operation: str | None = None
     query: str | None = None
     requested: int | None = None
     actual: int | None = None
+    created: list[str] | None = None
 
 
 def served_version(asked: str) -> str:
@@ -65,29 +67,18 @@ class AdminApi:
         if happens(shop.knobs.throttle) or not bucket.take(answer.requested):
             answer.body = {"errors": [errors.throttled()], "extensions": self._cost_block(answer, bucket)}
             return answer
-        answer.body = self._execute(shop, version, scopes, offline, document, operation, variables)
+        context = Context(shop, scopes, Loader(shop, shop.database.connection(), 0), version, offline)
+        if operation.operation is OperationType.QUERY:
+            context.loader.stale = shop.knobs.stale
+            with shop.database.read():  # one snapshot; a mutation takes its own write transactions
+                answer.body = self._run(context, document, operation, variables)
+        else:
+            answer.body = self._run(context, document, operation, variables)
+            answer.created = context.created
         answer.actual = min(answer.requested, cost.actual_of(operation, answer.body.get("data")))
         bucket.give_back(answer.requested - answer.actual)
         answer.body["extensions"] = self._cost_block(answer, bucket)
         return answer
-
-    def _execute(
-        self,
-        shop: Shop,
-        version: str,
-        scopes: frozenset[str],
-        offline: bool,
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        variables: dict[str, Any],
-    ) -> dict[str, Any]:
-        # A mutation takes its own write transactions; a query reads one snapshot.
-        if operation.operation.value == "query":
-            with shop.database.read() as connection:
-                loader = Loader(shop, connection, shop.knobs.stale)
-                return self._run(Context(shop, scopes, loader, version, offline), document, operation, variables)
-        loader = Loader(shop, shop.database.connection(), 0)
-        return self._run(Context(shop, scopes, loader, version, offline), document, operation, variables)
 
     def _run(
         self, context: Context, document: DocumentNode, operation: OperationDefinitionNode, variables: dict[str, Any]

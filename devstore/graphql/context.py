@@ -85,12 +85,15 @@ class BulkPage:
 
 @dataclass
 class Context:
+    """`created` names what a mutation has made, for the call log."""
+
     shop: Shop
     scopes: frozenset[str]
     loader: Loader
     version: str
     offline: bool = True
     bulk: BulkPage | None = None
+    created: list[str] = field(default_factory=list)
     currency: str = field(init=False)
 
     def __post_init__(self) -> None:

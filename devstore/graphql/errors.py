@@ -23,6 +23,11 @@ def access_denied(field: str, scope: str) -> GraphQLError:
     )
 
 
+def problem(message: str, *path: str, code: str | None = None) -> dict[str, Any]:
+    """An entry of `userErrors`."""
+    return {"field": list(path) or None, "message": message, "code": code}
+
+
 def bad_request(message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "BAD_REQUEST"})
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
+from devstore import ids
+from devstore.graphql.errors import bad_request
 from devstore.money import graphql_amount
 
 Resolver = Callable[..., Any]
@@ -49,6 +51,14 @@ def of(compute: Callable[[Any], Any]) -> Resolver:
 
 def itself(source: Any, info: Info) -> Any:
     return source
+
+
+def split_gid(text: str) -> tuple[str, int]:
+    """A global id's type and number. Raises BAD_REQUEST."""
+    try:
+        return ids.parse_gid(text)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
 
 
 MONEY: dict[str, Fields] = {

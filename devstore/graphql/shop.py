@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from devstore import bulk, commerce, ids
 from devstore.clock import parse, timestamp
+from devstore.graphql import discounts
 from devstore.graphql.access import require
-from devstore.graphql.errors import bad_request, not_played
-from devstore.graphql.fields import MONEY, PAGE_INFO, Fields, Info, constant, gid, itself, key, of, text
+from devstore.graphql.errors import bad_request, not_played, problem
+from devstore.graphql.fields import MONEY, PAGE_INFO, Fields, Info, constant, gid, itself, key, of, split_gid, text
 from devstore.graphql.paging import filtered, memory_page, table_page
 from devstore.graphql.resolvers import CUSTOMER_TYPES, ORDER_TYPES, PRODUCT_TYPES, full_name, with_product
 from devstore.records import Kind, order_of_refund, products_of_variants
@@ -119,10 +120,6 @@ SCRIPT_TAG_TYPES: dict[str, Fields] = {
 }
 
 
-def problem(message: str, *path: str, code: str | None = None) -> dict[str, Any]:
-    return {"field": list(path) or None, "message": message, "code": code}
-
-
 def script_tags(source: Any, info: Info, src: str | None = None, **page: Any) -> Any:
     tags = [tag for tag in commerce.script_tags(info.context.shop) if src is None or tag["src"] == src]
     return memory_page(info.context, tags, **page)
@@ -225,13 +222,6 @@ def bulk_operations(source: Any, info: Info, sortKey: str = "CREATED_AT", query:
 # --- entry points --------------------------------------------------------------------------------------------------
 
 
-def split_gid(text: str) -> tuple[str, int]:
-    try:
-        return ids.parse_gid(text)
-    except ValueError as error:
-        raise bad_request(str(error)) from None
-
-
 def resource(kind: Kind) -> Any:
     def resolve(source: Any, info: Info, id: str) -> Any:
         found, number = split_gid(id)
@@ -273,6 +263,8 @@ def node_of(info: Info, kind: str, number: int) -> Any:
     if kind == "ProductVariant":
         found = products_of_variants(context.connection, context.shop.id, [number]).get(number)
         return with_product(found, number) if found else None
+    if kind == "DiscountCodeNode":
+        return discounts.by_number(info, number)
     if kind == "BulkOperation":
         operation = bulk.find(context.shop, number)
         return {**operation, "__typename": kind} if operation else None
@@ -300,6 +292,7 @@ def listing(kind: Kind, default_sort: str) -> Any:
 
 
 QUERY: Fields = {
+    **discounts.DISCOUNT_QUERIES,
     "bulkOperation": bulk_operation,
     "bulkOperations": bulk_operations,
     "currentAppInstallation": lambda source, info: {
@@ -327,6 +320,7 @@ QUERY: Fields = {
 }
 
 MUTATION: Fields = {
+    **discounts.DISCOUNT_MUTATIONS,
     "bulkOperationCancel": bulk_cancel,
     "bulkOperationRunQuery": bulk_run,
     "scriptTagCreate": script_tag_create,
@@ -341,6 +335,7 @@ TYPES: dict[str, Fields] = {
     **SHOP_TYPES,
     **SCRIPT_TAG_TYPES,
     **BULK_TYPES,
+    **discounts.DISCOUNT_TYPES,
     "PageInfo": PAGE_INFO,
     "QueryRoot": QUERY,
     "Mutation": MUTATION,

@@ -4,13 +4,14 @@ About 300 customers and 900 orders over the fourteen months before now, the same
 refunds, cancellations, discounts, guests and a few test orders. Every account's password is `aurora`."""
 
 import random
+import sqlite3
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from devstore import ids, orders, records
+from devstore import discounts, ids, orders, records
 from devstore.clock import timestamp
-from devstore.documents import Address, Customer, Order, Product, ShopDocument
+from devstore.documents import Address, Customer, DiscountCode, Order, Product, ShopDocument
 from devstore.orders import Item, Ware
 from devstore.scenarios.base import (
     customer_document,
@@ -55,6 +56,11 @@ CATALOGUE = (
      (("Default Title", "POU-SET", 15900),)),
 )  # fmt: skip
 
+CODES: tuple[DiscountCode, ...] = (
+    {"code": "BEMVINDO10", "kind": "percentage", "value": "10"},
+    {"code": "CAFE15", "kind": "fixed_amount", "value": "1500"},
+)
+
 FIRST_NAMES = (
     "Ana", "Beatriz", "Camila", "Daniela", "Eduarda", "Fernanda", "Gabriela", "Helena", "Isabela", "Júlia",
     "Larissa", "Letícia", "Luana", "Manuela", "Mariana", "Natália", "Patrícia", "Rafaela", "Sofia", "Tatiana",
@@ -90,6 +96,7 @@ def load(store: Store) -> None:
         customers = make_customers(take, dice, now)
         history = make_orders(shop, products, customers, take, dice, now)
         records.insert_orders(connection, shop.id, history)
+        make_codes(connection, shop, history)
         count_up(customers, history)
         stored = password_for_all("aurora")
         rows = ((each, stored if each["state"] == "ENABLED" else None) for each in customers)
@@ -113,10 +120,6 @@ def settings(store: Store) -> ShopDocument:
         taxes_included=True,
         shipping_price=1500,
         shipping_free_from=15000,
-        discounts=[
-            {"code": "BEMVINDO10", "kind": "percentage", "value": "10"},
-            {"code": "CAFE15", "kind": "fixed_amount", "value": "1500"},
-        ],
         created_at=timestamp(store.clock.seconds() - (DAYS + 30) * 86400),
     )
     owner, helper = (person["id"] for person in document["staff"])
@@ -244,7 +247,7 @@ def make_order(
         number=number,
         customer_id=buyer["id"] if buyer else None,
         email=buyer["email"] if buyer else None,
-        discount=dice.choice(shop.document["discounts"]) if dice.random() < 0.14 else None,
+        discount=dice.choice(CODES) if dice.random() < 0.14 else None,
         test=buyer is None and luck < 0.2,
         pay=luck > 0.02,
         address=buyer["address"] if buyer else None,
@@ -262,6 +265,12 @@ def make_order(
     elif luck < 0.008:
         orders.cancel_order(order, take, then, reason="DECLINED", refund=False)
     return order
+
+
+def make_codes(connection: sqlite3.Connection, shop: Shop, history: Sequence[Order]) -> None:
+    for code in CODES:
+        used = sum(each["code"] == code["code"] for order in history for each in order["applications"])
+        discounts.create(connection, shop, code, starts_at=shop.document["created_at"], used=used)
 
 
 def count_up(customers: Sequence[Customer], history: Sequence[Order]) -> None:

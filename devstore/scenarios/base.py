@@ -37,7 +37,6 @@ def shop_document(store: Store, **settings: Any) -> ShopDocument:
         "tax_title": "Tax",
         "shipping_price": 0,
         "shipping_free_from": None,
-        "discounts": [],
         "staff": [
             staff(first_staff, "Olivia", "Owner", handle, owner=True),
             staff(first_staff + 1, "Sam", "Support", handle, owner=False),

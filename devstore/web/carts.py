@@ -7,9 +7,10 @@ from typing import Any, TypedDict
 
 from starlette.responses import JSONResponse, Response
 
-from devstore import commerce, ids, records
-from devstore.commerce import CommerceError, Item
-from devstore.documents import Product, Variant
+from devstore import commerce, discounts, ids, records
+from devstore.commerce import Item
+from devstore.discounts import CodeRefused
+from devstore.documents import Discount, Product, Variant
 from devstore.orders import Quote
 from devstore.shops import Shop
 from devstore.state import dump, load
@@ -100,15 +101,19 @@ def items_of(cart: Cart) -> list[Item]:
 
 
 def quote_of(shop: Shop, cart: Cart) -> Quote:
-    """What the cart comes to; a code the shop does not know counts for nothing."""
-    return commerce.cart_quote(shop, items_of(cart), cart["discount"] if discount_applies(shop, cart) else None)
+    """What the cart comes to; a code that does not apply counts for nothing."""
+    discount = discount_of(shop, cart)
+    return commerce.cart_quote(shop, items_of(cart), discount["code"] if discount else None)
 
 
-def discount_applies(shop: Shop, cart: Cart) -> bool:
+def discount_of(shop: Shop, cart: Cart) -> Discount | None:
+    """The discount of the visitor's code, if it applies to this cart, whoever they are."""
+    known = wares(shop, cart)
+    subtotal = sum(known[line["variant_id"]][1]["price"] * line["quantity"] for line in cart["lines"])
     try:
-        return commerce.discount(shop, cart["discount"]) is not None
-    except CommerceError:
-        return False
+        return discounts.accepted(shop, cart["discount"], subtotal)
+    except CodeRefused:
+        return None
 
 
 # --- Changing ------------------------------------------------------------------------------------------------------
@@ -205,7 +210,7 @@ def cart_json(shop: Shop, cart: Cart) -> dict[str, Any]:
     items = [item_json(line, *known[line["variant_id"]]) for line in cart["lines"]]
     subtotal = sum(item["final_line_price"] for item in items)
     off = sum(quote_of(shop, cart).discounts) if items else 0
-    code = commerce.discount(shop, cart["discount"]) if discount_applies(shop, cart) else None
+    code = discount_of(shop, cart)
     applications = []
     if code and off:
         applications.append(

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import anyio.from_thread
 from starlette.responses import Response
 
-from devstore import commerce, knobs
+from devstore import commerce, discounts, knobs
 from devstore.commerce import CommerceError, Item
 from devstore.money import parse_amount
 from devstore.state import load
@@ -19,6 +19,7 @@ from devstore.web.visit import Visit, page
 ROWS_A_PAGE = 25
 CALLS_A_PAGE = 50
 QUEUE_ROWS = 100
+CODES_SHOWN = 50
 VARIANTS_SHOWN = 200  # a shop with more is too large to pick from on a page
 
 
@@ -110,7 +111,7 @@ def new_order(visit: Visit) -> Response:
         status,
         values=values,
         variants=presenting.variants_shown(commerce.products(visit.shop))[:VARIANTS_SHOWN],
-        discounts=[each["code"] for each in visit.shop.document["discounts"]],
+        discounts=[each["code"] for each in discounts.all_of(visit.shop)][-CODES_SHOWN:],
     )
 
 

@@ -5,8 +5,9 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from devstore import commerce
+from devstore import commerce, discounts
 from devstore.commerce import CommerceError
+from devstore.discounts import CodeRefused
 from devstore.documents import Address, Customer
 from devstore.web import carts, lookups, presenting, texts
 from devstore.web.carts import CartError
@@ -246,10 +247,14 @@ def checkout_page(visit: Visit, cart: carts.Cart, values: Any, errors: dict[str,
         cart=carts.cart_json(visit.shop, cart),
         quote=carts.quote_of(visit.shop, cart),
         code=cart["discount"],
-        takes_codes=bool(visit.shop.document["discounts"]),
+        takes_codes=bool(discounts.all_of(visit.shop)),
         values=values,
         errors=errors,
     )
+
+
+def code_error(visit: Visit) -> dict[str, str]:
+    return {"discount": visit.text("This code is not valid here.")}
 
 
 def checkout(visit: Visit) -> Response:
@@ -261,10 +266,8 @@ def checkout(visit: Visit) -> Response:
     if visit.field("apply"):
         cart["discount"] = visit.field("discount")
         carts.save_cart(visit, cart)
-        known = not cart["discount"] or carts.discount_applies(visit.shop, cart)
-        return checkout_page(
-            visit, cart, visit.form, {} if known else {"discount": visit.text("This code is not valid here.")}
-        )
+        known = not cart["discount"] or carts.discount_of(visit.shop, cart)
+        return checkout_page(visit, cart, visit.form, {} if known else code_error(visit))
     errors = checkout_errors(visit, customer)
     if errors:
         return checkout_page(visit, cart, visit.form, errors)
@@ -280,16 +283,20 @@ def checkout(visit: Visit) -> Response:
         "country_code": shop["country_code"],
         "zip": visit.field("zip"),
     }
-    order = commerce.order_place(
-        visit.shop,
-        items=carts.items_of(cart),
-        customer_id=customer["id"] if customer else None,
-        email=None if customer else visit.field("email"),
-        first_name=address["first_name"],
-        last_name=address["last_name"],
-        address=address,
-        discount_code=cart["discount"] if carts.discount_applies(visit.shop, cart) else None,
-    )
+    discount = carts.discount_of(visit.shop, cart)
+    try:
+        order = commerce.order_place(
+            visit.shop,
+            items=carts.items_of(cart),
+            customer_id=customer["id"] if customer else None,
+            email=None if customer else visit.field("email"),
+            first_name=address["first_name"],
+            last_name=address["last_name"],
+            address=address,
+            discount_code=discount["code"] if discount else None,
+        )
+    except CodeRefused:  # it is not this buyer's
+        return checkout_page(visit, cart, visit.form, code_error(visit))
     carts.drop_cart(visit)
     visit.session["just_paid"] = order["token"]
     return visit.redirect(presenting.order_url(order))

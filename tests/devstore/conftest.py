@@ -25,7 +25,7 @@ handle = "encore"
 application_url = "https://encore.example/app/"
 
 [access_scopes]
-scopes = "read_customers,read_orders,read_all_orders,read_products,write_script_tags"
+scopes = "read_customers,read_orders,read_all_orders,read_products,write_script_tags,write_discounts"
 
 [auth]
 redirect_urls = ["https://encore.example/auth/callback"]

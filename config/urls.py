@@ -1,16 +1,15 @@
-"""The surface at a glance (DESIGN 2)."""
+"""What Django answers, at a glance (DESIGN 2). `config.asgi` names what is answered in front of it."""
 
 from allauth.account.views import LoginView, LogoutView
 from django.urls import include, path
 
-from retention_app.views import admin, auth, console, health, storefront, webhooks
+from retention_app.views import admin, auth, console, health, storefront
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("auth/patch-id-token", auth.patch_id_token, name="patch_id_token"),
-    path("webhooks/shopify", webhooks.shopify, name="webhooks_shopify"),
     path("storefront/<str:public_id>.js", storefront.loader, name="storefront_loader"),
     path("storefront/panel/<str:digest>.js", storefront.panel, name="storefront_panel"),
     path("proxy/v1/", include("loyalty.proxy_urls")),

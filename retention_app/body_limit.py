@@ -10,6 +10,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
+_DIGITS_MAX = 18  # enough for any limit; Python refuses to read thousands
+
 
 class _TooLarge(Exception):
     pass
@@ -33,7 +35,7 @@ def body_limit(application: Application, bytes_max: int) -> Application:
             return message
 
         try:
-            if _declared(scope) > bytes_max:
+            if declared_bytes(scope) > bytes_max:
                 raise _TooLarge
             await application(scope, counted, send)
         except _TooLarge:
@@ -43,7 +45,9 @@ def body_limit(application: Application, bytes_max: int) -> Application:
     return limited
 
 
-def _declared(scope: dict[str, Any]) -> int:
-    """The Content-Length; 0 without one."""
-    value = dict(scope["headers"]).get(b"content-length", b"")
-    return int(value) if value.isdigit() else 0
+def declared_bytes(scope: Mapping[str, Any]) -> int:
+    """The Content-Length; 0 without one that can be read."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value[:_DIGITS_MAX]) if value.isdigit() else 0
+    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +13,12 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.http import urlencode
 
+from config.asgi import RECEIVERS, application
 from retention_app import clock
 from retention_app.models import Customer, Shop
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
+from tests.deliveries import ask
 
 # Embedded admin: staff of a shop only, by ID token. The arguments are another shop's ids.
 STAFF = {
@@ -31,7 +34,8 @@ STAFF = {
     "loyalty:review": "/app/loyalty/draft/review/",
     "loyalty:versions": "/app/loyalty/versions/",
 }
-SIGNED = {"webhooks_shopify": "/webhooks/shopify", "proxy_session": "/proxy/v1/session"}
+SIGNED = {"proxy_session": "/proxy/v1/session"}
+RECEIVED = {"/webhooks/shopify"}  # by path: answered in front of Django
 OPERATORS = {"console_home": "/console/"}
 # Everybody: these say nothing about a shop's people.
 PUBLIC = {
@@ -57,6 +61,7 @@ def names(patterns: list[Any], prefix: str = "") -> Iterator[str]:
 
 def test_every_address_is_in_the_table() -> None:
     assert set(names(get_resolver().url_patterns)) == {*STAFF, *SIGNED, *OPERATORS, *PUBLIC}
+    assert set(RECEIVERS) == RECEIVED
 
 
 @pytest.fixture
@@ -137,12 +142,15 @@ def test_the_storefront_is_closed_to_unsigned_and_badly_signed_visits(alpha: Sho
     assert b"Secret" not in good.content  # 8101 is a customer of beta, not of alpha
 
 
-def test_webhooks_are_closed_to_whoever_cannot_sign(alpha: Shop) -> None:
-    path = SIGNED["webhooks_shopify"]
-    assert Client().post(path, b"{}", content_type="application/json").status_code == 401
-    headers = {"X-Shopify-Hmac-Sha256": "bm90IGEgc2lnbmF0dXJl", "X-Shopify-Shop-Domain": alpha.domain}
-    assert Client(headers=headers).post(path, b"{}", content_type="application/json").status_code == 401
-    assert Client().get(path).status_code == 405
+@pytest.mark.parametrize("path", sorted(RECEIVED))
+def test_webhooks_are_closed_to_whoever_cannot_sign(alpha: Shop, path: str) -> None:
+    unsigned: dict[str, str] = {}
+    forged = {"X-Shopify-Hmac-Sha256": "bm90IGEgc2lnbmF0dXJl", "X-Shopify-Shop-Domain": alpha.domain}
+    for method, headers, status in (("POST", unsigned, 401), ("POST", forged, 401), ("GET", unsigned, 405)):
+        answer = asyncio.run(ask(application, b"{}", method=method, path=path, headers=headers))
+        assert answer is not None
+        assert answer.status == status
+    assert Client().get(path).status_code == 404  # Django knows nothing of it
 
 
 @pytest.mark.parametrize("name", OPERATORS)

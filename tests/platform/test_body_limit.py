@@ -62,5 +62,9 @@ def test_body_that_turns_out_too_large_is_cut_off(headers: dict[bytes, bytes]) -
     assert (exchange.status, exchange.left) == (413, 1)
 
 
+def test_length_of_absurdly_many_digits_is_too_large() -> None:
+    assert Exchange(b"x", headers={b"content-length": b"9" * 5000}).status == 413
+
+
 def test_what_is_no_request_passes() -> None:
     assert Exchange(kind="lifespan").reached

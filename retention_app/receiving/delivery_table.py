@@ -1,0 +1,136 @@
+"""Writes groups of deliveries on a connection of its own, a group in one statement and so in one transaction.
+
+A group that fails is tried once more on a new connection when the connection may be to blame, then row by row, so that
+a row the database can't take never fails its neighbours. Used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from django.db import DEFAULT_DB_ALIAS, DataError, IntegrityError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from retention_app.models import WebhookDelivery
+from retention_app.receiving.headers import Delivery
+
+log = structlog.get_logger(__name__)
+
+# PostgreSQL: a server that is gone without a word is noticed before the platform gives up waiting (5 s).
+CONNECT_SECONDS_MAX = 2
+UNACKNOWLEDGED_MS_MAX = 4_000
+
+COLUMNS = (*Delivery._fields, "due_at", "state", "attempts", "error")  # the others are null or have a default
+_VALUES = f"({', '.join(['%s'] * (len(Delivery._fields) + 1))}, '{WebhookDelivery.State.WAITING.value}', 0, '')"
+_ROW_ERRORS = (DataError, IntegrityError, ValueError)  # ValueError: what the driver can't even encode
+_STATEMENTS_KEPT = 256  # texts by number of rows
+
+
+class Outcome(enum.Enum):
+    STORED = "committed now or before"
+    REFUSED = "the database can't take this row"
+    UNAVAILABLE = "the database doesn't do its work now"
+
+
+class _Unreachable(Exception):
+    """There is no connecting to the database."""
+
+
+def own_connection() -> BaseDatabaseWrapper:
+    """A connection beside Django's: no pool to wait for, and no request's end closes it."""
+    connection = connections.create_connection(DEFAULT_DB_ALIAS)
+    if connection.vendor == "postgresql":
+        options = {
+            **connection.settings_dict["OPTIONS"],
+            "connect_timeout": CONNECT_SECONDS_MAX,
+            "tcp_user_timeout": UNACKNOWLEDGED_MS_MAX,
+            "server_side_binding": True,  # bodies travel as bytes, not as hexadecimal text
+        }
+        options.pop("pool", None)
+        connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
+    return connection
+
+
+class DeliveryTable:
+    def __init__(self, connect: Callable[[], BaseDatabaseWrapper] = own_connection) -> None:
+        self._connect = connect
+        self._connection: BaseDatabaseWrapper | None = None
+
+    def store(self, group: Sequence[Delivery]) -> list[Outcome]:
+        """What became of each delivery. Never raises."""
+        outcomes: list[Outcome] = []
+        try:
+            outcome = self._attempt(group)
+            if outcome is Outcome.UNAVAILABLE:
+                outcome = self._attempt(group)
+            if outcome is Outcome.STORED:
+                return [outcome] * len(group)
+            for delivery in group:
+                outcomes.append(self._attempt([delivery]))
+        except _Unreachable:
+            pass
+        return outcomes + [Outcome.UNAVAILABLE] * (len(group) - len(outcomes))
+
+    def close(self) -> None:
+        """Give the connection up; the next group opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except Exception as error:
+                _report("connection_not_closed", error)
+
+    def _attempt(self, group: Sequence[Delivery]) -> Outcome:
+        """What became of the group as a whole. Raises `_Unreachable`."""
+        connection = self._connected()
+        try:
+            _insert(connection, group)
+        except _ROW_ERRORS as error:
+            _report("deliveries_not_taken", error, rows=len(group))
+            return Outcome.REFUSED
+        except Exception as error:
+            _report("deliveries_not_stored", error, rows=len(group))
+            self.close()
+            return Outcome.UNAVAILABLE
+        return Outcome.STORED
+
+    def _connected(self) -> BaseDatabaseWrapper:
+        if self._connection is None:
+            try:
+                connection = self._connect()
+                connection.ensure_connection()
+            except Exception as error:
+                _report("database_unreachable", error)
+                raise _Unreachable from error
+            self._connection = connection
+        return self._connection
+
+
+def _insert(connection: BaseDatabaseWrapper, group: Sequence[Delivery]) -> None:
+    """Commit the group; a webhook id that is there already is left as it is."""
+    instant = connection.ops.adapt_datetimefield_value
+    values: list[Any] = []
+    # In one order everywhere: two processes that were sent the same deliveries don't wait for each other in a circle.
+    for delivery in sorted(group):
+        received_at = instant(delivery.received_at)
+        values += (*delivery[:-1], received_at, received_at)
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(len(group)), values)
+
+
+@lru_cache(_STATEMENTS_KEPT)
+def _statement(rows: int) -> str:
+    return (
+        f"INSERT INTO {WebhookDelivery._meta.db_table} ({', '.join(COLUMNS)})"
+        f" VALUES {', '.join([_VALUES] * rows)} ON CONFLICT (webhook_id) DO NOTHING"
+    )
+
+
+def _report(event: str, error: Exception, **fields: object) -> None:
+    """Log an error's kind only: its text may quote the row, and with it a person."""
+    cause = error.__cause__ or error
+    log.error(event, error=type(cause).__name__, sqlstate=getattr(cause, "sqlstate", None), **fields)

@@ -128,11 +128,12 @@ def runs_insert(runs: Sequence[setwise.Row], *, shop_id: int) -> int:
     now = setwise.instant(clock.now())
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO retention_app_eventrun (shop_id, event_id, consumer, state, cursor, due_at, attempts, error)"
-            f" SELECT %s, r.event_id, r.consumer, 'waiting', 0, {_at()}, 0, ''"
+            "INSERT INTO retention_app_eventrun"
+            " (shop_id, event_id, consumer, state, cursor, created_at, due_at, attempts, error)"
+            f" SELECT %s, r.event_id, r.consumer, 'waiting', 0, {_at()}, {_at()}, 0, ''"
             f" FROM {setwise.rows_from(_RUN)} WHERE true ORDER BY r.event_id"
             " ON CONFLICT (event_id, consumer) DO NOTHING",
-            [shop_id, now, setwise.rows_json(runs, _RUN)],
+            [shop_id, now, now, setwise.rows_json(runs, _RUN)],
         )
         inserted = int(cursor.rowcount)
     from retention_app.tasks import event_runs_work

@@ -4,6 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import retention_app.clock
 import retention_app.fields
 from retention_app.row_security import RowSecurity
 
@@ -94,6 +95,7 @@ class Migration(migrations.Migration):
                 ("lease_until", models.DateTimeField(null=True)),
                 ("called_at", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField()),
+                ("retried_at", models.DateTimeField(null=True)),
                 ("done_at", models.DateTimeField(null=True)),
                 ("actor", models.CharField(blank=True, max_length=64)),
                 ("error_class", models.CharField(blank=True, max_length=64)),
@@ -160,7 +162,7 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[("waiting", "Waiting"), ("done", "Done"), ("dead", "Dead")],
+                        choices=[("waiting", "Waiting"), ("done", "Done"), ("dead", "Dead"), ("dropped", "Dropped")],
                         default="waiting",
                         max_length=8,
                     ),
@@ -207,6 +209,37 @@ class Migration(migrations.Migration):
             model_name="eventrun",
             name="error_class",
             field=models.CharField(blank=True, db_default="", max_length=64),
+        ),
+        migrations.AddField(
+            model_name="eventrun",
+            name="created_at",
+            field=models.DateTimeField(default=retention_app.clock.now),
+        ),
+        migrations.AlterField(
+            model_name="eventrun",
+            name="state",
+            field=models.CharField(
+                choices=[("waiting", "Waiting"), ("done", "Done"), ("dead", "Dead"), ("dropped", "Dropped")],
+                default="waiting",
+                max_length=8,
+            ),
+        ),
+        migrations.AlterField(
+            model_name="webhookdelivery",
+            name="state",
+            field=models.CharField(
+                choices=[("waiting", "Waiting"), ("done", "Done"), ("dead", "Dead"), ("dropped", "Dropped")],
+                default="waiting",
+                max_length=8,
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="eventrun",
+            index=models.Index(condition=models.Q(("state", "dead")), fields=["id"], name="eventrun_dead"),
+        ),
+        migrations.AddIndex(
+            model_name="webhookdelivery",
+            index=models.Index(condition=models.Q(("state", "dead")), fields=["id"], name="webhookdelivery_dead"),
         ),
         migrations.AddField(
             model_name="shop",
@@ -369,6 +402,28 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="outbound",
             index=models.Index(fields=["shop", "-id"], name="outbound_latest"),
+        ),
+        migrations.AddIndex(
+            model_name="outbound",
+            index=models.Index(fields=["shop", "kind", "subject_id"], name="outbound_by_subject"),
+        ),
+        migrations.AddIndex(
+            model_name="outbound",
+            index=models.Index(condition=models.Q(("state", "dead")), fields=["shop"], name="outbound_dead"),
+        ),
+        migrations.AddIndex(
+            model_name="webhookdelivery",
+            index=models.Index(
+                condition=models.Q(("state", "dead")), fields=["shop_domain"], name="webhookdelivery_dead"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="webhookdelivery",
+            index=models.Index(fields=["shop_domain", "-received_at"], name="webhookdelivery_latest"),
+        ),
+        migrations.AddIndex(
+            model_name="outbound",
+            index=models.Index(condition=models.Q(("state", "dead")), fields=["id"], name="outbound_dead"),
         ),
         migrations.AddConstraint(
             model_name="outbound",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from retention_app import clock
 from retention_app.tenancy import ShopOwned
 
 
@@ -39,12 +40,14 @@ class EventRun(models.Model):
         WAITING = "waiting"
         DONE = "done"
         DEAD = "dead"
+        DROPPED = "dropped"  # given up by an operator, with a reason
 
     shop_id = models.BigIntegerField()
     event = models.ForeignKey(DomainEvent, on_delete=models.CASCADE, related_name="runs", db_index=False)
     consumer = models.CharField(max_length=64)
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     cursor = models.BigIntegerField(default=0)  # how far a consumer that works in steps has come
+    created_at = models.DateTimeField(default=clock.now)
     due_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
@@ -57,5 +60,6 @@ class EventRun(models.Model):
         indexes = [
             models.Index(
                 fields=["shop_id", "consumer", "id"], name="eventrun_waiting", condition=models.Q(state="waiting")
-            )
+            ),
+            models.Index(fields=["id"], name="eventrun_dead", condition=models.Q(state="dead")),
         ]

@@ -29,6 +29,7 @@ class Outbound(models.Model):
     lease_until = models.DateTimeField(null=True)
     called_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
+    retried_at = models.DateTimeField(null=True)  # when a person last asked to try it again
     done_at = models.DateTimeField(null=True)
     actor = models.CharField(max_length=64, blank=True)  # who wanted it, where a person did
     error_class = models.CharField(max_length=64, blank=True)
@@ -40,4 +41,7 @@ class Outbound(models.Model):
         indexes = [
             models.Index(fields=["shop", "due_at"], name="outbound_due", condition=models.Q(state="waiting")),
             models.Index(fields=["shop", "-id"], name="outbound_latest"),
+            models.Index(fields=["shop", "kind", "subject_id"], name="outbound_by_subject"),
+            models.Index(fields=["shop"], name="outbound_dead", condition=models.Q(state="dead")),
+            models.Index(fields=["id"], name="outbound_dead", condition=models.Q(state="dead")),
         ]

@@ -20,6 +20,7 @@ class Reconciliation(models.Model):
         WAITING = "waiting"
         DONE = "done"
         DEAD = "dead"
+        DROPPED = "dropped"  # given up by an operator, with a reason
 
     shop = models.ForeignKey("retention_app.Shop", on_delete=models.CASCADE, related_name="reconciliations")
     kind = models.CharField(max_length=8, choices=Kind.choices)

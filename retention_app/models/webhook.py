@@ -12,6 +12,7 @@ class WebhookDelivery(models.Model):
         WAITING = "waiting"
         DONE = "done"
         DEAD = "dead"
+        DROPPED = "dropped"  # given up by an operator, with a reason
 
     webhook_id = models.CharField(max_length=128, unique=True)
     event_id = models.CharField(max_length=128, blank=True)  # stored, never a reason to drop
@@ -33,5 +34,6 @@ class WebhookDelivery(models.Model):
         indexes = [
             models.Index(
                 fields=["shop_domain", "due_at"], name="webhookdelivery_due", condition=models.Q(state="waiting")
-            )
+            ),
+            models.Index(fields=["id"], name="webhookdelivery_dead", condition=models.Q(state="dead")),
         ]

@@ -59,14 +59,20 @@ def main() -> None:
         sys.exit(f"error: {error}")
     shop = app.state.store.default_shop
     print(f"devstore: {shop.domain} ({shop.document['scenario']}) at {config.public_url}", flush=True)
-    uvicorn.run(
-        app,
-        host=given.host,
-        port=given.port,
-        log_level=given.log_level,
-        access_log=False,
-        timeout_graceful_shutdown=3,
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=given.host,
+            port=given.port,
+            log_level=given.log_level,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+        )
     )
+    app.state.connections = server.server_state.connections
+    server.run()
+    if not server.started:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ def build(config: Config, courier_transport: httpx.AsyncBaseTransport | None = N
     app = Starlette(routes=[*platform.routes, *control.routes, *web_routes()], lifespan=lifespan)
     app.add_middleware(ShopOfRequest, store=store)
     app.state.store = store
+    app.state.connections = ()  # those of the server, which it puts in: `platform.NoAnswer` drops one
     app.state.admin_api = AdminApi(admin_schema)
     return app
 

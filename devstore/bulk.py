@@ -32,6 +32,7 @@ from graphql import (
 from devstore import ids, payloads, webhooks
 from devstore.graphql.context import BulkPage, Context, Loader
 from devstore.graphql.execution import PlanningExecutor
+from devstore.knobs import happens
 from devstore.shops import Shop, Store
 from devstore.state import dump, load
 
@@ -308,7 +309,8 @@ class BulkRunner:
         self, shop: Shop, analysis: Analysis, scopes: frozenset[str], version: str, page: BulkPage
     ) -> ExecutionResult:
         with shop.database.read() as connection:
-            context = Context(shop, scopes, Loader(shop, connection, shop.knobs.stale), version, bulk=page)
+            loader, withheld = Loader(shop, connection, shop.knobs.stale), happens(shop.knobs.withheld)
+            context = Context(shop, scopes, loader, version, bulk=page, withheld=withheld)
             return execute_sync(self.schema, analysis.document, context_value=context, executor_class=PlanningExecutor)
 
     def _progress(self, shop: Shop, number: int, objects: int, roots: int) -> bool:

@@ -1,6 +1,7 @@
 """`/devstore/...`: what tests, the demo and the staff page steer devstore with. JSON in, JSON out; a refusal is 422
 with `{"error"}`."""
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
@@ -12,10 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devstore import calllog, commerce, discounts, idtokens, install, money
+from devstore import calllog, commerce, discounts, idtokens, install, money, oauth, webhooks
 from devstore.commerce import CommerceError, Item
 from devstore.graphql import cost
 from devstore.orders import current_quantity
+from devstore.payloads import Writer
+from devstore.platform import UNAVAILABLE
 from devstore.shops import Shop
 
 Body = dict[str, Any]
@@ -23,6 +26,20 @@ Handler = Callable[[Shop, Request, Body], Any]
 
 PAGE = 50
 MOST_A_PAGE = 1000
+SCOPE = re.compile(r"[a-z_]+")
+SHOP_SETTINGS = frozenset(
+    {
+        "accepts_script_tags",
+        "handle",
+        "name",
+        "plan",
+        "shipping_free_from",
+        "shipping_price",
+        "status",
+        "tax_rate",
+        "taxes_included",
+    }
+)
 
 
 class BadBody(Exception):
@@ -162,15 +179,39 @@ def turn_clock(shop: Shop, request: Request, body: Body) -> Any:
 
 
 def change_shop(shop: Shop, request: Request, body: Body) -> Any:
-    """Settings that hold from now on: taxes and shipping of orders, script tags, the plan ("basic", "plus")."""
-    allowed = {"taxes_included", "tax_rate", "shipping_price", "shipping_free_from", "accepts_script_tags"}
-    allowed |= {"name", "plan"}
+    """Settings that hold from now on: taxes and shipping of orders, script tags, the plan ("basic", "plus"), the
+    status of its Admin API ("open", "frozen", "locked"), the handle and with it the domain."""
+    if unknown := body.keys() - SHOP_SETTINGS:
+        raise BadBody(f"cannot change {', '.join(sorted(unknown))}; there are {', '.join(sorted(SHOP_SETTINGS))}")
     if body.get("plan", "basic") not in cost.PLANS:
         raise BadBody(f"there is no plan {body['plan']}; there are {', '.join(cost.PLANS)}")
-    if unknown := body.keys() - allowed:
-        raise BadBody(f"cannot change {', '.join(sorted(unknown))}; there are {', '.join(sorted(allowed))}")
-    shop.update(**body)
+    if body.get("status", "open") not in ("open", *UNAVAILABLE):
+        raise BadBody(f"there is no status {body['status']}; there are open, {', '.join(UNAVAILABLE)}")
+    with shop.database.write() as connection:
+        if body.get("handle", shop.handle) != shop.handle:
+            shop.store.rename_shop(shop, str(body["handle"]))
+        shop.update(**body)
+        payload = Writer(shop.document).shop_itself(shop.clock.now())
+        webhooks.queue_wanted(connection, shop, "shop/update", payload)
     return shop.document
+
+
+def change_scopes(shop: Shop, request: Request, body: Body) -> Any:
+    """`{scopes: […]}`: what the app may do from now on."""
+    scopes = body.get("scopes")
+    if not isinstance(scopes, list) or not all(isinstance(each, str) and SCOPE.fullmatch(each) for each in scopes):
+        raise BadBody("scopes is a list of names like read_orders")
+    if not shop.installed:
+        raise BadBody("the app is not installed")
+    install.change_scopes(shop, scopes)
+    return {"scopes": shop.document["scopes"]}
+
+
+def revoke_tokens(shop: Shop, request: Request, body: Body) -> Any:
+    """`{access?: true, refresh?: true}`; nothing named means both."""
+    access, refresh = bool(body.get("access", not body)), bool(body.get("refresh", not body))
+    with shop.database.write() as connection:
+        return oauth.end(connection, shop, access=access, refresh=refresh)
 
 
 def place_order(shop: Shop, request: Request, body: Body) -> Any:
@@ -310,6 +351,8 @@ routes = [
     Route("/devstore/knobs", handled(get_knobs), methods=["GET"]),
     Route("/devstore/knobs", handled(turn_knobs), methods=["POST"]),
     Route("/devstore/shop", handled(change_shop), methods=["POST"]),
+    Route("/devstore/scopes", handled(change_scopes), methods=["POST"]),
+    Route("/devstore/tokens/revoke", handled(revoke_tokens), methods=["POST"]),
     Route("/devstore/id-token", handled(id_token), methods=["GET"]),
     Route("/devstore/install", do_install, methods=["POST"]),
     Route("/devstore/uninstall", handled(uninstall), methods=["POST"]),

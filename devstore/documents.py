@@ -65,8 +65,10 @@ class ShopDocument(TypedDict):
     login_hint: str
     accepts_script_tags: bool
     plan: str
+    status: Literal["open", "frozen", "locked"]
     created_at: str
     installed_at: str | None
+    uninstalled_at: str | None
     scopes: list[str]
     programme_at: str | None
 

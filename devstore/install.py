@@ -55,11 +55,22 @@ def query_signature(secret: str, parameters: dict[str, str]) -> str:
 def grant(shop: Shop) -> None:
     """The click on Install: from here on the app may exchange tokens and receives webhooks. Again: scopes are
     renewed."""
-    scopes = list(shop.store.app.scopes)
-    if not shop.installed:
-        shop.update(installed_at=shop.clock.now(), scopes=scopes)
-    elif shop.document["scopes"] != scopes:
-        shop.update(scopes=scopes)
+    with shop.database.write():
+        if not shop.installed:
+            shop.update(installed_at=shop.clock.now(), uninstalled_at=None, scopes=list(shop.store.app.scopes))
+        change_scopes(shop, shop.store.app.scopes)
+
+
+def change_scopes(shop: Shop, scopes: Iterable[str]) -> None:
+    """Give the app these scopes and no others, from now on, tokens it has included, and tell it."""
+    previous, current = shop.document["scopes"], list(dict.fromkeys(scopes))
+    if previous == current:
+        return
+    with shop.database.write() as connection:
+        shop.update(scopes=current)
+        oauth.change_scopes(connection, shop)
+        payload = Writer(shop.document).scopes(previous, current, shop.clock.now())
+        webhooks.queue_wanted(connection, shop, "app/scopes_update", payload)
 
 
 async def install(shop: Shop, client: httpx.AsyncClient) -> dict[str, Any]:
@@ -99,10 +110,9 @@ def uninstall(shop: Shop) -> None:
     with shop.database.write() as connection:
         oauth.revoke_all(connection, shop)
         connection.execute("DELETE FROM script_tags WHERE shop_id = ?", (shop.id,))
-        if webhooks.wanted(shop, "app/uninstalled"):
-            payload = Writer(shop.document).shop_itself(shop.clock.now())
-            webhooks.queue(connection, shop, "app/uninstalled", payload)
-        shop.update(installed_at=None, programme_at=None)
+        payload = Writer(shop.document).shop_itself(shop.clock.now())
+        webhooks.queue_wanted(connection, shop, "app/uninstalled", payload)
+        shop.update(installed_at=None, uninstalled_at=shop.clock.now(), programme_at=None)
 
 
 def accepted(status: int | None) -> bool:

@@ -11,14 +11,19 @@ class Knobs:
     """Probabilities from 0 to 1, or milliseconds.
 
     `latency_ms` added to each Admin API call; `throttle` calls answered THROTTLED; `fail` calls answered 503 before
-    doing anything and webhook attempts lost on the way (they are retried); `stale` resources read in an earlier
-    state; `duplicate` webhooks delivered twice; `delay_ms` added before each delivery; `reorder` webhooks overtaken
-    by later ones; `drop` webhooks never sent."""
+    doing anything and webhook attempts lost on the way (they are retried); `timeout_after_work` calls that do their
+    work and whose connection is then dropped without an answer, after `hang_ms`; `stale` resources read in an earlier
+    state; `withheld` calls and webhooks in which the app may not see who customers are; `duplicate` webhooks
+    delivered twice; `delay_ms` added before each delivery; `reorder` webhooks overtaken by later ones; `drop`
+    webhooks never sent."""
 
     latency_ms: float = 0
     throttle: float = 0
     fail: float = 0
+    timeout_after_work: float = 0
+    hang_ms: float = 0
     stale: float = 0
+    withheld: float = 0
     duplicate: float = 0
     delay_ms: float = 0
     reorder: float = 0

@@ -160,6 +160,27 @@ def access(shop: Shop, token: str) -> Access | None:
     return Access(frozenset(scopes.split(",")), staff_id is None)
 
 
+def change_scopes(connection: sqlite3.Connection, shop: Shop) -> None:
+    """Tokens that are out have the scopes that the shop grants now."""
+    connection.execute(
+        "UPDATE access_tokens SET scopes = ? WHERE shop_id = ?", (",".join(shop.document["scopes"]), shop.id)
+    )
+
+
+def end(connection: sqlite3.Connection, shop: Shop, *, access: bool, refresh: bool) -> dict[str, int]:
+    """Tokens of these kinds work no more, the others do: `{access, refresh}`, how many died."""
+    now = shop.clock.seconds()
+    columns = [("access", "expires_at", access), ("refresh", "refresh_expires_at", refresh)]
+    return {
+        kind: connection.execute(
+            f"UPDATE access_tokens SET {column} = 0 WHERE shop_id = ? AND {column} > ? AND NOT revoked", (shop.id, now)
+        ).rowcount
+        if wanted
+        else 0
+        for kind, column, wanted in columns
+    }
+
+
 def revoke_all(connection: sqlite3.Connection, shop: Shop) -> None:
     """No token of the shop works any more (uninstall)."""
     connection.execute("UPDATE access_tokens SET revoked = 1 WHERE shop_id = ?", (shop.id,))

@@ -10,6 +10,7 @@ from devstore.money import fixed_amount
 from devstore.orders import current_quantity
 
 Payload = dict[str, Any]
+PRIVATE = {"address1", "address2", "contact_email", "email", "first_name", "last_name", "phone", "zip"}
 
 
 class Writer:
@@ -429,6 +430,10 @@ class Writer:
 
     # --- the shop ------------------------------------------------------------------------------------------------
 
+    def scopes(self, previous: list[str], current: list[str], at: str) -> Payload:
+        """The body of `app/scopes_update`."""
+        return {"id": self.shop["id"], "previous": previous, "current": current, "updated_at": self.at(at)}
+
     def shop_itself(self, at: str) -> Payload:
         """The body of `app/uninstalled` and `shop/update`."""
         shop = self.shop
@@ -528,6 +533,16 @@ def customer_address(customer: Customer) -> Payload | None:
         "default": True,
     }
     return inside | more
+
+
+def withheld(payload: Any) -> Any:
+    """A payload for an app that may not see who customers are: what says so is null."""
+    if isinstance(payload, list):
+        return [withheld(each) for each in payload]
+    if not isinstance(payload, dict):
+        return payload
+    private = PRIVATE | {"name"} if "address1" in payload else PRIVATE
+    return {name: None if name in private else withheld(value) for name, value in payload.items()}
 
 
 def deleted_customer(customer_id: int) -> Payload:

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from devstore import bulk, calllog, oauth
 from devstore.graphql.api import AdminApi, Answer, served_version
@@ -20,6 +21,28 @@ from devstore.knobs import happens
 from devstore.shops import Shop
 
 WRONG_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105 - a message
+
+
+UNAVAILABLE = {"frozen": (402, "Unavailable Shop"), "locked": (423, "Locked Shop")}  # by the shop's status
+
+
+class NoAnswer(Response):
+    """The connection is dropped, after a while, and no byte is sent. Without a server under the application (in tests
+    of it alone) it raises ConnectionAbortedError instead."""
+
+    def __init__(self, after_ms: float) -> None:
+        super().__init__()
+        self.after_ms = after_ms
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(self.after_ms / 1000)
+        connections = [each for each in scope["app"].state.connections if each.client == tuple(scope["client"])]
+        if not connections:
+            raise ConnectionAbortedError("dropped without an answer")
+        for connection in connections:
+            connection.transport.close()
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 class Json(JSONResponse):
@@ -51,13 +74,20 @@ async def body_fields(request: Request) -> Mapping[str, Any]:
 
 def token_answer(shop: Shop, fields: Mapping[str, Any]) -> Response:
     grant = str(fields.get("grant_type", "")).rpartition(":")[2]
+    answer: dict[str, Any]
+    error: str | None = None
     try:
-        answer, status, error = oauth.access_token(shop, fields), 200, None
+        if shop.status in UNAVAILABLE:
+            status, error = UNAVAILABLE[shop.status]
+            answer = {"errors": error}
+        else:
+            answer, status = oauth.access_token(shop, fields), 200
     except oauth.OAuthError as problem:
         status, error = problem.status, problem.error
         answer = {"error": problem.error, "error_description": problem.description}
-    calllog.record(shop, "token", grant=grant, status=status, error=error)
-    return Json(answer, status)
+    lost = happens(shop.knobs.timeout_after_work)
+    calllog.record(shop, "token", grant=grant, status=None if lost else status, error=error)
+    return NoAnswer(shop.knobs.hang_ms) if lost else Json(answer, status)
 
 
 async def graphql(request: Request) -> Response:
@@ -76,6 +106,9 @@ def graphql_answer(request: Request, shop: Shop, body: bytes) -> Response:
     access = oauth.access(shop, request.headers.get("x-shopify-access-token", ""))
     if happens(shop.knobs.fail):
         answer, status = Answer({"errors": "Service Unavailable"}), 503
+    elif shop.status in UNAVAILABLE:
+        status, message = UNAVAILABLE[shop.status]
+        answer = Answer({"errors": message})
     elif access is None:
         answer, status = Answer({"errors": WRONG_TOKEN}), 401
     else:
@@ -90,20 +123,21 @@ def graphql_answer(request: Request, shop: Shop, body: bytes) -> Response:
             answer, status = Answer({"errors": "The body is not JSON"}), 400
     errors = answer.body.get("errors")
     codes = [(each.get("extensions") or {}).get("code") for each in errors] if isinstance(errors, list) else []
+    lost = happens(shop.knobs.timeout_after_work)
     calllog.record(
         shop,
         "graphql",
         operation=answer.operation,
         document=calllog.remember_document(shop.database, answer.query) if answer.query is not None else None,
         version=version,
-        status=status,
+        status=None if lost else status,
         errors=codes or bool(errors),
         requested_cost=answer.requested,
         actual_cost=answer.actual,
         **({} if answer.created is None else {"created": answer.created}),
         ms=round((time.perf_counter() - started) * 1000, 1),
     )
-    return Json(answer.body, status, headers)
+    return NoAnswer(shop.knobs.hang_ms) if lost else Json(answer.body, status, headers)
 
 
 async def bulk_file(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """The store of everything, and one shop of it."""
 
+import re
 import secrets
 import sqlite3
 import threading
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from devstore.bulk import BulkRunner
 
 
+HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
+# Fields of a shop's document that state folders of an earlier devstore lack.
+ADDED: dict[str, Any] = {"status": "open", "uninstalled_at": None}
+
+
 class Store:
     """All shops of this devstore, their database, their clock, and the app they installed or may install. `bulk` is
     put in by the application."""
@@ -30,7 +36,8 @@ class Store:
         self.clock = Clock(float(self.setting("clock_offset", 0.0)))
         self.shops: dict[str, Shop] = {}
         for row in self.database.connection().execute("SELECT id, document, knobs FROM shops ORDER BY id"):
-            shop = Shop(self, row[0], load(row[1]), Knobs().turned(load(row[2])))
+            document = cast(ShopDocument, {**ADDED, **load(row[1])})
+            shop = Shop(self, row[0], document, Knobs().turned(load(row[2])))
             self.shops[shop.domain] = shop
 
     @cached_property
@@ -63,6 +70,16 @@ class Store:
         shop = Shop(self, document["id"], document, Knobs())
         self.shops[shop.domain] = shop
         return shop
+
+    def rename_shop(self, shop: "Shop", handle: str) -> None:
+        """Give a shop another handle and with it another domain; nothing answers at the old one. Raises ValueError."""
+        domain = f"{handle}.myshopify.com"
+        if not HANDLE.fullmatch(handle) or domain in self.shops:
+            raise ValueError(f"{handle!r} is no handle for a shop or belongs to one")
+        with self.database.write() as connection:
+            connection.execute("UPDATE shops SET handle = ? WHERE id = ?", (handle, shop.id))
+            shop.update(handle=handle, domain=domain)
+        self.shops = {each.domain: each for each in self.shops.values()}
 
     def turn_clock(self, offset: float) -> None:
         """Set the clock's offset from the real time, in seconds."""
@@ -102,6 +119,11 @@ class Shop:
     @property
     def currency(self) -> str:
         return self.document["currency"]
+
+    @property
+    def status(self) -> str:
+        """ "open", or why its Admin API is closed: "frozen" or "locked"."""
+        return self.document["status"]
 
     @property
     def installed(self) -> bool:

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -32,7 +32,7 @@ def queue_order(connection: sqlite3.Connection, shop: Shop, order: Order, topics
     topics = [topic for topic in topics if wanted(shop, topic)]
     if topics:
         buyer = records.customer(connection, shop.id, order["customer_id"]) if order["customer_id"] else None
-        payload = Writer(shop.document).order(order, buyer)
+        payload = shown(shop, Writer(shop.document).order(order, buyer))
         for topic in topics:
             queue(connection, shop, topic, payload)
 
@@ -51,7 +51,7 @@ def queue_refund(connection: sqlite3.Connection, shop: Shop, order: Order, refun
 def queue_customer(connection: sqlite3.Connection, shop: Shop, customer: Customer, topics: Iterable[str]) -> None:
     topics = [topic for topic in topics if wanted(shop, topic)]
     if topics:
-        payload = Writer(shop.document).customer(customer)
+        payload = shown(shop, Writer(shop.document).customer(customer))
         for topic in topics:
             queue(connection, shop, topic, payload)
 
@@ -71,6 +71,11 @@ def queue_order_deleted(connection: sqlite3.Connection, shop: Shop, order_id: in
 def queue_product(connection: sqlite3.Connection, shop: Shop, product: Product, topic: str) -> None:
     if wanted(shop, topic):
         queue(connection, shop, topic, Writer(shop.document).product(product))
+
+
+def shown(shop: Shop, payload: Payload) -> Payload:
+    """What the app may see of a payload about a customer."""
+    return cast(Payload, payloads.withheld(payload)) if happens(shop.knobs.withheld) else payload
 
 
 def queue_wanted(connection: sqlite3.Connection, shop: Shop, topic: str, payload: Payload) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from devstore.graphql.errors import access_denied
+from devstore.graphql.errors import access_denied, withheld
 from devstore.graphql.fields import Info, Resolver
 
 # The scope that reading objects of a type asks for, wherever they turn up.
@@ -19,6 +19,13 @@ WRITE_SCOPES = {
     "discountCodeDeactivate": "write_discounts",
     "scriptTagCreate": "write_script_tags",
     "scriptTagDelete": "write_script_tags",
+}
+# Fields that say who a customer is; an app without the approval for them gets null.
+ADDRESS = {"address1", "address2", "firstName", "lastName", "name", "phone", "zip"}
+PROTECTED = {
+    "Customer": {"defaultEmailAddress", "defaultPhoneNumber", "email", "firstName", "lastName", "phone"},
+    "MailingAddress": ADDRESS,
+    "Order": {"email", "phone"},
 }
 
 
@@ -44,5 +51,20 @@ def guarded(resolver: Resolver, parent: str, field: str, kind: str) -> Resolver:
         if not holds(info.context.scopes, scope):
             raise access_denied(field, scope)
         return resolver(source, info, **arguments)
+
+    return resolve
+
+
+def protected(resolver: Resolver, parent: str, field: str) -> Resolver:
+    """The resolver of a field that may be withheld: then it is null with an error, in a bulk file just null."""
+    if field not in PROTECTED.get(parent, ()):
+        return resolver
+
+    def resolve(source: Any, info: Info, **arguments: Any) -> Any:
+        if not info.context.withheld:
+            return resolver(source, info, **arguments)
+        if info.context.bulk is None:
+            raise withheld(field)
+        return None
 
     return resolve

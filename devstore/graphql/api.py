@@ -67,7 +67,8 @@ class AdminApi:
         if happens(shop.knobs.throttle) or not bucket.take(answer.requested):
             answer.body = {"errors": [errors.throttled()], "extensions": self._cost_block(answer, bucket)}
             return answer
-        context = Context(shop, scopes, Loader(shop, shop.database.connection(), 0), version, offline)
+        loader = Loader(shop, shop.database.connection(), 0)
+        context = Context(shop, scopes, loader, version, offline, withheld=happens(shop.knobs.withheld))
         if operation.operation is OperationType.QUERY:
             context.loader.stale = shop.knobs.stale
             with shop.database.read():  # one snapshot; a mutation takes its own write transactions

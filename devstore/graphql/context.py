@@ -85,7 +85,8 @@ class BulkPage:
 
 @dataclass
 class Context:
-    """`created` names what a mutation has made, for the call log."""
+    """`withheld`: the app may not see who customers are. `created` names what a mutation has made, for the call
+    log."""
 
     shop: Shop
     scopes: frozenset[str]
@@ -93,6 +94,7 @@ class Context:
     version: str
     offline: bool = True
     bulk: BulkPage | None = None
+    withheld: bool = False
     created: list[str] = field(default_factory=list)
     currency: str = field(init=False)
 

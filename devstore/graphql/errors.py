@@ -6,6 +6,8 @@ from graphql import GraphQLError
 
 DOCUMENTATION = "https://shopify.dev/api/usage/response-codes"
 
+PROTECTED_DATA = "https://shopify.dev/docs/apps/launch/protected-customer-data"
+
 
 def not_played(what: str) -> GraphQLError:
     """A part of the schema that this stand-in has no data for."""
@@ -26,6 +28,14 @@ def access_denied(field: str, scope: str) -> GraphQLError:
 def problem(message: str, *path: str, code: str | None = None) -> dict[str, Any]:
     """An entry of `userErrors`."""
     return {"field": list(path) or None, "message": message, "code": code}
+
+
+def withheld(field: str) -> GraphQLError:
+    """A field of protected customer data that the app is not approved for."""
+    return GraphQLError(
+        f"This app is not approved to use the {field} field. See {PROTECTED_DATA} for more details.",
+        extensions={"code": "ACCESS_DENIED", "documentation": PROTECTED_DATA},
+    )
 
 
 def bad_request(message: str) -> GraphQLError:

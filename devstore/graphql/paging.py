@@ -89,6 +89,12 @@ def table_page(
     return connection(list(documents.values()), cursors, more, after is not None)
 
 
+def table_count(context: Context, kind: Kind, where: Where) -> int:
+    """How many of a shop's customers, orders or products meet the conditions."""
+    query = f"SELECT count(*) FROM {TABLES[kind]} WHERE {' AND '.join(where.conditions)}"
+    return int(context.connection.execute(query, where.values).fetchone()[0])
+
+
 def memory_page(
     context: Context, nodes: Sequence[Any], *, first: int | None = None, after: str | None = None, **others: Any
 ) -> Connection:

@@ -323,6 +323,11 @@ ORDER_TYPES: dict[str, Fields] = {
 # --- customers ---------------------------------------------------------------------------------------------------
 
 
+def display_name(customer: Any, info: Info) -> str:
+    """May not be null, so that nothing is left of it where names and addresses are withheld."""
+    return "" if info.context.withheld else full_name(customer) or customer["email"]
+
+
 def email_address(customer: Any, info: Info) -> Any:
     return {
         "address": customer["email"],
@@ -359,7 +364,7 @@ CUSTOMER_TYPES: dict[str, Fields] = {
         "defaultAddress": key("address"),
         "defaultEmailAddress": email_address,
         "defaultPhoneNumber": constant(None),
-        "displayName": of(lambda customer: full_name(customer) or customer["email"]),
+        "displayName": display_name,
         "email": key("email"),
         "firstName": key("first_name"),
         "id": gid("Customer"),

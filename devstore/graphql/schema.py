@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from graphql import GraphQLObjectType, GraphQLSchema, build_client_schema, get_named_type
 
-from devstore.graphql.access import guarded
+from devstore.graphql.access import guarded, protected
 from devstore.graphql.errors import not_played
 from devstore.graphql.fields import CONNECTION, EDGE, Fields, Info
 from devstore.graphql.shop import TYPES
@@ -45,9 +45,8 @@ def attach(kind: GraphQLObjectType, played: Fields) -> None:
             continue
         field.resolve = resolver
         if played not in (CONNECTION, EDGE):
-            field.resolve = guarded(
-                resolver, kind.name, name, get_named_type(field.type).name.removesuffix("Connection")
-            )
+            of_kind = get_named_type(field.type).name.removesuffix("Connection")
+            field.resolve = protected(guarded(resolver, kind.name, name, of_kind), kind.name, name)
 
 
 def refuse(what: str, source: Any, info: Info, **arguments: Any) -> Any:

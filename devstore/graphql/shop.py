@@ -10,7 +10,7 @@ from devstore.graphql import discounts
 from devstore.graphql.access import require
 from devstore.graphql.errors import bad_request, not_played, problem
 from devstore.graphql.fields import MONEY, PAGE_INFO, Fields, Info, constant, gid, itself, key, of, split_gid, text
-from devstore.graphql.paging import filtered, memory_page, table_page
+from devstore.graphql.paging import Where, filtered, memory_page, table_count, table_page
 from devstore.graphql.resolvers import CUSTOMER_TYPES, ORDER_TYPES, PRODUCT_TYPES, full_name, with_product
 from devstore.records import Kind, order_of_refund, products_of_variants
 from devstore.shops import Shop
@@ -282,13 +282,42 @@ def listing(kind: Kind, default_sort: str) -> Any:
     ) -> Any:
         if savedSearchId:
             raise not_played("saved searches")
-        where = filtered(kind, info.context.shop.id, query)
-        if kind == "Order" and "read_all_orders" not in info.context.scopes:
-            oldest = timestamp(info.context.shop.clock.seconds() - SIXTY_DAYS)
-            where = where.more("created_at >= ?", oldest)
-        return table_page(info.context, kind, where, sort_key=sortKey, **page)
+        return table_page(info.context, kind, visible(kind, info, query), sort_key=sortKey, **page)
 
     return resolve
+
+
+def counted(kind: Kind) -> Any:
+    """`customersCount` and the like: counting stops at `limit`, and then says so."""
+
+    def resolve(
+        source: Any, info: Info, query: str | None = None, limit: int | None = 10_000, savedSearchId: str | None = None
+    ) -> Any:
+        if savedSearchId:
+            raise not_played("saved searches")
+        found = table_count(info.context, kind, visible(kind, info, query))
+        exact = limit is None or found <= limit
+        return {"count": found if exact else limit, "precision": "EXACT" if exact else "AT_LEAST"}
+
+    return resolve
+
+
+def needing(kind: str, field: str, resolver: Any) -> Any:
+    """The resolver, for those who may read objects of that type."""
+
+    def resolve(source: Any, info: Info, **arguments: Any) -> Any:
+        require(info, kind, field)
+        return resolver(source, info, **arguments)
+
+    return resolve
+
+
+def visible(kind: Kind, info: Info, query: str | None) -> Where:
+    """What the search finds of what the token may see."""
+    where = filtered(kind, info.context.shop.id, query)
+    if kind == "Order" and "read_all_orders" not in info.context.scopes:
+        return where.more("created_at >= ?", timestamp(info.context.shop.clock.seconds() - SIXTY_DAYS))
+    return where
 
 
 QUERY: Fields = {
@@ -301,12 +330,15 @@ QUERY: Fields = {
     },
     "customer": resource("Customer"),
     "customers": listing("Customer", "ID"),
+    "customersCount": needing("Customer", "customersCount", counted("Customer")),
     "node": node,
     "nodes": nodes,
     "order": resource("Order"),
     "orders": listing("Order", "PROCESSED_AT"),
+    "ordersCount": needing("Order", "ordersCount", counted("Order")),
     "product": resource("Product"),
     "products": listing("Product", "ID"),
+    "productsCount": needing("Product", "productsCount", counted("Product")),
     "refund": refund,
     "publicApiVersions": lambda source, info: [{"handle": info.context.version}],
     "scriptTag": lambda source, info, id: next(

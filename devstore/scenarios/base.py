@@ -44,8 +44,10 @@ def shop_document(store: Store, **settings: Any) -> ShopDocument:
         "login_hint": "",
         "accepts_script_tags": True,
         "plan": "basic",
+        "status": "open",
         "created_at": Clock().now(),
         "installed_at": None,
+        "uninstalled_at": None,
         "scopes": [],
         "programme_at": None,
     }

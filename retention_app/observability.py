@@ -1,7 +1,8 @@
 """Structured logs, request ids and metrics.
 
-Every log line is one JSON object with the shop in scope and whatever ids were bound to the context. Secrets never get
-that far: `_redact` blanks values by key, in log lines of libraries as well as ours.
+Every log line is one JSON object with the shop in scope and whatever ids were bound to the context. Secrets and
+personal data never get that far: `redacted` blanks them by key and by pattern, in log lines of libraries as well as ours
+and in the errors that queues store.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging.config
 import re
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -21,12 +22,104 @@ from retention_app.scope import scoped_shop_id
 REQUESTS = Histogram("encore_request_seconds", "Time to answer a request.", ["view", "method", "status"])
 DELIVERIES = Counter("encore_deliveries_total", "Webhook deliveries by answer.", ["topic", "answer"])
 RUNS = Counter("encore_event_runs_total", "Event runs by consumer and result.", ["consumer", "result"])
+OUTBOUND = Counter("encore_outbound_total", "Effects wanted outside by kind and result.", ["kind", "result"])
 PLATFORM_CALLS = Counter("encore_platform_calls_total", "Calls to the platform by operation.", ["operation", "result"])
-
-_SECRET_KEY = re.compile(r"token|secret|password|hmac|signature|authorization|email|e_mail|first_name|last_name", re.I)
-_SECRET_QUERY = re.compile(
-    r"(?i)\b(id_token|hmac|signature|session|host|token|code|logged_in_customer_id|q)=[^&\s\"']+"
+VERSION_DRIFT = Counter(
+    "encore_platform_version_drift_total",
+    "Answers in another API version than we asked for: alert.",
+    ["asked", "served"],
 )
+
+REDACTED = "[redacted]"
+
+_DEPTH_MAX = 12  # of nested values; what lies deeper isn't logged
+_KEYS = (
+    *("token", "secret", "password", "hmac", "signature", "authorization", "cookie", "api_key", "apikey", "pepper"),
+    *("email", "e_mail", "phone", "address"),
+    *(f"{which}{dash}name" for which in ("first", "last", "full", "display", "customer") for dash in ("", "_")),
+)
+_WITHHELD = "|".join(_KEYS)
+_WITHHELD_KEY = re.compile(rf"{_WITHHELD}|^(?:ip|zip|city)$", re.I)
+_RUN = r"\w.+%!#$&*?^~-"  # what the part before an @ is made of, as far as a log needs to know
+
+# (words, pattern, what stands for a match): a text that has none of the words, in lower case, is spared the search.
+_PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = tuple(
+    (words, re.compile(pattern, re.I), instead)
+    for words, pattern, instead in (
+        # What PostgreSQL quotes of a refused row, and of JSON it couldn't read.
+        (
+            ("failing row", "json data"),
+            r"(failing row contains|JSON data, line \d+:)[\s\S]*?(?=\n\n|\nTraceback|\Z)",
+            rf"\1 {REDACTED}",
+        ),
+        # "email": "…", first_name='…', phone=…, as JSON (also inside JSON), arguments and representations write them.
+        (
+            _KEYS,
+            rf"((?:{_WITHHELD})\w{{0,32}}\\?[\"']?\s{{0,4}}[:=]\s{{0,4}}b?)(?:"
+            r"\\\"(?:[^\"\\]|\\[^\"\\])*+(?:\\\"|\\?$)"
+            r"|\"(?:[^\"\\]|\\[\s\S])*+(?:\"|\\?$)"
+            r"|'(?:[^'\\]|\\[\s\S])*+(?:'|\\?$)"
+            r"|\+?\d{5,}+)",
+            rf"\1{REDACTED}",
+        ),
+        (("cookie",), r"\b(cookie:).*", rf"\1 {REDACTED}"),
+        (
+            ("authorization", "access-token"),
+            r"\b((?:authorization|access-token):?\s{0,4}(?:bearer|basic)?\s{0,4})[\w.~+/=-]{8,}+",
+            rf"\1{REDACTED}",
+        ),
+        (("bearer", "basic"), r"\b(bearer|basic)\s{1,4}[\w.~+/=-]{8,}+", rf"\1 {REDACTED}"),
+        # The query of an address; the user and password in front of its host.
+        (
+            ("=",),
+            r"\b(id_token|hmac|signature|session|host|token|code|logged_in_customer_id|q)=[^&\s\"']+",
+            rf"\1={REDACTED}",
+        ),
+        (("://",), r"(://)[^\s/@\"']{1,512}@", rf"\1{REDACTED}@"),
+        # Tokens of the platform and of payments; JSON Web Tokens.
+        (("shp",), r"\bshp[a-z]{2}_\w+", REDACTED),
+        (("sk_", "rk_", "whsec_"), r"\b(?:sk|rk|whsec)_\w{8,}", REDACTED),
+        (("eyj",), r"\beyJ[\w-]{4,}+(?:\.[\w-]*+)*+", REDACTED),
+        # E-mail addresses, also as JSON and addresses escape the @.
+        (
+            ("@", "%40", "u0040"),
+            rf"(?:\"[^\"\n]{{1,64}}\"|(?<![{_RUN}])[{_RUN}]+)(?:@|%40|\\u0040)[\w.-]+",
+            REDACTED,
+        ),
+        # Phone numbers: international, and the ways of writing that are no other number's.
+        (("+", "%2b", "u002b"), r"(?<![\w.])(?:\+|%2B|\\u002b)\d(?:[ ().-]{0,2}\d){6,14}(?!\d)", REDACTED),
+        (("(",), r"\(\d{2,5}\) ?\d(?:[ -]?\d){5,9}(?![\w-])", REDACTED),
+        (("-", ".", " "), r"(?<![\w.-])\d{3}[-. ]\d{3}[-. ]\d{4}(?![\w-])", REDACTED),
+    )
+)
+
+
+def redacted(text: str) -> str:
+    """The text without tokens, e-mail addresses, phone numbers, and values whose key says that they are a secret or
+    personal. Ids, instants and order numbers stay. Costs time in proportion to the text's length."""
+    lower = text.lower()
+    for words, pattern, instead in _PATTERNS:
+        if any(word in lower for word in words):
+            text = pattern.sub(instead, text)
+    return text
+
+
+def _value(value: Any, depth: int = 0) -> Any:
+    """A logged value without what doesn't belong in a log; what isn't data of JSON becomes its text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return redacted(value)
+    if depth > _DEPTH_MAX:
+        return "[…]"
+    if isinstance(value, Mapping):
+        return {
+            redacted(str(key)): REDACTED if _WITHHELD_KEY.search(str(key)) else _value(each, depth + 1)
+            for key, each in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_value(each, depth + 1) for each in value]
+    return redacted(repr(value))
 
 
 def _shop(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -38,10 +131,8 @@ def _shop(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapp
 
 def _redact(logger: Any, name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in line.items():
-        if _SECRET_KEY.search(key):
-            line[key] = "[redacted]"
-        elif isinstance(value, str):
-            line[key] = _SECRET_QUERY.sub(r"\1=[redacted]", value)
+        if not key.startswith("_"):  # the formatter's own, taken out before anything is written
+            line[key] = REDACTED if _WITHHELD_KEY.search(key) else _value(value)
     return line
 
 

@@ -20,6 +20,7 @@ from django.db import connection, transaction
 
 from retention_app import clock, mirror, setwise, work
 from retention_app.models import DomainEvent, Order, SyncItem, SyncRun
+from retention_app.observability import redacted
 from retention_app.shopify import client, documents, mapping, reads
 from retention_app.shopify.errors import ShopifyError, Throttled, UnreadableAnswer
 from retention_app.shopify.mapping import Node, Row
@@ -113,7 +114,14 @@ def _failed(run: SyncRun, error: str) -> None:
     failures = run.failures + 1
     ended = {"phase": Phase.FAILED, "finished_at": clock.now()} if failures >= work.ATTEMPTS_MAX else {}
     with suppress(ClaimLost):
-        _save(run, error=error[:2000], failures=failures, lease_until=None, due_at=work.retry_at(failures), **ended)
+        _save(
+            run,
+            error=redacted(error)[:2000],
+            failures=failures,
+            lease_until=None,
+            due_at=work.retry_at(failures),
+            **ended,
+        )
 
 
 # --- steps: each does one batch, commits, and answers whether the next may follow at once ----------------------------

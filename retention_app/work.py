@@ -27,6 +27,7 @@ from retention_app.models import (
     SyncRun,
     WebhookDelivery,
 )
+from retention_app.observability import redacted
 
 LEASE_SECONDS = 30
 ATTEMPTS_MAX = 8
@@ -131,8 +132,19 @@ def wait(rows: Sequence[_Row], *, seconds: float) -> None:
         )
 
 
+def due_now(shop: Shop) -> None:
+    """Let what waits to talk to this shop's platform wait no longer. Failures keep their count."""
+    now = clock.now()
+    for model in (Outbound, Reconciliation):
+        model._default_manager.filter(shop=shop, state="waiting", due_at__gt=now).update(due_at=now)
+    WebhookDelivery.objects.filter(shop_domain=shop.domain, state="waiting", due_at__gt=now).update(due_at=now)
+    SyncRun.objects.filter(shop=shop, due_at__gt=now).exclude(
+        phase__in=[SyncRun.Phase.DONE, SyncRun.Phase.FAILED]
+    ).update(due_at=now)
+
+
 def _put_back(row: _Row, error: Exception, *, dead: bool, due_at: dt.datetime, attempts: int) -> None:
-    model, error_class, message = type(row), type(error).__name__[:64], str(error)[:_MESSAGE_MAX]
+    model, error_class, message = type(row), type(error).__name__[:64], redacted(str(error))[:_MESSAGE_MAX]
     with transaction.atomic():
         touched = model._default_manager.filter(_held([row])).update(
             state="dead" if dead else "waiting",
@@ -149,7 +161,7 @@ def _put_back(row: _Row, error: Exception, *, dead: bool, due_at: dt.datetime, a
                 at=clock.now(),
                 error_class=error_class,
                 error=message,
-                traceback="".join(traceback.format_tb(error.__traceback__))[-_TRACEBACK_MAX:],
+                traceback=redacted("".join(traceback.format_tb(error.__traceback__)))[-_TRACEBACK_MAX:],
             )
 
 

@@ -1,10 +1,14 @@
 """Every periodic job, each with its reason."""
 
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 
 SCHEDULE = {
     # Finds what a lost wake-up left behind: due deliveries, event runs and imports (DESIGN 4).
     "sweep": {"task": "retention_app.tasks.sweep", "schedule": schedule(60)},
     # Refreshes tokens of idle shops long before their refresh token's 90 days are over.
     "tokens_keep_alive": {"task": "retention_app.tasks.tokens_keep_alive", "schedule": schedule(12 * 3600)},
+    # Repairs what lost webhooks left behind; off the full hour, when everybody's jobs start.
+    "reconcile_changes": {"task": "retention_app.tasks.reconcile_changes", "schedule": crontab(minute=17)},
+    # Finds what an `updated_at` can't show: deletions. At night, when shops are quiet.
+    "reconcile_whole": {"task": "retention_app.tasks.reconcile_whole", "schedule": crontab(hour=3, minute=43)},
 }

@@ -9,13 +9,14 @@ from retention_app.events import Consumer, register
 from retention_app.models import Customer, DomainEvent
 
 CATCH_UP_SLICE = 500  # customers a step
+_OF_ORDERS = frozenset({"order.paid", "order.updated"})  # whose subject is an order the mirror has
 
 
 def bring_up_to_date(events: Sequence[DomainEvent]) -> None:
-    """Post what the events' customers are missing, and take back from whom an order was moved away."""
+    """Post what the events' customers are missing, and take back from whom an order was moved away or deleted."""
     members_bring_up_to_date(
         {event.customer_id for event in events if event.customer_id is not None},
-        order_ids={event.subject_id for event in events if event.subject_id is not None},
+        order_ids={event.subject_id for event in events if event.type in _OF_ORDERS and event.subject_id is not None},
     )
 
 
@@ -28,6 +29,10 @@ def catch_up(event: DomainEvent, cursor: int) -> int | None:
 
 
 register(
-    Consumer(name="loyalty.bring_up_to_date", types=frozenset({"order.paid", "order.updated"}), batch=bring_up_to_date)
+    Consumer(
+        name="loyalty.bring_up_to_date",
+        types=_OF_ORDERS | {"order.deleted", "customer.merged"},
+        batch=bring_up_to_date,
+    )
 )
 register(Consumer(name="loyalty.catch_up", types=frozenset({"programme.published"}), step=catch_up))

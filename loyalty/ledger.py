@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -86,10 +86,11 @@ def members_bring_up_to_date(customer_ids: Iterable[int], *, order_ids: Iterable
             return posted
         with sql.read_snapshot():
             programme = facts.programme()
-            judgements = members_judge(waiting, programme) if programme else []
+            merges = _merges(waiting)
+            judgements = members_judge(waiting | merges.keys(), programme) if programme else []
         if not programme or not judgements:
             return posted
-        written = _write(judgements, posted)
+        written = _write(judgements, merges, posted)
         judged = [judgement.customer_id for judgement in judgements]
         current, none = _fingerprints(judged, programme), _fingerprint(programme, ())
         waiting = {
@@ -151,6 +152,18 @@ def _fingerprint(programme: Programme, orders: Sequence[str]) -> str:
     rules = f"revision {REVISION}, version {programme.versions[-1].number}, {programme.currency}"
     state = "\n".join([rules, *orders])
     return hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
+
+
+def _merges(customer_ids: Collection[int]) -> dict[int, int]:
+    """Each customer that has to do with a merge of one of these → the survivor, who stands for them all.
+
+    The accounts of those who were merged are brought up to date together: one never lacks what the other still has.
+    """
+    parties = "t.id, coalesce(t.merged_into_id, t.id)"
+    away = sql.look_up(parties, "retention_app_customer", "id", customer_ids, " AND t.merged_into_id IS NOT NULL")
+    survivors = {survivor for _, survivor in away} | set(customer_ids)
+    merged = sql.look_up(parties, "retention_app_customer", "merged_into_id", survivors)
+    return {**dict(merged), **{survivor: survivor for _, survivor in merged}}
 
 
 def _members(customer_ids: Iterable[int]) -> list[tuple[int, int, int, str, int]]:
@@ -246,10 +259,20 @@ _ENTRY: setwise.Columns = {
 _BALANCE: setwise.Columns = {"account_id": "bigint", "change": "bigint"}
 
 
-def _write(judgements: Sequence[Judgement], posted: Posted) -> set[int]:
-    """Post the differences in one short transaction; answers the customers whose revision was still the one read."""
+def _write(judgements: Sequence[Judgement], merges: Mapping[int, int], posted: Posted) -> set[int]:
+    """Post the differences in one short transaction; answers the customers whose revision was still the one read.
+
+    When one of the customers that were merged lost, nothing is written and all are to be read again.
+    """
     with transaction.atomic():
         winners = _guard(judgements)
+        won = {judgement.customer_id for judgement in winners}
+        lost_to = {
+            merges[judgement.customer_id] for judgement in judgements if judgement.customer_id in merges.keys() - won
+        }
+        if any(merges.get(customer_id) in lost_to for customer_id in won):
+            transaction.set_rollback(True)
+            return set()
         postings = [judgement for judgement in winners if judgement.differences]
         if postings:
             _post(postings)

@@ -201,8 +201,10 @@ def _counter_sum(shop_id: int, kind: Account.Kind) -> int:
 
 
 def balances(shop_id: int) -> Iterator[dict[str, Any]]:
-    """Each member's balances as DESIGN 2 has them, by customer; streamed."""
-    accounts = Account.objects.filter(shop_id=shop_id, kind=Account.Kind.MEMBER, asset=Account.POINTS)
+    """Each member's balances as DESIGN 2 has them, by customer; streamed. Who was merged away is the survivor."""
+    accounts = Account.objects.filter(
+        shop_id=shop_id, kind=Account.Kind.MEMBER, asset=Account.POINTS, member__customer__merged_into=None
+    )
     for shopify_id, points in (
         accounts.order_by("member__customer__shopify_id")
         .values_list("member__customer__shopify_id", "balance")

@@ -41,8 +41,8 @@ class CustomerPage:
 
 
 def customers_found(params: Mapping[str, str]) -> QuerySet[Customer]:
-    """The shop's customers that match the search text `q` and every filter."""
-    found = Customer.objects.all()
+    """The shop's customers that match the search text `q` and every filter; who was merged away is the survivor."""
+    found = Customer.objects.filter(merged_into=None)
     text = params.get("q", "").strip()
     if text:
         lowered = text.lower()

@@ -11,7 +11,7 @@ import datetime as dt
 import itertools
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,13 @@ import orjson
 import structlog
 from django.db import transaction
 
-from retention_app import clock, mirror, sync, work
-from retention_app.models import Customer, DomainEvent, Shop, SyncRun, WebhookDelivery
+from retention_app import clock, sync, work
+from retention_app.models import DomainEvent, Shop, SyncRun, WebhookDelivery
+from retention_app.refresh import AT_A_TIME, Keep, Refreshed, forget, refresh
+from retention_app.removals import customers_merge
 from retention_app.services.install import shop_uninstalled
-from retention_app.shopify import reads
 from retention_app.shopify.errors import ShopifyError, ShopUnavailable, Throttled, TransientError, Unauthorized
-from retention_app.shopify.mapping import Row, instant, numeric_id
+from retention_app.shopify.mapping import instant, numeric_id
 from retention_app.shopify.topics import TOPIC_HANDLERS, Handling, Kind
 
 log = structlog.get_logger(__name__)
@@ -33,20 +34,24 @@ READS_OF_MISSING = 3
 CLOSED_SHOP_SECONDS = 900  # how long deliveries wait for a shop that is frozen, or that nobody lets us into
 
 _LARGEST_ID = 2**63 - 1
+_SURVIVOR_AT = ("admin_graphql_api_customer_kept_id",)
+_NO_MERGE = ("requested", "in_progress", "failed")
+_MERGES_AT_A_TIME = 100
 _LIVE = DomainEvent.Origin.LIVE
 
 ByResource = dict[int, list["Hint"]]
-Keep = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Hint:
-    """What a delivery says: which resource, and how new its state is at least."""
+    """What a delivery says: which resource, how new its state is at least, whether it is gone, and merged into whom."""
 
     delivery: WebhookDelivery
     kind: Kind
     resource_id: int
     newest: dt.datetime | None
+    gone: bool = False
+    survivor_id: int | None = None
 
 
 class Malformed(ValueError):
@@ -76,7 +81,10 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
             log.exception("delivery_unreadable", delivery_id=delivery.id)
             work.failed(delivery, error, permanent=True)
         else:
-            wanted[hint.kind][hint.resource_id].append(hint)
+            if hint is None:
+                work.done([delivery])
+            else:
+                wanted[hint.kind][hint.resource_id].append(hint)
 
     for delivery in _all(wanted.pop(Kind.UNINSTALLED)):
         shop_uninstalled(shop, at=_triggered_at(delivery))
@@ -100,8 +108,8 @@ def _all(rows: ByResource) -> list[WebhookDelivery]:
 # --- what a body says -------------------------------------------------------------------------------------------------
 
 
-def _read_hint(shop: Shop, delivery: WebhookDelivery) -> Hint:
-    """What the body says, as far as it is believed. Raises `Malformed`."""
+def _read_hint(shop: Shop, delivery: WebhookDelivery) -> Hint | None:
+    """What the body says, as far as it is believed; None when it is no news. Raises `Malformed`."""
     handling = TOPIC_HANDLERS.get(delivery.topic)
     if handling is None:
         raise Malformed(f"We don't handle the topic {delivery.topic}.")
@@ -112,7 +120,14 @@ def _read_hint(shop: Shop, delivery: WebhookDelivery) -> Hint:
     if not isinstance(body, dict):
         raise Malformed("The body is no JSON object.")
     _check_shop(shop, body, handling)
-    return Hint(delivery, handling.kind, _resource_id(body, handling), _newest(body))
+    resource_id = _id_at(body, handling.id_at)
+    if handling.kind is not Kind.MERGED:
+        return Hint(delivery, handling.kind, resource_id, _newest(body), gone=handling.deletes)
+    if body.get("status") in _NO_MERGE:
+        return None
+    if body.get("status") != "completed":
+        raise Malformed("The body doesn't say how the merge ended.")
+    return Hint(delivery, handling.kind, resource_id, None, gone=True, survivor_id=_id_at(body, _SURVIVOR_AT))
 
 
 def _newest(body: dict[str, Any]) -> dt.datetime | None:
@@ -138,9 +153,9 @@ def _check_shop(shop: Shop, body: dict[str, Any], handling: Handling) -> None:
         raise Malformed("The body speaks of another shop than the header.")
 
 
-def _resource_id(body: dict[str, Any], handling: Handling) -> int:
+def _id_at(body: dict[str, Any], path: Sequence[str]) -> int:
     value: Any = body
-    for name in handling.id_at:
+    for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     if isinstance(value, str) and value.startswith("gid://shopify/"):
         try:
@@ -148,7 +163,7 @@ def _resource_id(body: dict[str, Any], handling: Handling) -> int:
         except ValueError:
             value = None
     if type(value) is not int or not 0 < value <= _LARGEST_ID:
-        raise Malformed(f"The body has no id at {'.'.join(handling.id_at)}.")
+        raise Malformed(f"The body has no id at {'.'.join(path)}.")
     return value
 
 
@@ -165,7 +180,7 @@ def _triggered_at(delivery: WebhookDelivery) -> dt.datetime:
 def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
     """Read the resources and upsert them, a batch at a time. A failing batch is split until the bad one is alone; while
     the platform is out of reach, what is left is put back."""
-    size = _AT_A_TIME[kind]
+    size = _MERGES_AT_A_TIME if kind is Kind.MERGED else AT_A_TIME[kind]
     batches = deque(_slice(rows, start, start + size) for start in range(0, len(rows), size))
     while batches:
         batch = batches.popleft()
@@ -173,7 +188,7 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
         left = [*deliveries, *(delivery for rest in batches for delivery in _all(rest))]
         keep()
         try:
-            states = _READERS[kind](shop.id, list(batch), keep)
+            refreshed = _refresh(shop, kind, batch, keep)
         except Throttled as error:
             work.wait(left, seconds=error.wait_seconds)
             return
@@ -194,37 +209,57 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
             for delivery in deliveries:
                 work.failed(delivery, error, permanent=isinstance(error, ShopifyError))
         else:
-            _finish(batch, states)
+            _finish(kind, batch, refreshed)
 
 
 def _slice(rows: ByResource, start: int, stop: int | None) -> ByResource:
     return dict(itertools.islice(rows.items(), start, stop))
 
 
-def _finish(rows: ByResource, states: dict[int, Row | None]) -> None:
-    """Finish the deliveries whose resources were read; those that know of a newer state come again."""
-    outdated = list(_outdated(rows, states))
-    for hint in outdated:
-        if states[hint.resource_id] is None:
-            work.failed(hint.delivery, ResourceMissing("The platform doesn't know the resource, or not yet."))
-        else:
-            error = StaleAnswer("The platform answered with an older state than it told of.")
+def _refresh(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> Refreshed:
+    if kind is not Kind.MERGED:
+        return refresh(shop.id, kind, list(rows), origin=_LIVE, keep=keep)
+    survivors = {hint.survivor_id for hints in rows.values() for hint in hints if hint.survivor_id}
+    return refresh(shop.id, Kind.CUSTOMERS, [*rows, *sorted(survivors)], origin=_LIVE, keep=keep)
+
+
+def _finish(kind: Kind, rows: ByResource, refreshed: Refreshed) -> None:
+    """Act on what is gone and finish the deliveries; those that know of a newer state come again."""
+    outdated = list(_outdated(rows, refreshed))
+    for hint, error in outdated:
+        if isinstance(error, StaleAnswer) and not hint.gone:
             work.postponed(hint.delivery, error, since=hint.delivery.received_at)
-    waiting = {hint.delivery.id for hint in outdated}
-    work.done([delivery for delivery in _all(rows) if delivery.id not in waiting])
+        else:
+            work.failed(hint.delivery, error)
+    waiting = {hint.delivery.id for hint, _ in outdated}
+    settled = [hint for hints in rows.values() for hint in hints if hint.delivery.id not in waiting]
+    told_gone = {hint.resource_id for hint in settled if hint.gone} & refreshed.gone
+    if kind is Kind.MERGED:
+        for hint in settled:
+            if hint.survivor_id and hint.resource_id in told_gone:
+                customers_merge(kept_id=hint.survivor_id, deleted_id=hint.resource_id, origin=_LIVE)
+        kind = Kind.CUSTOMERS
+    forget(kind, told_gone, origin=_LIVE)
+    work.done([hint.delivery for hint in settled])
 
 
-def _outdated(rows: ByResource, states: dict[int, Row | None]) -> Iterator[Hint]:
-    """The hints that speak of a newer state than the one that was read: reads may be answered from a slow copy. What is
-    missing may be too new for it, and is believed to be gone after `READS_OF_MISSING` reads only."""
+def _outdated(rows: ByResource, refreshed: Refreshed) -> Iterator[tuple[Hint, Exception]]:
+    """The hints that speak of a newer state than the one that was read: reads may be answered from a slow copy. What
+    they say about being there or gone is believed after `READS_OF_MISSING` reads only."""
     for resource_id, hints in rows.items():
-        state = states[resource_id]
+        state = refreshed.states[resource_id]
         for hint in hints:
-            if state is None:
-                if hint.delivery.attempts < READS_OF_MISSING:
-                    yield hint
+            early = hint.delivery.attempts < READS_OF_MISSING
+            if hint.gone:
+                if resource_id not in refreshed.gone and early:
+                    yield hint, StaleAnswer("The platform still knows what it told us is gone.")
+                elif hint.survivor_id in refreshed.gone and early:
+                    yield hint, ResourceMissing("The platform doesn't know the surviving customer, or not yet.")
+            elif state is None:
+                if early:
+                    yield hint, ResourceMissing("The platform doesn't know the resource, or not yet.")
             elif hint.newest and state["updated_at"].replace(microsecond=0) < hint.newest:
-                yield hint
+                yield hint, StaleAnswer("The platform answered with an older state than it told of.")
 
 
 def _keeping(deliveries: Sequence[WebhookDelivery]) -> Keep:
@@ -238,47 +273,6 @@ def _keeping(deliveries: Sequence[WebhookDelivery]) -> Keep:
             work.lease_renew(deliveries)
 
     return keep
-
-
-def _customers(shop_id: int, ids: Sequence[int], keep: Keep) -> dict[int, Row | None]:
-    read_at = clock.now()
-    rows = reads.read_customers(shop_id, ids)
-    mirror.customers_upsert((row for row in rows.values() if row), read_at=read_at, origin=_LIVE)
-    return rows
-
-
-def _products(shop_id: int, ids: Sequence[int], keep: Keep) -> dict[int, Row | None]:
-    read_at = clock.now()
-    rows = reads.read_products(shop_id, ids)
-    mirror.products_upsert((row for row in rows.values() if row), read_at=read_at)
-    return rows
-
-
-def _orders(shop_id: int, ids: Sequence[int], keep: Keep) -> dict[int, Row | None]:
-    """Orders, and before them their customers where the mirror doesn't know them yet. An order whose customer can't be
-    found is written without one and answered as missing, so that both are read once more."""
-    read_at = clock.now()
-    rows = reads.read_orders(shop_id, ids, after_each=keep)
-    orders = [order for order in rows.values() if order]
-    buyers = {order["customer_shopify_id"] for order in orders} - {None}
-    unknown = buyers - set(Customer.objects.filter(shopify_id__in=buyers).values_list("shopify_id", flat=True))
-    if unknown:
-        unknown -= {id_ for id_, customer in _customers(shop_id, sorted(unknown), keep).items() if customer}
-    mirror.orders_upsert(orders, read_at=read_at, origin=_LIVE)
-    return {id_: None if order and order["customer_shopify_id"] in unknown else order for id_, order in rows.items()}
-
-
-_READERS: dict[Kind, Callable[[int, Sequence[int], Keep], dict[int, Row | None]]] = {
-    Kind.CUSTOMERS: _customers,
-    Kind.PRODUCTS: _products,
-    Kind.ORDERS: _orders,
-}
-
-_AT_A_TIME = {
-    Kind.CUSTOMERS: reads.CUSTOMERS_PER_READ,
-    Kind.PRODUCTS: reads.PRODUCTS_PER_READ,
-    Kind.ORDERS: reads.ORDERS_PER_READ,
-}
 
 
 def _sync_wake(shop: Shop, finished: ByResource) -> None:

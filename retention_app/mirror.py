@@ -148,7 +148,7 @@ def orders_upsert(
 
     Each written order is marked `event_due`; its facts are told in the same transaction, or, with `defer_events`, later
     by `due_events_tell`: an import writes all aggregates first and tells their facts in chronological order.
-    An order whose customer isn't in the mirror is kept without one.
+    An order whose customer isn't in the mirror is kept without one; one of a customer merged away is the survivor's.
     """
     aggregates = {order["shopify_id"]: order for order in orders}
     if not aggregates:
@@ -160,7 +160,7 @@ def orders_upsert(
         order_ids = {shopify_id: order_id for order_id, shopify_id in _orders_write(rows)}
         if order_ids:
             _children_write(order_ids, aggregates)
-            _summaries_refresh({*former, *_customers_of(order_ids)})
+            summaries_refresh({*former, *_customers_of(order_ids)})
             if not defer_events:
                 _events_tell(Order.objects.filter(event_due=True, id__in=order_ids.values()), origin)
     return list(order_ids)
@@ -178,14 +178,17 @@ def _upsert(table: str, rows: Sequence[setwise.Row], columns: setwise.Columns, *
         return []
     names = ", ".join(columns)
     changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "shopify_id")
-    extra = {"retention_app_customer": ("orders_count, spent_minor", "0, 0")}.get(table)
-    into, values = (f"{names}, {extra[0]}", f"{names}, {extra[1]}") if extra else (names, names)
+    into, values, only = names, names, ""
+    if table == "retention_app_customer":
+        into, values = f"{names}, orders_count, spent_minor", f"{names}, 0, 0"
+        changed += ", gone_at = NULL"
+        only = " AND retention_app_customer.merged_into_id IS NULL"  # a slow copy may still know one merged away
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {table} (shop_id, {into}) SELECT %s, {values} FROM {setwise.rows_from(columns)}"
             f" WHERE true ORDER BY shopify_id"
             f" ON CONFLICT (shop_id, shopify_id) DO UPDATE SET {changed}"
-            f" WHERE {_NEWER.format(table=table)} RETURNING {returning}",
+            f" WHERE {_NEWER.format(table=table)}{only} RETURNING {returning}",
             [current_shop_id(), setwise.rows_json(rows, columns)],
         )
         return list(cursor.fetchall())
@@ -199,7 +202,7 @@ def _orders_write(rows: Sequence[setwise.Row]) -> list[tuple[int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO retention_app_order (shop_id, customer_id, event_due, placed_told, {names})"
-            f" SELECT %s, c.id, true, false, {', '.join(f'r.{name}' for name in own)}"
+            f" SELECT %s, coalesce(c.merged_into_id, c.id), true, false, {', '.join(f'r.{name}' for name in own)}"
             f" FROM {setwise.rows_from(_ORDER)}"
             " LEFT JOIN retention_app_customer c ON c.shop_id = %s AND c.shopify_id = r.customer_shopify_id"
             " WHERE true ORDER BY r.shopify_id"
@@ -297,7 +300,7 @@ def _customers_of(order_shopify_ids: Iterable[int]) -> set[int]:
         return {customer_id for (customer_id,) in cursor.fetchall()}
 
 
-def _summaries_refresh(customer_ids: Iterable[int]) -> None:
+def summaries_refresh(customer_ids: Iterable[int]) -> None:
     """Recompute the customers' summaries from their counted orders (neither cancelled nor test).
 
     One look into the index a customer: a join would scan the shop's orders until PostgreSQL has statistics.

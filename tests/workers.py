@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from retention_app import clock, events, tasks
-from retention_app.models import EventRun, SyncRun, WebhookDelivery
+from retention_app import clock, events, outbound, tasks
+from retention_app.models import EventRun, Reconciliation, SyncRun, WebhookDelivery
 
 _ROUNDS_MAX = 1000
 
@@ -23,12 +23,19 @@ def work_off() -> None:
             .values_list("shop_id", "consumer")
             .distinct()
         )
-        if not (domains or imports or runs):
+        waiting = Reconciliation.objects.filter(free, state="waiting")
+        comparisons = list(waiting.values_list("shop_id", flat=True).distinct())
+        callers = list(outbound.due_calls().values_list("shop_id", flat=True).distinct())
+        if not (domains or imports or comparisons or callers or runs):
             return
         for domain in domains:
             tasks.deliveries_work(shop_domain=domain)
         for shop_id, run_id in imports:
             tasks.sync_work(shop_id=shop_id, run_id=run_id)
+        for shop_id in comparisons:
+            tasks.reconcile_work(shop_id=shop_id)
+        for shop_id in callers:
+            tasks.outbound_work(shop_id=shop_id)
         for shop_id, consumer in runs:
             tasks.event_runs_work(shop_id=shop_id, consumer=consumer)
     raise AssertionError("The workers never came to an end.")

@@ -7,21 +7,24 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What is done about deliveries. The first three are read again by id, the others acted on from the body."""
+    """What is done about deliveries. The first three are read again by id, a merge's two customers too; the others are
+    acted on from the body."""
 
     CUSTOMERS = "customers"
     PRODUCTS = "products"
     ORDERS = "orders"
+    MERGED = "merged"
     BULK_FINISHED = "bulk_finished"
     UNINSTALLED = "uninstalled"
 
 
 @dataclass(frozen=True)
 class Handling:
-    """`id_at` is where the body keeps the id of the resource to read."""
+    """`id_at` is where the body keeps the id of the resource to read; `deletes`: it tells that the resource is gone."""
 
     kind: Kind
     id_at: tuple[str, ...] = ("id",)
+    deletes: bool = False
 
 
 _ORDER = Handling(Kind.ORDERS)
@@ -34,11 +37,16 @@ TOPIC_HANDLERS: dict[str, Handling] = {
     "orders/paid": _ORDER,
     "orders/edited": Handling(Kind.ORDERS, ("order_edit", "order_id")),
     "orders/cancelled": _ORDER,
+    "orders/delete": Handling(Kind.ORDERS, deletes=True),
     "refunds/create": Handling(Kind.ORDERS, ("order_id",)),
     "customers/create": _CUSTOMER,
     "customers/update": _CUSTOMER,
+    "customers/delete": Handling(Kind.CUSTOMERS, deletes=True),
+    "customers/merge": Handling(Kind.MERGED, ("admin_graphql_api_customer_deleted_id",)),
+    "customers_email_marketing_consent/update": Handling(Kind.CUSTOMERS, ("customer_id",)),
     "products/create": _PRODUCT,
     "products/update": _PRODUCT,
+    "products/delete": Handling(Kind.PRODUCTS, deletes=True),
     "bulk_operations/finish": Handling(Kind.BULK_FINISHED, ("admin_graphql_api_id",)),
     "app/uninstalled": Handling(Kind.UNINSTALLED),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -10,12 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from pytest_django import Settings
 
-from retention_app.models import Shop
-from retention_app.shopify import bucket
+from retention_app import clock, intake, shared_memory
+from retention_app.models import Shop, WebhookDelivery
 from tests.conftest import make_shop
+from tests.platform.nodes import customer_node, line_node, order_node, product_node
 
 
 @dataclass
@@ -106,7 +109,7 @@ class Platform:
 def platform(settings: Settings) -> Iterator[Platform]:
     server = Platform()
     settings.SHOPIFY_DEVSTORE_URL = server.url
-    bucket._buckets.clear()
+    shared_memory.forget()
     yield server
     server.close()
 
@@ -140,10 +143,65 @@ def pair(number: int = 1, **fields: Any) -> Answer:
     """A pair of tokens; None leaves a field out."""
     body = {
         "access_token": f"shpat_{number}",
-        "scope": "read_customers,read_orders",
+        "scope": ",".join(settings.SHOPIFY_SCOPES),
         "expires_in": 3600,
         "refresh_token": f"shprt_{number}",
         "refresh_token_expires_in": 7_776_000,
         **fields,
     }
     return Answer({name: value for name, value in body.items() if value is not None})
+
+
+# --- deliveries and what the platform answers about them --------------------------------------------------------------
+
+_numbers = itertools.count(1)
+
+
+def delivery(topic: str, body: Any, **fields: Any) -> WebhookDelivery:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    now = clock.now()
+    columns = {
+        "webhook_id": f"wh-{next(_numbers)}",
+        "topic": topic,
+        "shop_domain": "alpha.myshopify.com",
+        "triggered_at": now.isoformat(),
+        "body": raw,
+        "received_at": now,
+        "due_at": now,
+        "attempts": 1,
+        **fields,
+    }
+    return WebhookDelivery.objects.create(**columns)
+
+
+class Store:
+    """What the platform would answer by id, and what it was asked for."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.nodes: dict[str, Any] = {}
+        self.asked: list[list[str]] = []
+        platform.answer = self.answer
+
+    def add(self, *nodes: dict[str, Any]) -> None:
+        self.nodes |= {node["id"]: node for node in nodes}
+
+    def answer(self, call: Call) -> Answer:
+        ids = call.body["variables"]["ids"]
+        self.asked.append(ids)
+        return data(nodes=[self.nodes.get(id_) for id_ in ids])
+
+
+def states() -> list[str]:
+    return list(WebhookDelivery.objects.order_by("id").values_list("state", flat=True))
+
+
+@pytest.fixture
+def store(shop: Shop, platform: Platform) -> Store:
+    store = Store(platform)
+    store.add(customer_node(8101), product_node(7001), order_node(6001, line_node(1, "40.90")))
+    return store
+
+
+@pytest.fixture
+def apply(shop: Shop, store: Store) -> Callable[..., None]:
+    return lambda *deliveries: intake.deliveries_apply(shop, list(deliveries))

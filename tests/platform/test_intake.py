@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,60 +12,8 @@ from pytest_django import DjangoAssertNumQueries
 from retention_app import clock, intake, work
 from retention_app.models import Customer, DomainEvent, Order, Product, Shop, ShopToken, SyncRun, WebhookDelivery
 from retention_app.shopify import reads
-from tests.platform.conftest import Answer, Call, Platform, cost, data, errors
-from tests.platform.nodes import customer_node, line_node, order_node, product_node
-
-_numbers = itertools.count(1)
-
-
-def delivery(topic: str, body: Any, **fields: Any) -> WebhookDelivery:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    now = clock.now()
-    columns = {
-        "webhook_id": f"wh-{next(_numbers)}",
-        "topic": topic,
-        "shop_domain": "alpha.myshopify.com",
-        "triggered_at": now.isoformat(),
-        "body": raw,
-        "received_at": now,
-        "due_at": now,
-        "attempts": 1,
-        **fields,
-    }
-    return WebhookDelivery.objects.create(**columns)
-
-
-class Store:
-    """What the platform would answer by id, and what it was asked for."""
-
-    def __init__(self, platform: Platform) -> None:
-        self.nodes: dict[str, Any] = {}
-        self.asked: list[list[str]] = []
-        platform.answer = self.answer
-
-    def add(self, *nodes: dict[str, Any]) -> None:
-        self.nodes |= {node["id"]: node for node in nodes}
-
-    def answer(self, call: Call) -> Answer:
-        ids = call.body["variables"]["ids"]
-        self.asked.append(ids)
-        return data(nodes=[self.nodes.get(id_) for id_ in ids])
-
-
-@pytest.fixture
-def store(shop: Shop, platform: Platform) -> Store:
-    store = Store(platform)
-    store.add(customer_node(8101), product_node(7001), order_node(6001, line_node(1, "40.90")))
-    return store
-
-
-@pytest.fixture
-def apply(shop: Shop, store: Store) -> Callable[..., None]:
-    return lambda *deliveries: intake.deliveries_apply(shop, list(deliveries))
-
-
-def states() -> list[str]:
-    return list(WebhookDelivery.objects.order_by("id").values_list("state", flat=True))
+from tests.platform.conftest import Answer, Platform, Store, cost, delivery, errors, states
+from tests.platform.nodes import customer_node, line_node, order_node
 
 
 def test_order_comes_with_the_customer_the_mirror_does_not_know(store: Store, apply: Callable[..., None]) -> None:

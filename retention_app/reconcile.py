@@ -1,0 +1,228 @@
+"""Comparing the mirror with the platform, and repairing what differs through the same upsert as webhooks (DESIGN 4).
+
+Every hour what changed since the last comparison is listed by `updated_at`, with an overlap; every night, and when
+staff ask, the counts are compared too, and where they differ every id is. Doing any of it twice changes nothing, so a
+killed one simply begins again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from django.db import models, transaction
+from django.db.models import Q
+
+from retention_app import clock, work
+from retention_app.models import Customer, DomainEvent, Order, Product, Reconciliation, Shop, SyncRun
+from retention_app.refresh import AT_A_TIME, forget, refresh
+from retention_app.shopify.client import Session
+from retention_app.shopify.errors import ShopUnavailable, Throttled, TransientError, Unauthorized
+from retention_app.shopify.mapping import instant, numeric_id
+from retention_app.shopify.topics import Kind
+from retention_app.wake import wake
+
+log = structlog.get_logger(__name__)
+
+OVERLAP = dt.timedelta(hours=1)  # the platform's lists lag behind its data
+SETTLED = dt.timedelta(seconds=5)  # a row read this soon after its `updated_at` may miss a change of the same second
+READS_OF_STALE = 3
+CLOSED_SHOP_SECONDS = 900
+_RECONCILE = DomainEvent.Origin.RECONCILE
+
+
+@dataclass(frozen=True)
+class Resource:
+    """How one kind of resource is listed, and which rows of the mirror it should equal."""
+
+    kind: Kind
+    name: str  # the key of the list in the platform's answer
+    operation: str
+    model: type[Customer] | type[Order] | type[Product]
+    present: Q = field(default_factory=Q)
+
+
+RESOURCES = (
+    Resource(Kind.CUSTOMERS, "customers", "CustomerIdsPage", Customer, Q(gone_at=None)),
+    Resource(Kind.PRODUCTS, "products", "ProductIdsPage", Product),
+    Resource(Kind.ORDERS, "orders", "OrderIdsPage", Order),
+)
+
+
+class StillStale(TransientError):
+    """The platform kept answering with an older state than it lists."""
+
+
+def reconciliation_start(*, shop_id: int, kind: Reconciliation.Kind, actor: str = "") -> Reconciliation:
+    """Ask for a comparison, or answer the one that waits and does at least as much; wakes a worker on commit."""
+    as_much = [kind] if kind is Reconciliation.Kind.CHANGES else [Reconciliation.Kind.WHOLE, Reconciliation.Kind.ASKED]
+    with transaction.atomic():
+        Shop.objects.select_for_update().get(id=shop_id)
+        row = Reconciliation.objects.filter(
+            shop_id=shop_id, state=Reconciliation.State.WAITING, kind__in=as_much, read_at=None
+        ).first()
+        if row is None:
+            now = clock.now()
+            row = Reconciliation.objects.create(shop_id=shop_id, kind=kind, requested_at=now, due_at=now, actor=actor)
+        from retention_app.tasks import reconcile_work
+
+        wake(reconcile_work, shop_id=shop_id)
+    return row
+
+
+def reconcile(row: Reconciliation) -> None:
+    """Do a claimed comparison and finish it, put it back or aside. Runs in the shop's scope, outside transactions."""
+    comparison = Comparison(row)
+    try:
+        comparison.run()
+    except Throttled as error:
+        work.wait([row], seconds=error.wait_seconds)
+    except (ShopUnavailable, Unauthorized):
+        work.wait([row], seconds=CLOSED_SHOP_SECONDS)
+    except TransientError as error:
+        work.postponed(row, error, since=row.requested_at)
+    except Exception as error:
+        log.exception("reconciliation_failed", reconciliation_id=row.id)
+        work.failed(row, error)
+
+
+class Comparison:
+    """One pass over a shop; counts what it looked at and what it had to repair."""
+
+    def __init__(self, row: Reconciliation) -> None:
+        self.row = row
+        self.shop = Shop.objects.get(id=row.shop_id)
+        self.session = Session(row.shop_id)
+        self.checked: Counter[str] = Counter()
+        self.repaired: Counter[str] = Counter()
+        self._renewed_at = time.monotonic()
+
+    def run(self) -> None:
+        since = self._since()
+        if since is None:  # nothing was ever imported: the import brings everything
+            self._finish(None)
+            return
+        began = clock.now()
+        Reconciliation.objects.filter(id=self.row.id).update(read_at=began)
+        for resource in RESOURCES:
+            for listed in self._listed(resource, "UPDATED_AT", f"updated_at:>='{since:%Y-%m-%dT%H:%M:%SZ}'"):
+                self._repair(resource, listed)
+        if self.row.kind != Reconciliation.Kind.CHANGES:
+            for resource in self._differing():
+                self._sweep(resource)
+        self._finish(began)
+
+    def _since(self) -> dt.datetime | None:
+        known = self.shop.reconciled_to
+        if known is None:
+            imported = SyncRun.objects.filter(shop_id=self.shop.id, phase=SyncRun.Phase.DONE).order_by("-id").first()
+            known = imported.read_at if imported else None
+        return known - OVERLAP if known else None
+
+    def _finish(self, reconciled_to: dt.datetime | None) -> None:
+        names = [resource.name for resource in RESOURCES]
+        with transaction.atomic():
+            Reconciliation.objects.filter(id=self.row.id, attempts=self.row.attempts).update(
+                checked={name: self.checked[name] for name in names},
+                repaired={name: self.repaired[name] for name in names},
+            )
+            work.done([self.row])
+            if reconciled_to:
+                older = Q(reconciled_to=None) | Q(reconciled_to__lt=reconciled_to)
+                Shop.objects.filter(older, id=self.shop.id).update(reconciled_to=reconciled_to)
+        log.info("reconciled", kind=self.row.kind, checked=dict(self.checked), repaired=dict(self.repaired))
+
+    def _keep(self) -> None:
+        if time.monotonic() - self._renewed_at > work.LEASE_SECONDS / 3:
+            self._renewed_at = time.monotonic()
+            work.lease_renew([self.row])
+
+    def _listed(self, resource: Resource, sort_key: str, query: str | None = None) -> Iterator[dict[int, dt.datetime]]:
+        """Pages of Shopify id → `updated_at`, as the platform lists them."""
+        after = None
+        while True:
+            variables: dict[str, Any] = {"query": query, "sortKey": sort_key, "after": after}
+            answer = self.session.graphql(resource.operation, variables)[resource.name]
+            self._keep()
+            yield {numeric_id(node["id"]): instant(node["updatedAt"]) for node in answer["nodes"]}
+            if not answer["pageInfo"]["hasNextPage"]:
+                return
+            after = answer["pageInfo"]["endCursor"]
+
+    def _repair(self, resource: Resource, listed: dict[int, dt.datetime]) -> None:
+        """Read again what the mirror lacks, has older, or read so soon that it may have missed something."""
+        self.checked[resource.name] += len(listed)
+        known = {
+            shopify_id: (updated_at, read_at)
+            for shopify_id, updated_at, read_at in _rows(resource)
+            .filter(resource.present, shopify_id__in=listed)
+            .values_list("shopify_id", "updated_at", "read_at")
+        }
+        behind = {id_ for id_, changed in listed.items() if id_ not in known or known[id_][0] < changed}
+        unsettled = {id_ for id_, changed in listed.items() if id_ in known and known[id_][1] < changed + SETTLED}
+        for _ in range(READS_OF_STALE):
+            written, wrong = self._read(resource, behind | unsettled, listed)
+            self.repaired[resource.name] += len(written & behind if resource.kind is not Kind.ORDERS else written)
+            if not wrong:
+                return
+            behind, unsettled = wrong, set()
+        raise StillStale(f"{len(wrong)} {resource.name} were answered in an older state than listed.")
+
+    def _read(self, resource: Resource, ids: set[int], listed: dict[int, dt.datetime]) -> tuple[set[int], set[int]]:
+        """Read resources again; answers what was written, and what came older than it was listed."""
+        written: set[int] = set()
+        wrong: set[int] = set()
+        for batch in _batches(sorted(ids), AT_A_TIME[resource.kind]):
+            brought = refresh(self.shop.id, resource.kind, batch, origin=_RECONCILE, keep=self._keep)
+            written.update(brought.written)
+            wrong.update(
+                id_ for id_, state in brought.states.items() if state is not None and state["updated_at"] < listed[id_]
+            )
+            self._keep()
+        return written, wrong
+
+    def _differing(self) -> list[Resource]:
+        """The resources of which the mirror has another number than the platform."""
+        counts = self.session.graphql("ResourceCounts")
+        return [
+            resource
+            for resource in RESOURCES
+            if counts[f"{resource.name}Count"]["count"] != _rows(resource).filter(resource.present).count()
+        ]
+
+    def _sweep(self, resource: Resource) -> None:
+        """Compare every id: read what the mirror lacks or has older, forget what the platform has no more."""
+        below = 0
+        for listed in self._listed(resource, "ID"):
+            self._repair(resource, listed)
+            above = max(listed, default=below)
+            self._forget(resource, Q(shopify_id__gt=below, shopify_id__lte=above), listed)
+            below = above
+        self._forget(resource, Q(shopify_id__gt=below), {})
+
+    def _forget(self, resource: Resource, span: Q, listed: dict[int, dt.datetime]) -> None:
+        """Take out of the mirror what stands in this span of ids, isn't listed, and isn't there when asked for."""
+        known = _rows(resource).filter(span & resource.present).values_list("shopify_id", flat=True)
+        for batch in _batches(sorted(set(known) - listed.keys()), AT_A_TIME[resource.kind]):
+            brought = refresh(self.shop.id, resource.kind, batch, origin=_RECONCILE, keep=self._keep)
+            self.repaired[resource.name] += forget(resource.kind, brought.gone, origin=_RECONCILE)
+            self._keep()
+
+
+def _rows(resource: Resource) -> models.QuerySet[Any]:
+    return resource.model.objects.all()
+
+
+def _batches(ids: list[int], size: int) -> Iterator[list[int]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def reconciliation_due(shop: Shop, kind: Reconciliation.Kind) -> None:
+    """Ask for the shop's periodic comparison, once its history is imported."""
+    if SyncRun.objects.filter(shop_id=shop.id, phase=SyncRun.Phase.DONE).exists():
+        reconciliation_start(shop_id=shop.id, kind=kind)

@@ -1,0 +1,113 @@
+"""What leaves the mirror: resources the platform deleted, and customers it merged into others.
+
+Like `retention_app.mirror`, every function takes a batch, runs inside the shop's scope, and is one short transaction.
+Each may be told again, late, or of something the mirror never had: then it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from django.db import transaction
+
+from retention_app import clock
+from retention_app.events import Fact, events_record
+from retention_app.mirror import summaries_refresh
+from retention_app.models import Customer, DiscountCode, DomainEvent, Order, Product
+
+_NOBODY = {"first_name": "", "last_name": "", "email": "", "locale": "", "search_name": "", "search_email": ""}
+
+
+def products_gone(shopify_ids: Collection[int]) -> int:
+    """Delete products; answers how many the mirror had."""
+    gone, _ = Product.objects.filter(shopify_id__in=shopify_ids).delete()
+    return gone
+
+
+def customers_gone(shopify_ids: Collection[int], *, origin: DomainEvent.Origin) -> int:
+    """Take the personal data off customers the platform deleted; answers how many the mirror had.
+
+    The row stays for its ledger and, should the platform tell of one again, comes back.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        found = [customer for customer in _locked(shopify_ids) if customer.gone_at is None]
+        Customer.objects.filter(id__in=[customer.id for customer in found]).update(gone_at=now, **_NOBODY)
+        events_record(
+            [
+                Fact(
+                    type="customer.deleted",
+                    key=f"customer.deleted:{customer.shopify_id}:{now.isoformat()}",
+                    subject_id=customer.id,
+                    customer_id=customer.id,
+                    occurred_at=now,
+                )
+                for customer in found
+            ],
+            origin=origin,
+        )
+    return len(found)
+
+
+def orders_gone(shopify_ids: Collection[int], *, origin: DomainEvent.Origin) -> int:
+    """Delete orders with all that belongs to them; answers how many the mirror had. What they earned is taken back by
+    those who hear of it: `order.deleted` names the customer."""
+    now = clock.now()
+    with transaction.atomic():
+        of_orders = Order.objects.filter(shopify_id__in=shopify_ids)
+        _locked(of_orders.exclude(customer=None).values_list("customer__shopify_id", flat=True))
+        orders = list(of_orders.values_list("id", "shopify_id", "customer_id"))
+        Order.objects.filter(id__in=[order_id for order_id, _, _ in orders]).delete()
+        customer_ids = {customer_id for _, _, customer_id in orders if customer_id is not None}
+        summaries_refresh(customer_ids)
+        events_record(
+            [
+                Fact(
+                    type="order.deleted",
+                    key=f"order.deleted:{shopify_id}:{order_id}",
+                    subject_id=order_id,
+                    customer_id=customer_id,
+                    occurred_at=now,
+                )
+                for order_id, shopify_id, customer_id in orders
+            ],
+            origin=origin,
+        )
+    return len(orders)
+
+
+def customers_merge(*, kept_id: int, deleted_id: int, origin: DomainEvent.Origin) -> bool:
+    """Fold a customer the platform merged away into the survivor (Shopify ids): orders and codes move, chains of merges
+    end at the last survivor. Answers whether anything changed; False too when the mirror doesn't know either."""
+    now = clock.now()
+    with transaction.atomic():
+        rows = {row.shopify_id: row for row in _locked([kept_id, deleted_id])}
+        kept, away = rows.get(kept_id), rows.get(deleted_id)
+        if kept is None or away is None:
+            return False
+        survivor_id = kept.merged_into_id or kept.id
+        if survivor_id in (away.id, away.merged_into_id):
+            return False
+        Customer.objects.filter(id=away.id).update(merged_into=survivor_id, gone_at=now, **_NOBODY)
+        Customer.objects.filter(merged_into=away).update(merged_into=survivor_id)
+        Order.objects.filter(customer=away).update(customer=survivor_id)
+        DiscountCode.objects.filter(customer=away).update(customer=survivor_id)
+        summaries_refresh([survivor_id, away.id])
+        events_record(
+            [
+                Fact(
+                    type="customer.merged",
+                    key=f"customer.merged:{deleted_id}:{kept_id}",
+                    subject_id=away.id,
+                    customer_id=survivor_id,
+                    occurred_at=now,
+                )
+            ],
+            origin=origin,
+        )
+    return True
+
+
+def _locked(shopify_ids: Iterable[int]) -> list[Customer]:
+    """Customers, locked in one order, so that batches can't deadlock (SQLite has one writer)."""
+    return list(Customer.objects.select_for_update().filter(shopify_id__in=list(shopify_ids)).order_by("id"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Count, QuerySet
 
-from retention_app.models import EventRun, Shop, SyncRun, WebhookDelivery
+from retention_app.models import EventRun, Outbound, Shop, SyncRun, WebhookDelivery
 
 
 def shop_named(name: str) -> Shop:
@@ -21,10 +21,11 @@ def backlog() -> dict[str, int]:
     `outbound` calls, and `dead` rows put aside."""
     deliveries = dict(WebhookDelivery.objects.values_list("state").annotate(Count("id")))
     runs = dict(EventRun.objects.values_list("state").annotate(Count("id")))
+    calls = dict(Outbound.objects.values_list("state").annotate(Count("id")))
     imports = SyncRun.objects.exclude(phase__in=[SyncRun.Phase.DONE, SyncRun.Phase.FAILED]).count()
     return {
         "deliveries": deliveries.get("waiting", 0),
         "event_runs": runs.get("waiting", 0) + imports,
-        "outbound": 0,
-        "dead": deliveries.get("dead", 0) + runs.get("dead", 0),
+        "outbound": calls.get("waiting", 0),
+        "dead": deliveries.get("dead", 0) + runs.get("dead", 0) + calls.get("dead", 0),
     }

@@ -10,11 +10,10 @@ from celery import Task, shared_task
 from celery.signals import worker_ready
 from django.db.models import Q
 
-from retention_app import clock, sync, work
+from retention_app import clock, outbound, sync, work
 from retention_app.events import BATCH_MAX, Consumer, consumers
-from retention_app.models import DomainEvent, EventRun, Shop, SyncRun, WebhookDelivery
+from retention_app.models import DomainEvent, EventRun, Reconciliation, Shop, SyncRun, WebhookDelivery
 from retention_app.observability import RUNS
-from retention_app.shopify.errors import TransientError
 from retention_app.tenancy import shop_scope
 
 log = structlog.get_logger(__name__)
@@ -127,12 +126,44 @@ def deliveries_work(*, shop_domain: str) -> None:
             return
 
 
-@shared_task(base=ShopTask, autoretry_for=(TransientError,), retry_backoff=2, max_retries=8)
-def storefront_work(*, shop_id: int) -> None:
-    """Place the loader on a shop's storefront. Lost, it is woken again when the shop's staff opens the app."""
-    from retention_app.services.storefront_driver import storefront_place
+@shared_task(base=ShopTask)
+def outbound_work(*, shop_id: int) -> None:
+    """Make a shop's due calls to the outside; comes back by itself while there is more to do."""
+    seconds = outbound.calls_make(shop_id=shop_id, until=_until())
+    if seconds is not None:
+        outbound_work.apply_async(kwargs={"shop_id": shop_id}, countdown=seconds)
 
-    storefront_place(shop_id=shop_id)
+
+@shared_task(base=ShopTask)
+def reconcile_work(*, shop_id: int) -> None:
+    """Do a shop's comparisons with the platform that are due."""
+    from retention_app import reconcile
+
+    until = _until()
+    while rows := work.claim(Reconciliation, shop_id=shop_id, limit=1):
+        reconcile.reconcile(rows[0])
+        if clock.now() >= until:
+            reconcile_work.delay(shop_id=shop_id)
+            return
+
+
+@shared_task
+def reconcile_changes() -> None:
+    """Compare what changed lately, in every shop."""
+    _reconcile_everywhere(Reconciliation.Kind.CHANGES)
+
+
+@shared_task
+def reconcile_whole() -> None:
+    """Compare counts, and where they differ everything, in every shop."""
+    _reconcile_everywhere(Reconciliation.Kind.WHOLE)
+
+
+def _reconcile_everywhere(kind: Reconciliation.Kind) -> None:
+    from retention_app.doors import for_each_shop
+    from retention_app.reconcile import reconciliation_due
+
+    for_each_shop(lambda shop: reconciliation_due(shop, kind))
 
 
 @shared_task
@@ -149,6 +180,11 @@ def sweep() -> None:
         .values_list("shop_id", "id")
     ):
         sync_work.delay(shop_id=shop_id, run_id=run_id)
+    comparisons = Reconciliation.objects.filter(free, state=Reconciliation.State.WAITING)
+    for shop_id in comparisons.values_list("shop_id", flat=True).distinct():
+        reconcile_work.delay(shop_id=shop_id)
+    for shop_id in outbound.due_calls().values_list("shop_id", flat=True).distinct():
+        outbound_work.delay(shop_id=shop_id)
     runs = EventRun.objects.filter(free, state=EventRun.State.WAITING)
     for shop_id, consumer in runs.values_list("shop_id", "consumer").distinct():
         if consumer in consumers():

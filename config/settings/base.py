@@ -24,7 +24,16 @@ SHOPIFY_API_SECRET_OLD = env.str("SHOPIFY_API_SECRET_OLD", "")
 SHOPIFY_API_VERSION = env.str("SHOPIFY_API_VERSION", "2026-10")
 SHOPIFY_SCOPES = env.list(
     "SHOPIFY_SCOPES",
-    ["read_customers", "read_orders", "read_all_orders", "read_products", "write_script_tags", "write_app_proxy"],
+    [
+        "read_customers",
+        "read_orders",
+        "read_all_orders",
+        "read_products",
+        "read_discounts",
+        "write_discounts",
+        "write_script_tags",
+        "write_app_proxy",
+    ],
 )
 APP_BRIDGE_URL = url("APP_BRIDGE_URL", "https://cdn.shopify.com/shopifycloud/app-bridge.js")
 SHOPIFY_DEVSTORE_URL = url("SHOPIFY_DEVSTORE_URL", "http://127.0.0.1:8700") if env("SHOPIFY_DEVSTORE_URL", "") else ""

@@ -408,16 +408,6 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["shop", "kind", "subject_id"], name="outbound_by_subject"),
         ),
         migrations.AddIndex(
-            model_name="outbound",
-            index=models.Index(condition=models.Q(("state", "dead")), fields=["shop"], name="outbound_dead"),
-        ),
-        migrations.AddIndex(
-            model_name="webhookdelivery",
-            index=models.Index(
-                condition=models.Q(("state", "dead")), fields=["shop_domain"], name="webhookdelivery_dead"
-            ),
-        ),
-        migrations.AddIndex(
             model_name="webhookdelivery",
             index=models.Index(fields=["shop_domain", "-received_at"], name="webhookdelivery_latest"),
         ),

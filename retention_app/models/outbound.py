@@ -42,6 +42,5 @@ class Outbound(models.Model):
             models.Index(fields=["shop", "due_at"], name="outbound_due", condition=models.Q(state="waiting")),
             models.Index(fields=["shop", "-id"], name="outbound_latest"),
             models.Index(fields=["shop", "kind", "subject_id"], name="outbound_by_subject"),
-            models.Index(fields=["shop"], name="outbound_dead", condition=models.Q(state="dead")),
             models.Index(fields=["id"], name="outbound_dead", condition=models.Q(state="dead")),
         ]

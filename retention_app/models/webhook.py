@@ -35,5 +35,6 @@ class WebhookDelivery(models.Model):
             models.Index(
                 fields=["shop_domain", "due_at"], name="webhookdelivery_due", condition=models.Q(state="waiting")
             ),
+            models.Index(fields=["shop_domain", "-received_at"], name="webhookdelivery_latest"),
             models.Index(fields=["id"], name="webhookdelivery_dead", condition=models.Q(state="dead")),
         ]

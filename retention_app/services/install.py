@@ -12,13 +12,13 @@ from django.db.models import F
 
 from retention_app import clock, sync
 from retention_app.models import Shop, ShopToken, SyncRun
+from retention_app.services.storefront_driver import storefront_request
 from retention_app.shopify import tokens
 from retention_app.shopify.auth import Staff
 from retention_app.shopify.client import Session
 from retention_app.shopify.errors import UnreadableAnswer
 from retention_app.shopify.mapping import numeric_id
 from retention_app.tenancy import shop_scope
-from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ def shop_opened(*, staff: Staff) -> Shop:
         with shop_scope(shop.id):
             if tokens.is_alive():
                 if shop.script_tag_id is None and not shop.storefront_problem:
-                    _storefront_wake(shop.id)
+                    storefront_request(shop)
                 return shop
     return shop_installed(staff=staff)
 
@@ -56,13 +56,14 @@ def shop_installed(*, staff: Staff) -> Shop:
                 shop.state, shop.uninstalled_at = Shop.State.INSTALLED, None
                 _imports_give_up(shop, now)
             shop.installed_at = now
-            for name, value in {**about, "script_tag_id": None, "storefront_problem": ""}.items():
+            anew = {"script_tag_id": None, "storefront_problem": "", "calls_paused_until": None}
+            for name, value in {**about, **anew}.items():
                 setattr(shop, name, value)
             shop.save()
         with shop_scope(shop.id):
             tokens.store(pair)
             sync.sync_start(shop_id=shop.id)
-            _storefront_wake(shop.id)
+            storefront_request(shop)
     log.info("shop_installed", shop=shop.domain, first_time=created)
     return shop
 
@@ -112,9 +113,3 @@ def _known_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError):
         log.warning("timezone_unknown", timezone=name)
         return "UTC"
-
-
-def _storefront_wake(shop_id: int) -> None:
-    from retention_app.tasks import storefront_work
-
-    wake(storefront_work, shop_id=shop_id)

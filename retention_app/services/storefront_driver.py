@@ -6,15 +6,16 @@ script tags, the reason is kept in `Shop.storefront_problem` for the merchant to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
 from django.conf import settings
+from django.utils.translation import gettext as _
 
-from retention_app.models import Shop
+from retention_app.models import Outbound, Shop
+from retention_app.outbound import Kind, Refused, outbound_request
 from retention_app.shopify.client import Session
-from retention_app.shopify.errors import AccessDenied, QueryRefused
 from retention_app.shopify.mapping import numeric_id
 
 log = structlog.get_logger(__name__)
@@ -22,44 +23,51 @@ log = structlog.get_logger(__name__)
 TAGS_PER_PAGE = 50
 
 
-class Refused(Exception):
-    """The platform takes no script tag from us; the message says why, for the merchant."""
-
-
 def loader_url(shop: Shop) -> str:
     """The shop's own loader, as `/storefront/<public id>.js` serves it."""
     return f"{settings.APP_URL}/storefront/{shop.public_id}.js"
 
 
-def storefront_place(*, shop_id: int) -> None:
-    """See to it that the storefront runs exactly one loader of ours. Running it again changes nothing.
-
-    Runs inside the shop's scope, outside transactions. Raises `ShopifyError` when the platform fails; a refusal is
-    written down instead.
-    """
-    shop = Shop.objects.get(id=shop_id)
-    session = Session(shop_id)
-    problem, tag_id = "", None
-    try:
-        tag_id = _place(session, loader_url(shop))
-    except (Refused, AccessDenied, QueryRefused) as error:
-        log.warning("storefront_refused", reason=str(error))
-        problem = f"The platform didn't accept our script on your storefront: {error}"
-    Shop.objects.filter(id=shop_id, state=Shop.State.INSTALLED).update(
-        script_tag_id=tag_id, storefront_problem=problem[:255]
-    )
+def storefront_request(shop: Shop) -> None:
+    """See to it that the storefront of this installation runs exactly one loader of ours."""
+    outbound_request(kind=ScriptTag.name, key=shop.installed_at.isoformat())
 
 
-def _place(session: Session, src: str) -> int:
-    """The id of the one tag with this source; a missing one is made. Raises `Refused`."""
-    kept = _tidy(session, src)
-    if kept is None:
+class ScriptTag(Kind):
+    """The one script tag with the loader's address; a tag may be there from before, others of ours are removed."""
+
+    name = "script_tag"
+    looks_first = True
+
+    def look_up(self, call: Outbound, session: Session) -> int | None:
+        return _tidy(session, loader_url(call.shop))
+
+    def act(self, call: Outbound, session: Session) -> int:
+        src = loader_url(call.shop)
         answer = session.graphql("ScriptTagCreate", {"input": {"src": src, "displayScope": "ONLINE_STORE"}})
         payload = answer["scriptTagCreate"]
         if payload["userErrors"]:
             raise Refused(" ".join(error["message"] for error in payload["userErrors"]))
-        kept = _tidy(session, src) or numeric_id(payload["scriptTag"]["id"])  # another first open may have made one too
-    return kept
+        return _tidy(session, src) or numeric_id(payload["scriptTag"]["id"])  # another installation may have made one
+
+    def settle(self, call: Outbound, effect: int | None) -> None:
+        problem = ""
+        if call.state in (Outbound.State.DEAD, Outbound.State.SKIPPED):
+            problem = f"The platform didn't accept our script on your storefront: {call.error}"
+        Shop.objects.filter(id=call.shop_id, state=Shop.State.INSTALLED).update(
+            script_tag_id=effect, storefront_problem=problem[:255]
+        )
+
+    def titles(self, calls: Sequence[Outbound]) -> Mapping[int, str]:
+        return {call.id: _("Encore on your storefront") for call in calls}
+
+    def meaning(self, call: Outbound) -> str:
+        if call.state == Outbound.State.DONE:
+            return _("Your storefront loads Encore. Customers see the rewards button.")
+        return _("Customers don't see the rewards button yet. Points are counted all the same.")
+
+    def skipping(self, call: Outbound) -> str:
+        return _("Your storefront goes on without the rewards button.")
 
 
 def _tidy(session: Session, src: str) -> int | None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from retention_app import clock
-from retention_app.models import Customer, Shop, ShopToken, SyncRun
+from retention_app import clock, tasks
+from retention_app.models import Customer, Outbound, Shop, ShopToken, SyncRun
 from retention_app.services.install import shop_installed, shop_opened
-from retention_app.services.storefront_driver import loader_url, storefront_place
+from retention_app.services.storefront_driver import loader_url, storefront_request
 from retention_app.shopify.auth import Staff, staff_from
 from retention_app.shopify.client import graphql
 from retention_app.shopify.errors import TransientError, Unauthorized, UnreadableAnswer
@@ -37,7 +37,7 @@ def staff(domain: str = "alpha.myshopify.com") -> Staff:
 @pytest.fixture
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
-    for name in ("storefront_work", "sync_work"):
+    for name in ("outbound_work", "sync_work"):
         monkeypatch.setattr(f"retention_app.tasks.{name}.delay", lambda name=name, **kwargs: names.append(name))
     return names
 
@@ -49,7 +49,7 @@ def test_install_starts_import_and_loader_after_the_commit(
     with django_capture_on_commit_callbacks(execute=True):
         shop = shop_opened(staff=staff())
         assert woken == []
-    assert sorted(woken) == ["storefront_work", "sync_work"]
+    assert sorted(woken) == ["outbound_work", "sync_work"]
     assert (shop.name, shop.currency, shop.timezone) == ("Alpha Beans", "JPY", "Asia/Tokyo")
     assert [call.operation for call in platform.calls][1] == "ShopInfo"
     assert platform.calls[1].headers["X-Shopify-Access-Token"] == "shpat_1"
@@ -110,7 +110,7 @@ def test_loader_that_was_never_placed_is_woken_again(
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         shop_opened(staff=staff())
-    assert woken == ["storefront_work"]
+    assert woken == ["outbound_work"]
 
 
 @pytest.mark.parametrize("placed", [{"script_tag_id": 1}, {"storefront_problem": "no"}])
@@ -177,7 +177,11 @@ class Tags:
 
 
 def placed(shop: Shop) -> tuple[int | None, str]:
-    storefront_place(shop_id=shop.id)
+    """Ask for the loader once more and make the call, as after a new installation."""
+    Shop.objects.filter(id=shop.id).update(installed_at=clock.now())
+    shop.refresh_from_db()
+    storefront_request(shop)
+    tasks.outbound_work(shop_id=shop.id)
     shop.refresh_from_db()
     return shop.script_tag_id, shop.storefront_problem
 
@@ -236,7 +240,12 @@ def test_missing_permission_is_told_to_the_merchant(shop: Shop, platform: Platfo
 
 def test_failing_platform_settles_nothing(shop: Shop, platform: Platform) -> None:
     platform.script(Answer(status=502))
-    with pytest.raises(TransientError):
-        storefront_place(shop_id=shop.id)
-    shop.refresh_from_db()
-    assert (shop.script_tag_id, shop.storefront_problem) == (None, "")
+    assert placed(shop) == (None, "")
+    assert Outbound.objects.get().state == Outbound.State.WAITING
+
+
+def test_loader_waits_for_a_shop_that_took_the_app_off(shop: Shop, platform: Platform) -> None:
+    Shop.objects.update(state=Shop.State.UNINSTALLED)
+    assert placed(shop) == (None, "")
+    assert platform.calls == []
+    assert Outbound.objects.get().state == Outbound.State.WAITING

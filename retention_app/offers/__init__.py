@@ -1,0 +1,1 @@
+"""Codes any engine may hand out."""

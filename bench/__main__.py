@@ -18,8 +18,8 @@ import psycopg
 from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("imports", "posting", "cdnow")
-_OWN_DATABASE = ("imports", "posting")  # the others run whole installations
+BENCHMARKS = ("imports", "posting", "intake", "cdnow")
+_OWN_DATABASE = ("imports", "posting", "intake")  # the others run whole installations
 
 
 def main() -> None:

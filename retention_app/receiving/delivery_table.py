@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from functools import lru_cache
 from typing import Any
 
 import structlog
-from django.db import DEFAULT_DB_ALIAS, DataError, IntegrityError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, IntegrityError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import RawCursor
 
 from retention_app.models import WebhookDelivery
 from retention_app.receiving.headers import Delivery
@@ -25,7 +27,6 @@ CONNECT_SECONDS_MAX = 2
 UNACKNOWLEDGED_MS_MAX = 4_000
 
 COLUMNS = (*Delivery._fields, "due_at", "state", "attempts", "error")  # the others are null or have a default
-_VALUES = f"({', '.join(['%s'] * (len(Delivery._fields) + 1))}, '{WebhookDelivery.State.WAITING.value}', 0, '')"
 _ROW_ERRORS = (DataError, IntegrityError, ValueError)  # ValueError: what the driver can't even encode
 _STATEMENTS_KEPT = 256  # texts by number of rows
 
@@ -48,7 +49,6 @@ def own_connection() -> BaseDatabaseWrapper:
             **connection.settings_dict["OPTIONS"],
             "connect_timeout": CONNECT_SECONDS_MAX,
             "tcp_user_timeout": UNACKNOWLEDGED_MS_MAX,
-            "server_side_binding": True,  # bodies travel as bytes, not as hexadecimal text
         }
         options.pop("pool", None)
         connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
@@ -103,6 +103,7 @@ class DeliveryTable:
             try:
                 connection = self._connect()
                 connection.ensure_connection()
+                _compress_fast(connection)
             except Exception as error:
                 _report("database_unreachable", error)
                 raise _Unreachable from error
@@ -110,23 +111,43 @@ class DeliveryTable:
         return self._connection
 
 
+def _compress_fast(connection: BaseDatabaseWrapper) -> None:
+    """Have bodies stored with lz4, which costs PostgreSQL a third of what its default does; one built without it
+    keeps to the default."""
+    if connection.vendor == "postgresql":
+        with suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("SET default_toast_compression = 'lz4'")
+
+
 def _insert(connection: BaseDatabaseWrapper, group: Sequence[Delivery]) -> None:
-    """Commit the group; a webhook id that is there already is left as it is."""
+    """Commit the group; a webhook id that is there already is left as it is.
+
+    On the driver's own cursor: Django's and psycopg's placeholders cost more than all the rest of a large statement.
+    """
+    postgresql = connection.vendor == "postgresql"
     instant = connection.ops.adapt_datetimefield_value
     values: list[Any] = []
     # In one order everywhere: two processes that were sent the same deliveries don't wait for each other in a circle.
     for delivery in sorted(group):
-        received_at = instant(delivery.received_at)
-        values += (*delivery[:-1], received_at, received_at)
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(len(group)), values)
+        values += delivery
+        values[-1] = instant(delivery.received_at)
+    driver = connection.connection
+    with connection.wrap_database_errors, closing(RawCursor(driver) if postgresql else driver.cursor()) as cursor:
+        cursor.execute(_statement(len(group), "$" if postgresql else "?"), values)
 
 
 @lru_cache(_STATEMENTS_KEPT)
-def _statement(rows: int) -> str:
+def _statement(rows: int, mark: str) -> str:
+    """The insertion of so many rows, with parameters numbered `<mark>1` and so on."""
+    width = len(Delivery._fields)
+    values = []
+    for first in range(1, rows * width, width):
+        marks = [f"{mark}{number}" for number in range(first, first + width)]
+        due_at = marks[-1]  # as soon as it is received
+        values.append(f"({', '.join(marks)}, {due_at}, '{WebhookDelivery.State.WAITING.value}', 0, '')")
     return (
         f"INSERT INTO {WebhookDelivery._meta.db_table} ({', '.join(COLUMNS)})"
-        f" VALUES {', '.join([_VALUES] * rows)} ON CONFLICT (webhook_id) DO NOTHING"
+        f" VALUES {', '.join(values)} ON CONFLICT (webhook_id) DO NOTHING"
     )
 
 

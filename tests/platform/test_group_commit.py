@@ -87,18 +87,21 @@ def test_statement_names_every_column_the_table_needs() -> None:
     assert needed <= set(delivery_table.COLUMNS)
 
 
-def test_group_costs_one_statement(table: DeliveryTable) -> None:
-    statements: list[str] = []
-
-    def counted(execute: Any, sql: str, *rest: Any) -> Any:
-        statements.append(sql)
-        return execute(sql, *rest)
-
-    connected = table._connected()
-    connected.execute_wrappers.append(counted)
+def test_group_costs_one_statement(table: DeliveryTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert, sizes = delivery_table._insert, []
+    monkeypatch.setattr(delivery_table, "_insert", lambda c, group: (sizes.append(len(group)), insert(c, group)))
     assert table.store([delivery(number) for number in range(100)]) == [STORED] * 100
-    assert len(statements) == 1
+    assert sizes == [100]
     assert len(stored()) == 100
+
+
+@on_postgresql
+def test_group_is_one_transaction_and_its_bodies_are_compressed_fast(table: DeliveryTable) -> None:
+    table.store([delivery(number, body=b"lorem ipsum " * 1000) for number in range(10)])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT xmin::text, pg_column_compression(body) FROM retention_app_webhookdelivery")
+        found = cursor.fetchall()
+    assert [compression for _, compression in found] == ["lz4"]
 
 
 def test_row_the_database_cannot_take_fails_alone(table: DeliveryTable) -> None:

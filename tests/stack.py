@@ -11,15 +11,18 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import redis
+from celery import Celery
 from psycopg import sql
 
 from retention_app.shopify import documents
@@ -215,6 +218,49 @@ class Stack:
                 return
             time.sleep(POLL_SECONDS)
         raise TimeoutError(f"not done after {seconds} s: {self.progress()} {self.manage_json('backlog')}")
+
+    def make_due(self) -> None:
+        """Let what waits for a later try be tried now: a test needn't sit out a back-off."""
+        for table in ("webhookdelivery", "eventrun", "outbound", "reconciliation"):
+            self._execute(
+                f"UPDATE retention_app_{table} SET due_at = CURRENT_TIMESTAMP"
+                " WHERE state = 'waiting' AND lease_until IS NULL AND due_at > CURRENT_TIMESTAMP"
+            )
+        self._execute("UPDATE retention_app_shop SET calls_paused_until = NULL")
+        with Celery(broker=self._redis_url) as celery:
+            celery.send_task("retention_app.tasks.sweep")
+
+    def mirrored_orders(self) -> dict[int, tuple[Any, ...]]:
+        """Each order of the mirror: customer, total, cancelled, test, (line, pieces left)s and (refund, amount)s."""
+        lines, refunds = self._pairs("orderline", "current_quantity"), self._pairs("refund", "total_minor")
+        rows = self._execute(
+            "SELECT o.shopify_id, c.shopify_id, o.total_minor, o.cancelled_at, o.test FROM retention_app_order o"
+            " LEFT JOIN retention_app_customer c ON c.id = o.customer_id"
+        )
+        return {
+            order: (customer, total, cancelled_at is not None, bool(test), lines[order], refunds[order])
+            for order, customer, total, cancelled_at, test in rows
+        }
+
+    def _pairs(self, table: str, column: str) -> defaultdict[int, list[tuple[int, int]]]:
+        """Order → what belongs to it, by Shopify id."""
+        pairs: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for order, number, value in self._execute(
+            f"SELECT o.shopify_id, t.shopify_id, t.{column} FROM retention_app_{table} t"
+            " JOIN retention_app_order o ON o.id = t.order_id ORDER BY t.shopify_id"
+        ):
+            pairs[order].append((number, value))
+        return pairs
+
+    def _execute(self, statement: str) -> list[Any]:
+        """Ask the installation's database as its administrator; answers the rows, if there are any."""
+        if self._database_name:
+            url = f"{os.environ['TEST_DATABASE_ADMIN_URL'].rsplit('/', 1)[0]}/{self._database_name}"
+            with psycopg.connect(url, autocommit=True) as admin:
+                cursor = admin.execute(statement.encode())
+                return cursor.fetchall() if cursor.description else []
+        with contextlib.closing(sqlite3.connect(self.folder / "encore.sqlite3", timeout=30)) as database, database:
+            return database.execute(statement).fetchall()
 
     def worker_rss_bytes(self) -> int:
         """Resident memory of the worker and its children, shared pages counted once per process."""

@@ -1,6 +1,6 @@
 # The whole interface of a working copy. `make demo SCENARIO=cdnow`, `make demo SCENARIO=csv SCENARIO_FILE=orders.csv`.
 
-.PHONY: setup demo test lint bench screenshots messages requirements
+.PHONY: setup demo test lint bench storm screenshots messages requirements
 export SCENARIO SCENARIO_FILE PORT DEVSTORE_PORT
 
 setup:
@@ -18,6 +18,10 @@ lint: setup
 
 bench: setup
 	@.venv/bin/python -m bench
+
+# The whole storms and what else is too long for every change. Prints a line of figures each.
+storm:
+	@STORM=full tools/test.sh -n 0 tests/flows
 
 screenshots:
 	@tools/test.sh tests/screens/test_screenshots.py tests/flows/test_story.py --store-screenshots

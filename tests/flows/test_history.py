@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.flows.conftest import BOTH_DATABASES
 from tests.stack import OUR_DOCUMENTS, POLL_SECONDS, Stack
 
 CDNOW = {
@@ -53,7 +54,7 @@ def change_of(stack: Stack, before: dict[Any, int], change: dict[int, int], seco
         time.sleep(0.3)
 
 
-@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("database", BOTH_DATABASES)
 def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(tmp_path: Path, database: str) -> None:
     with Stack(tmp_path, scenario="cdnow", database=database) as stack:
         stack.install()

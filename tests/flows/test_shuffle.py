@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.flows.conftest import BOTH_DATABASES
 from tests.flows.histories import History, place, step
 from tests.stack import POLL_SECONDS, Stack
 
@@ -38,7 +39,7 @@ def settle(stack: Stack, expected: dict[int, int], seconds: float) -> dict[Any, 
     return {customer: points for customer, points in stack.balances().items() if points or expected.get(customer)}
 
 
-@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("database", BOTH_DATABASES)
 def test_shuffled_deliveries_end_at_the_balances_of_business_order(tmp_path: Path, database: str) -> None:
     seed = random.Random(20261121)
     (tmp_path / "orders.csv").write_text(

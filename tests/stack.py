@@ -227,7 +227,7 @@ class Stack:
                 " WHERE state = 'waiting' AND lease_until IS NULL AND due_at > CURRENT_TIMESTAMP"
             )
         self._execute("UPDATE retention_app_shop SET calls_paused_until = NULL")
-        with Celery(broker=self._redis_url) as celery:
+        with Celery(broker=self._redis_url, set_as_current=False) as celery:
             celery.send_task("retention_app.tasks.sweep")
 
     def mirrored_orders(self) -> dict[int, tuple[Any, ...]]:

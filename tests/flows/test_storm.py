@@ -227,11 +227,10 @@ def differences(stack: Stack) -> dict[int, Any]:
 def codes_made(stack: Stack) -> Counter[str]:
     """How often devstore says it made each code."""
     made: Counter[str] = Counter()
-    since = 0
-    while True:
+    since: int | None = 0
+    while since is not None:
         page = stack.devstore("GET", "/devstore/log", since=since, kind="graphql")
         for entry in page["entries"]:
             made.update(entry.get("created", []))
-        if not page["entries"]:
-            return made
         since = page["next"]
+    return made

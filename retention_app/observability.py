@@ -1,8 +1,8 @@
 """Structured logs, request ids and metrics.
 
 Every log line is one JSON object with the shop in scope and whatever ids were bound to the context. Secrets and
-personal data never get that far: `redacted` blanks them by key and by pattern, in log lines of libraries as well as ours
-and in the errors that queues store.
+personal data never get that far: `redacted` blanks them by key and by pattern, in log lines of libraries as well as
+ours and in the errors that queues store.
 """
 
 from __future__ import annotations

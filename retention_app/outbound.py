@@ -22,14 +22,13 @@ from retention_app import clock, work
 from retention_app.models import AuditEntry, Outbound, Shop
 from retention_app.observability import OUTBOUND
 from retention_app.shopify.client import Session
-from retention_app.shopify.errors import ShopifyError, ShopUnavailable, Throttled, TransientError, Unauthorized
+from retention_app.shopify.errors import ScopesMissing, ShopClosed, ShopifyError, Throttled, TransientError
 from retention_app.tenancy import current_shop_id, shop_scope
 from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
 
 CALL_SECONDS_MAX = 90  # longer than waiting for points and one call of the client can take
-PAUSE_SECONDS = 900  # how long a shop is left alone that is frozen, or that nobody lets us into
 
 
 class Refused(Exception):
@@ -171,10 +170,13 @@ def _make(call: Outbound, session: Session) -> None:
     except Throttled as error:
         work.wait([call], seconds=error.wait_seconds)
         raise
-    except (ShopUnavailable, Unauthorized) as error:
+    except ScopesMissing as error:
+        log.warning("outbound_waits_for_scopes", reason=str(error), kind=call.kind, outbound_id=call.id)
+        work.wait([call], seconds=work.CLOSED_SHOP_SECONDS)
+    except ShopClosed as error:
         log.warning("outbound_paused", reason=str(error), kind=call.kind, outbound_id=call.id)
         work.wait([call], seconds=0)
-        until = clock.now() + dt.timedelta(seconds=PAUSE_SECONDS)
+        until = clock.now() + dt.timedelta(seconds=work.CLOSED_SHOP_SECONDS)
         Shop.objects.filter(id=call.shop_id).update(calls_paused_until=until)
     except Exception as error:
         _put_back(call, error)

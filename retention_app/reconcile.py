@@ -22,7 +22,7 @@ from retention_app import clock, work
 from retention_app.models import Customer, DomainEvent, Order, Product, Reconciliation, Shop, SyncRun
 from retention_app.refresh import AT_A_TIME, forget, refresh
 from retention_app.shopify.client import Session
-from retention_app.shopify.errors import ShopUnavailable, Throttled, TransientError, Unauthorized
+from retention_app.shopify.errors import ShopClosed, Throttled, TransientError
 from retention_app.shopify.mapping import instant, numeric_id
 from retention_app.shopify.topics import Kind
 from retention_app.wake import wake
@@ -32,7 +32,6 @@ log = structlog.get_logger(__name__)
 OVERLAP = dt.timedelta(hours=1)  # the platform's lists lag behind its data
 SETTLED = dt.timedelta(seconds=5)  # a row read this soon after its `updated_at` may miss a change of the same second
 READS_OF_STALE = 3
-CLOSED_SHOP_SECONDS = 900
 _RECONCILE = DomainEvent.Origin.RECONCILE
 
 
@@ -82,8 +81,8 @@ def reconcile(row: Reconciliation) -> None:
         comparison.run()
     except Throttled as error:
         work.wait([row], seconds=error.wait_seconds)
-    except (ShopUnavailable, Unauthorized):
-        work.wait([row], seconds=CLOSED_SHOP_SECONDS)
+    except ShopClosed:
+        work.wait([row], seconds=work.CLOSED_SHOP_SECONDS)
     except TransientError as error:
         work.postponed(row, error, since=row.requested_at)
     except Exception as error:

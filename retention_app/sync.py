@@ -22,7 +22,7 @@ from retention_app import clock, mirror, setwise, work
 from retention_app.models import DomainEvent, Order, SyncItem, SyncRun
 from retention_app.observability import redacted
 from retention_app.shopify import client, documents, mapping, reads
-from retention_app.shopify.errors import ShopifyError, Throttled, UnreadableAnswer
+from retention_app.shopify.errors import ShopClosed, ShopifyError, Throttled, UnreadableAnswer
 from retention_app.shopify.mapping import Node, Row
 from retention_app.wake import wake
 
@@ -79,6 +79,10 @@ def sync_advance(*, run_id: int, until: dt.datetime) -> bool:
         return False
     except Throttled as error:
         _release(run, wait_seconds=error.wait_seconds)
+        return False
+    except ShopClosed as error:
+        log.warning("import_waits_for_shop", run_id=run.id, reason=str(error))
+        _release(run, wait_seconds=work.CLOSED_SHOP_SECONDS)
         return False
     except Exception as error:
         log.exception("sync_step_failed", run_id=run.id, phase=run.phase)

@@ -24,6 +24,7 @@ from retention_app.models import (
     Outbound,
     PrivacyRequest,
     Reconciliation,
+    Shop,
     SyncRun,
     WebhookDelivery,
 )
@@ -32,6 +33,7 @@ from retention_app.observability import redacted
 LEASE_SECONDS = 30
 ATTEMPTS_MAX = 8
 DELIVERIES_PER_CLAIM = 200
+CLOSED_SHOP_SECONDS = 900  # how long work waits for a shop that nobody lets us into, or into part of it
 AGE_MAX = dt.timedelta(hours=48)  # how long a row waits for a failing platform
 _BACKOFF_SECONDS_MAX = 900
 _MESSAGE_MAX = 2_000  # characters

@@ -21,6 +21,8 @@ STORAGES = {
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+CACHES["default"]["KEY_PREFIX"] = str(os.getpid())  # noqa: F405  # test processes share a Redis
+
 for _alias in DATABASES.values():  # noqa: F405
     if "pool" in _alias["OPTIONS"]:
         _alias["OPTIONS"] = {}  # a test's database is dropped at its end; a pool would hold it

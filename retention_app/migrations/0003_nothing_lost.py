@@ -281,6 +281,11 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
+            model_name="shop",
+            name="trouble_met_at",
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
             model_name="webhookdelivery",
             name="error_class",
             field=models.CharField(blank=True, db_default="", max_length=64),

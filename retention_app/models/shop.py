@@ -43,7 +43,8 @@ class Shop(models.Model):
     aggregates = models.JSONField(default=dict)  # what outlives its erasure: counts and sums, nobody's
     trouble = models.CharField(max_length=16, choices=Trouble.choices, blank=True)
     trouble_since = models.DateTimeField(null=True)
-    missing_scopes = models.TextField(blank=True)  # comma separated; set with Trouble.SCOPES
+    trouble_met_at = models.DateTimeField(null=True)  # when a call last ran into it
+    missing_scopes = models.TextField(blank=True)  # comma separated, of those we ask for
     calls_paused_until = models.DateTimeField(null=True)  # no outbound call before
     reconciled_to = models.DateTimeField(null=True)  # what changed before was compared with the platform
     script_tag_id = models.BigIntegerField(null=True)  # the platform's id of the loader's script tag

@@ -1,70 +1,129 @@
-"""A shop opens the app for the first time, or again; a shop takes it off."""
+"""A shop opens the app for the first time, or again, moves to another name, or takes the app off."""
 
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
-from retention_app import clock, sync
-from retention_app.models import Shop, ShopToken, SyncRun
+from retention_app import clock, sync, trouble, work
+from retention_app.models import Shop, ShopToken, SyncRun, WebhookDelivery
 from retention_app.services.storefront_driver import storefront_request
 from retention_app.shopify import tokens
-from retention_app.shopify.auth import Staff
+from retention_app.shopify.auth import Staff, is_shop_domain
 from retention_app.shopify.client import Session
-from retention_app.shopify.errors import UnreadableAnswer
+from retention_app.shopify.errors import (
+    QueryRefused,
+    ShopClosed,
+    ShopifyError,
+    ShopUnavailable,
+    StaleIdToken,
+    UnreadableAnswer,
+)
 from retention_app.shopify.mapping import numeric_id
+from retention_app.shopify.scopes import scopes_missing
 from retention_app.tenancy import shop_scope
 
 log = structlog.get_logger(__name__)
 
+Trouble = Shop.Trouble
+
 
 def shop_opened(*, staff: Staff) -> Shop:
-    """The shop whose staff opens a page of the app, installed if it wasn't. Raises as `shop_installed`."""
+    """The shop whose staff opens a page of the app, installed if it wasn't. In trouble that a fresh exchange may mend
+    it is tried; where that fails, an installed shop is opened all the same: what is stored can be seen.
+
+    Raises `StaleIdToken`, and what `shop_installed` raises for a shop that isn't installed.
+    """
     shop = Shop.objects.filter(domain=staff.shop_domain).first()
-    if shop is not None and shop.state == Shop.State.INSTALLED:
-        with shop_scope(shop.id):
-            if tokens.is_alive():
-                if shop.script_tag_id is None and not shop.storefront_problem:
-                    storefront_request(shop)
-                return shop
-    return shop_installed(staff=staff)
+    if shop is None or shop.state != Shop.State.INSTALLED:
+        return shop_installed(staff=staff)
+    with shop_scope(shop.id):
+        alive = tokens.is_alive()
+        if alive and shop.trouble not in (Trouble.REAUTHORIZE, Trouble.SCOPES):
+            if shop.script_tag_id is None and not shop.storefront_problem:
+                storefront_request(shop)
+            return shop
+    try:
+        return shop_installed(staff=staff)
+    except StaleIdToken:
+        raise
+    except ShopifyError as error:
+        log.warning("exchange_failed", shop=shop.domain, reason=str(error))
+        if not alive:
+            trouble.met(shop.id, Trouble.FROZEN if isinstance(error, ShopUnavailable) else Trouble.REAUTHORIZE)
+        shop.refresh_from_db()
+        return shop
 
 
 def shop_installed(*, staff: Staff) -> Shop:
-    """Exchange the ID token for the shop's tokens, learn who the shop is, and start what an installed shop needs: the
-    import and the storefront loader. A shop that comes back finds everything it had. Every exchange begins an
-    installation anew: a notice of uninstalling from before it no longer counts.
+    """Exchange the ID token for the shop's tokens and install the app with them, as `_install` does.
 
     Raises `StaleIdToken` when the browser must fetch a fresh ID token, any other `ShopifyError` when the platform
     refuses or fails; nothing is written then.
     """
+    return _install(staff.shop_domain, tokens.exchange(staff.details))
+
+
+def shop_granted(*, domain: str, code: str) -> Shop:
+    """Redeem the code of an authorization grant for the shop's tokens and install the app with them: see `_install`.
+
+    Raises `GrantRefused` when the platform doesn't take the code, any other `ShopifyError` when it refuses or fails;
+    nothing is written then.
+    """
+    return _install(domain, tokens.redeem(domain, code))
+
+
+def _install(domain: str, pair: tokens.Pair) -> Shop:
+    """Learn who the shop is, keep its tokens, and start what a shop needs that is new, comes back or was in trouble:
+    the import and the storefront loader. A shop that comes back finds everything it had, also under another name. Every
+    exchange begins an installation anew: a notice of uninstalling from before it no longer counts.
+    """
     now = clock.now()
-    pair = tokens.exchange(staff.details)
-    access = tokens.Access(staff.shop_domain, pair.access_token, pair.expires_at)
-    about = _about(Session(None, access).graphql("ShopInfo")["shop"], staff.shop_domain)
+    about = _about(Session(None, tokens.Access(domain, pair.access_token, pair.expires_at)))
+    if about["domain"] != domain:
+        raise UnreadableAnswer(f"The platform took {domain} for {about['domain']}.")
+    missing = ",".join(scopes_missing(pair.scope))
     with transaction.atomic(durable=True):
-        shop, created = Shop.objects.select_for_update().get_or_create(
-            domain=staff.shop_domain, defaults={**about, "installed_at": now}
-        )
-        if not created:
+        shop = _known(about)
+        created = shop is None
+        if shop is None:
+            shop, created = Shop.objects.select_for_update().get_or_create(
+                domain=domain, defaults={**about, "installed_at": now}
+            )
+        if shop.state == Shop.State.REDACTED and shop.redacted_at is None:
+            raise ShopUnavailable("The shop's data is being erased, which nothing may interrupt.")
+        with shop_scope(shop.id):
+            was_away = created or shop.state != Shop.State.INSTALLED or not tokens.is_alive()
+            was_shut = shop.trouble in (Trouble.REAUTHORIZE, Trouble.FROZEN) or shop.missing_scopes != missing
             if shop.state != Shop.State.INSTALLED:
-                shop.state, shop.uninstalled_at = Shop.State.INSTALLED, None
                 _imports_give_up(shop, now)
-            shop.installed_at = now
-            anew = {"script_tag_id": None, "storefront_problem": "", "calls_paused_until": None}
+            anew: dict[str, Any] = {
+                "state": Shop.State.INSTALLED,
+                "installed_at": now,
+                "uninstalled_at": None,
+                "redacted_at": None,
+                "trouble": Trouble.SCOPES if missing else "",
+                "trouble_since": now if missing else None,
+                "trouble_met_at": None,
+                "missing_scopes": missing,
+            }
+            if was_away or was_shut:
+                anew |= {"script_tag_id": None, "storefront_problem": "", "calls_paused_until": None}
             for name, value in {**about, **anew}.items():
                 setattr(shop, name, value)
             shop.save()
-        with shop_scope(shop.id):
             tokens.store(pair)
-            sync.sync_start(shop_id=shop.id)
-            storefront_request(shop)
-    log.info("shop_installed", shop=shop.domain, first_time=created)
+            if was_away or was_shut:
+                sync.sync_start(shop_id=shop.id)
+                storefront_request(shop)
+                work.due_now(shop)
+    log.info("shop_installed", shop=shop.domain, first_time=created, missing_scopes=missing)
     return shop
 
 
@@ -77,11 +136,72 @@ def shop_uninstalled(shop: Shop, *, at: dt.datetime) -> None:
         shop.refresh_from_db(from_queryset=Shop.objects.select_for_update())
         if at < shop.installed_at or shop.state != Shop.State.INSTALLED:
             return
+        now = clock.now()
         ShopToken.objects.filter(shop_id=shop.id).delete()
-        shop.state, shop.uninstalled_at = Shop.State.UNINSTALLED, clock.now()
+        _imports_give_up(shop, now)
+        shop.state, shop.uninstalled_at = Shop.State.UNINSTALLED, now
+        shop.trouble, shop.trouble_since, shop.trouble_met_at, shop.missing_scopes = "", None, None, ""
         shop.script_tag_id = None  # the platform removes it with the app
-        shop.save(update_fields=["state", "uninstalled_at", "script_tag_id"])
+        shop.save()
     log.info("shop_uninstalled", shop=shop.domain)
+
+
+def shop_reread(*, shop_id: int, domain: str = "") -> None:
+    """Read again who the shop is and what it granted. `domain` is where it is said to have moved, if anywhere.
+
+    Runs in the shop's scope, outside transactions. Raises `ShopifyError` when the platform refuses or fails.
+    """
+    trouble.look_again(shop_id)
+    access = tokens.access(shop_id)
+    about = _about_at(access, domain) or _about(Session(shop_id))
+    with transaction.atomic():
+        shop = _known(about)
+        if shop is None or shop.id != shop_id:
+            raise UnreadableAnswer(f"The platform took {access.domain} for another shop.")
+        for name, value in about.items():
+            setattr(shop, name, value)
+        shop.save(update_fields=list(about))
+    granted = Session(shop_id).graphql("GrantedScopes")["currentAppInstallation"]["accessScopes"]
+    scopes = ",".join(scope["handle"] for scope in granted)
+    ShopToken.objects.update(scope=scopes)
+    trouble.scopes_granted(shop_id, scopes)
+
+
+def _about_at(access: tokens.Access, domain: str) -> dict[str, Any] | None:
+    """Who answers at the domain the shop is said to have moved to, with its token; None when nobody does."""
+    if domain == access.domain or not is_shop_domain(domain):
+        return None
+    try:
+        return _about(Session(None, replace(access, domain=domain)))
+    except (ShopClosed, QueryRefused):
+        return None
+
+
+def _known(about: dict[str, Any]) -> Shop | None:
+    """The row of this shop, locked, under its present name. Its deliveries move with it; a row of another shop that had
+    the name before it, and is called something else by now, gives the name up until its staff opens the app.
+    """
+    rows = list(
+        Shop.objects.select_for_update()
+        .filter(Q(domain=about["domain"]) | Q(shopify_id=about["shopify_id"]))
+        .order_by("id")
+    )
+    ours = next((row for row in rows if row.shopify_id == about["shopify_id"]), None)
+    holder = next((row for row in rows if row.domain == about["domain"]), None)
+    if ours is None and holder is not None and holder.shopify_id is None:
+        return holder
+    if holder is not None and holder is not ours:
+        log.warning("shop_lost_its_name", shop_id=holder.id, domain=holder.domain)
+        holder.domain = f"{holder.shopify_id}.former.{holder.domain}"  # no shop is called so, nobody comes from there
+        holder.state, holder.uninstalled_at = Shop.State.UNINSTALLED, clock.now()
+        holder.save(update_fields=["domain", "state", "uninstalled_at"])
+    if ours is not None and ours.domain != about["domain"]:
+        log.info("shop_renamed", shop_id=ours.id, former=ours.domain, domain=about["domain"])
+        deliveries = WebhookDelivery.objects.filter(shop_domain=ours.domain, state=WebhookDelivery.State.WAITING)
+        deliveries.update(shop_domain=about["domain"], due_at=clock.now())
+        ours.domain = about["domain"]
+        ours.save(update_fields=["domain"])
+    return ours
 
 
 def _imports_give_up(shop: Shop, now: dt.datetime) -> None:
@@ -96,10 +216,10 @@ def _imports_give_up(shop: Shop, now: dt.datetime) -> None:
     )
 
 
-def _about(info: dict[str, Any], domain: str) -> dict[str, Any]:
-    if info["myshopifyDomain"] != domain:
-        raise UnreadableAnswer(f"The platform took {domain} for {info['myshopifyDomain']}.")
+def _about(session: Session) -> dict[str, Any]:
+    info = session.graphql("ShopInfo")["shop"]
     return {
+        "domain": info["myshopifyDomain"],
         "shopify_id": numeric_id(info["id"]),
         "name": info["name"][:255],
         "currency": info["currencyCode"],

@@ -16,15 +16,17 @@ import orjson
 import structlog
 from django.conf import settings
 
-from retention_app import clock
-from retention_app.observability import PLATFORM_CALLS
-from retention_app.shopify import documents, tokens
-from retention_app.shopify.bucket import bucket_of
+from retention_app import trouble
+from retention_app.models import Shop
+from retention_app.observability import PLATFORM_CALLS, VERSION_DRIFT
+from retention_app.shopify import bucket, documents, tokens
 from retention_app.shopify.errors import (
+    CLOSED_STATUSES,
     AccessDenied,
     FileUnavailable,
     QueryRefused,
     QueryTooCostly,
+    ScopesMissing,
     ShopifyError,
     ShopUnavailable,
     Throttled,
@@ -45,7 +47,7 @@ BULK_FILE_HOSTS = frozenset({"storage.googleapis.com"})  # where the platform ke
 FILE_ATTEMPTS_MAX = 5  # of a download without a new line in between
 CHUNK_BYTES = 1 << 18
 
-_GONE = {402: "frozen", 403: "forbidden", 404: "unknown", 423: "locked"}
+Trouble = Shop.Trouble
 
 
 def graphql(shop_id: int, operation_name: str, variables: dict[str, Any] | None = None) -> Answer:
@@ -54,54 +56,74 @@ def graphql(shop_id: int, operation_name: str, variables: dict[str, Any] | None 
 
 
 class Session:
-    """Calls for one shop in a row. Its token is looked up once and again only when it runs out.
+    """Calls for one shop in a row. Its token is looked up for each, so that none is made once the app is uninstalled.
 
     While a shop is being installed it has no row yet: then `shop_id` is None and `access` all there is.
     """
 
     def __init__(self, shop_id: int | None, access: tokens.Access | None = None) -> None:
         self._shop_id = shop_id
-        self._access = access
+        self._given = access
 
     def graphql(self, operation_name: str, variables: dict[str, Any] | None = None) -> Answer:
         """Run one of our documents and answer its `data`.
 
         Waits for cost points up to `THROTTLE_SECONDS_MAX`, repeats a query (a mutation only when it surely wasn't run),
         refreshes the token once. Protected fields the platform withholds come as null. Raises `Throttled`,
-        `TransientError`, `Unauthorized`, `ShopUnavailable`, `AccessDenied`, `QueryTooCostly`, `QueryRefused` or
-        `UnreadableAnswer`. Business refusals (`userErrors`) are the caller's to read. Call it outside transactions.
+        `TransientError`, `ShopClosed` (`Unauthorized`, `ShopUnavailable`, `ScopesMissing`; the shop's `trouble` then
+        says so), `AccessDenied`, `QueryTooCostly`, `QueryRefused` or `UnreadableAnswer`. Business refusals
+        (`userErrors`) are the caller's to read. Call it outside transactions.
         """
         deadline = time.monotonic() + THROTTLE_SECONDS_MAX
-        failures, refreshed = 0, False
+        failures, rejected = 0, None
         while True:
-            access = self._open()
-            self._await_points(access.domain, operation_name, deadline)
+            access = self._open(rejected)
             try:
-                return self._send(access, operation_name, variables or {})
+                answer = self._send_in_turn(access, operation_name, variables or {}, deadline)
             except Throttled as error:
                 _sleep(error.wait_seconds, deadline)
             except TokenRejected as error:
-                if refreshed or self._shop_id is None:
+                if rejected or self._shop_id is None:
+                    self._note(Trouble.REAUTHORIZE)
                     raise Unauthorized("The platform takes none of our tokens: open the app again.") from error
-                self._access, refreshed = tokens.access(self._shop_id, rejected=access.token), True
+                rejected = access.token
+            except ShopUnavailable:
+                self._note(Trouble.FROZEN)
+                raise
+            except AccessDenied as error:
+                if self._shop_id and (missing := trouble.scopes_named(self._shop_id, str(error))):
+                    raise ScopesMissing(missing) from error
+                raise
             except TransientError:
                 failures += 1
                 if failures >= ATTEMPTS_MAX or documents.is_mutation(operation_name):
                     raise
                 time.sleep(BACKOFF_SECONDS * 2**failures * random.uniform(0.5, 1.5))
+            else:
+                if self._shop_id is not None and access.trouble in (Trouble.FROZEN, Trouble.REAUTHORIZE):
+                    trouble.over(self._shop_id, access.trouble)
+                return answer
 
-    def _open(self) -> tokens.Access:
-        if self._shop_id is not None and (
-            self._access is None or self._access.expires_at - clock.now() < tokens.MARGIN
-        ):
-            self._access = tokens.access(self._shop_id)
-        assert self._access is not None  # a session without a shop is made with a token
-        return self._access
+    def _open(self, rejected: str | None) -> tokens.Access:
+        if self._shop_id is not None:
+            return tokens.access(self._shop_id, rejected=rejected)
+        assert self._given is not None  # a session without a shop is made with a token
+        return self._given
 
-    def _await_points(self, domain: str, operation_name: str, deadline: float) -> None:
-        wait = bucket_of(domain).seconds_until(operation_name)
-        if wait > 0:
-            _sleep(wait, deadline)
+    def _note(self, kind: Trouble) -> None:
+        if self._shop_id is not None:
+            trouble.met(self._shop_id, kind)
+
+    def _send_in_turn(
+        self, access: tokens.Access, operation_name: str, variables: dict[str, Any], deadline: float
+    ) -> Answer:
+        """Send once the operation's cost points are there."""
+        while (reserved := bucket.reserve(access.domain, operation_name)).wait_seconds > 0:
+            _sleep(reserved.wait_seconds, deadline)
+        try:
+            return self._send(access, operation_name, variables)
+        finally:
+            bucket.release(reserved)
 
     def _send(self, access: tokens.Access, operation_name: str, variables: dict[str, Any]) -> Answer:
         try:
@@ -130,6 +152,7 @@ class Session:
             raise TransientError(f"{operation_name}: {type(error).__name__} on the way to the platform.") from error
         served = response.headers.get("X-Shopify-API-Version", version)
         if served != version:
+            VERSION_DRIFT.labels(version, served[:16]).inc()
             log.warning("shopify_version_differs", operation=operation_name, asked=version, served=served)
         if deprecated := response.headers.get("X-Shopify-API-Deprecated-Reason"):
             log.warning("shopify_deprecated", operation=operation_name, reason=deprecated)
@@ -150,8 +173,8 @@ def _check_status(response: httpx.Response, operation_name: str) -> None:
         raise TokenRejected("The platform rejected the token.")
     if status == 429:
         raise Throttled(_retry_after(response))
-    if status in _GONE:
-        raise ShopUnavailable(f"The platform calls the shop {_GONE[status]} (HTTP {status}).")
+    if status in CLOSED_STATUSES:
+        raise ShopUnavailable(f"The platform calls the shop {CLOSED_STATUSES[status]} (HTTP {status}).")
     if status >= 500:
         raise TransientError(f"{operation_name}: the platform answered HTTP {status}.")
     raise QueryRefused(f"{operation_name}: the platform answered HTTP {status}.")
@@ -164,8 +187,7 @@ def _read_answer(response: httpx.Response, domain: str, operation_name: str) -> 
         cost = (body.get("extensions") or {}).get("cost") or {}
     except (orjson.JSONDecodeError, AttributeError) as error:
         raise TransientError(f"{operation_name}: the platform answered no JSON object.") from error
-    bucket = bucket_of(domain)
-    bucket.learn(operation_name, cost)
+    bucket.learn(domain, operation_name, cost)
     log.info(
         "shopify_call",
         operation=operation_name,
@@ -175,7 +197,7 @@ def _read_answer(response: httpx.Response, domain: str, operation_name: str) -> 
         request_id=_request_id(response),
     )
     if errors:
-        _check_errors(errors, data, bucket.seconds_until(operation_name), operation_name)
+        _check_errors(errors, data, bucket.seconds_until(domain, operation_name), operation_name)
     if not isinstance(data, dict):
         raise UnreadableAnswer(f"{operation_name}: an answer without data.")
     return data
@@ -192,9 +214,13 @@ def _check_errors(errors: Any, data: Any, wait_seconds: float, operation_name: s
     if "MAX_COST_EXCEEDED" in codes:
         raise QueryTooCostly(message)
     if codes == {"ACCESS_DENIED"}:
-        # A path that goes below the root field stands for a nullable field that came as null.
+        # A path that ends at a field below the root stands for a nullable field that came as null; one that ends at a
+        # place in a list stands for a whole object we may not see, which must not be taken for one that is gone.
         if isinstance(data, dict) and all(
-            len(error.get("path") or ()) > 1 and data.get(error["path"][0]) is not None for error in errors
+            len(error.get("path") or ()) > 1
+            and isinstance(error["path"][-1], str)
+            and data.get(error["path"][0]) is not None
+            for error in errors
         ):
             log.warning("shopify_fields_withheld", operation=operation_name, fields=len(errors))
             return

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+CLOSED_STATUSES = {402: "frozen", 403: "forbidden", 404: "unknown", 423: "locked"}  # HTTP answers for a whole shop
+
 
 class ShopifyError(Exception):
     """Anything the platform refused or failed to do. Raised itself for a business rule it named."""
@@ -19,20 +23,39 @@ class Throttled(TransientError):
         self.wait_seconds = wait_seconds
 
 
-class Unauthorized(ShopifyError):
+class ShopClosed(ShopifyError):
+    """Nothing can be done for the shop until somebody there does something: its work waits, nothing has failed."""
+
+
+class Unauthorized(ShopClosed):
     """No token opens the shop: somebody of the shop must open the app again."""
+
+
+class AppRefused(Unauthorized):
+    """The platform refuses our client id and secret: a mistake of ours, which nobody in the shop can mend."""
 
 
 class StaleIdToken(ShopifyError):
     """The platform no longer takes this ID token: the browser must fetch a fresh one."""
 
 
-class ShopUnavailable(ShopifyError):
+class GrantRefused(ShopifyError):
+    """The platform takes this code of an authorization grant not, or not again: the merchant must approve anew."""
+
+
+class ShopUnavailable(ShopClosed):
     """The app is uninstalled, or the shop is frozen, locked or gone."""
 
 
 class AccessDenied(ShopifyError):
     """A scope or an approval for protected data is missing; trying again changes nothing."""
+
+
+class ScopesMissing(AccessDenied, ShopClosed):
+    """The shop hasn't granted what the call needs: somebody there must approve it."""
+
+    def __init__(self, scopes: Sequence[str]) -> None:
+        super().__init__(f"The shop hasn't granted {', '.join(scopes)}.")
 
 
 class QueryRefused(ShopifyError):

@@ -11,19 +11,27 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
+import httpx
 import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from shopify_app import ShopifyApp
-from shopify_app.types import IdTokenDetails, TokenExchangeAccessToken, TokenExchangeResult
+from shopify_app.types import IdTokenDetails, TokenExchangeResult
 
-from retention_app import clock
+from retention_app import clock, trouble
 from retention_app.models import Shop, ShopToken
-from retention_app.shopify.errors import ShopUnavailable, StaleIdToken, TransientError, Unauthorized
+from retention_app.shopify.errors import (
+    CLOSED_STATUSES,
+    AppRefused,
+    GrantRefused,
+    ShopUnavailable,
+    StaleIdToken,
+    TransientError,
+    Unauthorized,
+)
 from retention_app.shopify.transport import http
 from retention_app.tenancy import current_shop_id, shop_scope
 
@@ -43,6 +51,7 @@ class Access:
     domain: str
     token: str
     expires_at: dt.datetime
+    trouble: str = ""  # what the shop was in when this was looked up
 
     def __repr__(self) -> str:
         return f"Access({self.domain}, …, {self.expires_at})"
@@ -79,11 +88,14 @@ def access_token(shop_id: int) -> str:
 def access(shop_id: int, rejected: str | None = None) -> Access:
     """The shop's domain and a living token, other than the `rejected` one.
 
-    Raises `ShopUnavailable` when the app is uninstalled, `Unauthorized` when no refresh can help, `TransientError` when
-    the platform fails to refresh a token that is no longer good. Call it outside transactions.
+    Raises `ShopUnavailable` when the app is uninstalled or the shop was found closed a moment ago, `Unauthorized` when
+    no refresh can help, `TransientError` when the platform fails to refresh a token that is no longer good. Call it
+    outside transactions.
     """
     deadline = time.monotonic() + WAIT_SECONDS
     with shop_scope(shop_id):
+        if trouble.is_paused(_row().shop):
+            raise ShopUnavailable("The shop was closed a moment ago.")
         while True:
             row = _row()
             now = clock.now()
@@ -97,6 +109,7 @@ def access(shop_id: int, rejected: str | None = None) -> Access:
             elif not usable:
                 if row.expires_at > now:  # rejected before its time: so that opening the app exchanges anew
                     ShopToken.objects.filter(id=row.id, version=row.version).update(expires_at=now)
+                trouble.met(shop_id, Shop.Trouble.REAUTHORIZE)
                 raise Unauthorized("The shop's access ran out: open the app again.")
             if usable:
                 return _access(row)
@@ -126,13 +139,27 @@ def exchange(details: IdTokenDetails) -> Pair:
 
     Raises `StaleIdToken` (fetch a fresh one in the browser), `Unauthorized` (our keys are refused) or `TransientError`.
     """
-    pair, failure = _ask(
-        lambda: shopify_app().exchange_using_token_exchange(access_mode="offline", id_token=details, http_client=http())
-    )
+    try:
+        pair, failure = _exchanged(
+            shopify_app().exchange_using_token_exchange(access_mode="offline", id_token=details, http_client=http())
+        )
+    except (ValueError, TypeError, AttributeError, KeyError):  # the package takes the answer's shape for granted
+        pair, failure = None, "unreadable_answer"
     if pair is not None:
         return pair
     if failure == "invalid_subject_token":
         raise StaleIdToken("The platform finds the ID token too old.")
+    raise _error(failure)
+
+
+def redeem(shop_domain: str, code: str) -> Pair:
+    """The code of an authorization grant → the shop's offline pair. Raises `GrantRefused` for a code that is unknown,
+    used or another shop's; `AppRefused`, `ShopUnavailable` or `TransientError`."""
+    pair, failure = _post(shop_domain, code=code, expiring=1)
+    if pair is not None:
+        return pair
+    if failure in ("invalid_request", "invalid_grant"):
+        raise GrantRefused("The platform doesn't take this code, or not again.")
     raise _error(failure)
 
 
@@ -153,7 +180,7 @@ def _row() -> ShopToken:
 
 
 def _access(row: ShopToken) -> Access:
-    return Access(domain=row.shop.domain, token=row.access_token, expires_at=row.expires_at)
+    return Access(row.shop.domain, row.access_token, row.expires_at, row.shop.trouble)
 
 
 def _lease(row: ShopToken) -> bool:
@@ -165,25 +192,23 @@ def _lease(row: ShopToken) -> bool:
 
 def _refresh(row: ShopToken, *, usable: bool) -> None:
     """Fetch and commit a new pair, holding the lease. A `usable` old token outlives a failure of the platform."""
-    old = TokenExchangeAccessToken(
-        access_mode="offline",
-        shop=row.shop.handle,
-        token=row.access_token,
-        expires="",  # we have decided that it is time
-        scope=row.scope,
-        refresh_token=row.refresh_token,
-        refresh_token_expires="",
-        user=None,
-    )
-    pair, failure = _ask(lambda: shopify_app().refresh_token_exchanged_access_token(old, http_client=http()))
+    pair, failure = _post(row.shop.domain, grant_type="refresh_token", refresh_token=row.refresh_token)
     ours = ShopToken.objects.filter(id=row.id, version=row.version)
     if pair is not None:
         with transaction.atomic(durable=True):
             written = ours.update(**vars(pair), version=row.version + 1, lease_until=None)
         log.info("token_refreshed", shop=row.shop.domain, stored=bool(written))
+        if written:
+            trouble.scopes_granted(row.shop_id, pair.scope)
     elif failure == "invalid_grant":
         dead = ours.update(refresh_token="", lease_until=None)
         log.warning("token_refresh_dead", shop=row.shop.domain, stored=bool(dead))
+        if dead and not usable:
+            trouble.met(row.shop_id, Shop.Trouble.REAUTHORIZE)
+    elif failure == "shop_closed":
+        ours.update(lease_until=None)
+        trouble.met(row.shop_id, Shop.Trouble.FROZEN)
+        raise _error(failure)
     else:
         log.warning("token_refresh_failed", shop=row.shop.domain, failure=failure)
         ours.update(lease_until=clock.now() + PAUSE if usable else None)
@@ -191,30 +216,57 @@ def _refresh(row: ShopToken, *, usable: bool) -> None:
             raise _error(failure)
 
 
-def _ask(call: Callable[[], TokenExchangeResult]) -> tuple[Pair | None, str]:
-    """The pair the platform gave, or None and why not. Half a pair is none: it would lock the shop out later."""
+def _exchanged(result: TokenExchangeResult) -> tuple[Pair | None, str]:
+    """What an exchange gave: a pair, or None and why not."""
+    token = result.access_token
+    if not result.ok or token is None:
+        return None, result.log.code
+    pair = Pair(
+        access_token=token.token,
+        expires_at=dt.datetime.fromisoformat(token.expires or ""),
+        refresh_token=token.refresh_token or "",
+        refresh_expires_at=dt.datetime.fromisoformat(token.refresh_token_expires or ""),
+        scope=token.scope,
+    )
+    return _whole(pair)
+
+
+def _post(shop_domain: str, **wanted: str | int) -> tuple[Pair | None, str]:
+    """Ask the shop's token endpoint ourselves: the pair it gave, or None and why not."""
+    ours = {"client_id": settings.SHOPIFY_API_KEY, "client_secret": settings.SHOPIFY_API_SECRET}
     try:
-        result = call()
-        if not result.ok:
-            return None, result.log.code
-        token = result.access_token
-        if token is None or not (token.token and token.refresh_token and token.expires and token.refresh_token_expires):
-            return None, "incomplete_pair"
+        response = http().post(f"https://{shop_domain}/admin/oauth/access_token", json={**ours, **wanted})
+        if response.status_code in CLOSED_STATUSES:
+            return None, "shop_closed"
+        body = response.json()
+        if response.status_code != 200:
+            return None, str(body.get("error", "unnamed"))
+        now = clock.now()
         pair = Pair(
-            access_token=token.token,
-            expires_at=dt.datetime.fromisoformat(token.expires),
-            refresh_token=token.refresh_token,
-            refresh_expires_at=dt.datetime.fromisoformat(token.refresh_token_expires),
-            scope=token.scope,
+            access_token=body["access_token"],
+            expires_at=now + dt.timedelta(seconds=int(body["expires_in"])),
+            refresh_token=body["refresh_token"],
+            refresh_expires_at=now + dt.timedelta(seconds=int(body["refresh_token_expires_in"])),
+            scope=body["scope"],
         )
-    except (ValueError, TypeError, AttributeError, KeyError):  # the package takes the answer's shape for granted
+    except httpx.HTTPError as error:
+        return None, type(error).__name__
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError):
         return None, "unreadable_answer"
-    if not clock.now() < pair.expires_at <= pair.refresh_expires_at:
+    return _whole(pair)
+
+
+def _whole(pair: Pair) -> tuple[Pair | None, str]:
+    """Half a pair is none: it would lock the shop out later."""
+    texts = (pair.access_token, pair.refresh_token, pair.scope)
+    if not all(isinstance(text, str) for text in texts) or not (pair.access_token and pair.refresh_token):
         return None, "incomplete_pair"
-    return pair, ""
+    return (pair, "") if clock.now() < pair.expires_at <= pair.refresh_expires_at else (None, "incomplete_pair")
 
 
 def _error(failure: str) -> Exception:
+    if failure == "shop_closed":
+        return ShopUnavailable("The platform calls the shop closed when asked for a token.")
     if failure == "invalid_client":
-        return Unauthorized("The platform refuses our client id and secret for this shop.")
+        return AppRefused("The platform refuses our client id and secret for this shop.")
     return TransientError(f"The platform gave no token ({failure}).")

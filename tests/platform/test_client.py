@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.core.cache.backends.redis import RedisCache
+from prometheus_client import REGISTRY
 from pytest_django import Settings
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.retry import Retry
 from structlog.testing import capture_logs
+from time_machine import TimeMachineFixture
 
+from retention_app import shared_memory
 from retention_app.models import Shop, ShopToken
-from retention_app.shopify import client, reads
+from retention_app.shopify import bucket, client, reads
 from retention_app.shopify.errors import (
     AccessDenied,
     FileUnavailable,
@@ -61,7 +72,8 @@ def test_throttled_call_waits_and_goes_through(shop: Shop, platform: Platform) -
     throttled = errors("THROTTLED", **cost(requested=110, available=80))
     platform.script(throttled, data(shop=SHOP_INFO))
     began = time.monotonic()
-    assert client.graphql(shop.id, "ShopInfo")["shop"] == SHOP_INFO
+    with bucket.people_waiting():
+        assert client.graphql(shop.id, "ShopInfo")["shop"] == SHOP_INFO
     assert time.monotonic() - began >= 0.3
 
 
@@ -85,6 +97,111 @@ def test_known_shortage_is_waited_for_before_asking(shop: Shop, platform: Platfo
     with pytest.raises(Throttled):
         client.graphql(shop.id, "ShopInfo")
     assert len(platform.calls) == 1
+
+
+# --- the bucket -------------------------------------------------------------------------------------------------------
+
+
+def known(available: float, requested: float = 100, maximum: float = 2000) -> None:
+    """What some worker learnt from an answer."""
+    bucket.learn("alpha.myshopify.com", "ShopInfo", cost(requested, available, maximum=maximum)["cost"])
+
+
+@pytest.fixture
+def _empty_memory() -> None:
+    shared_memory.forget()
+
+
+@pytest.mark.usefixtures("_empty_memory", "_stopped_clock")
+def test_points_are_reserved_for_one_worker_at_a_time() -> None:
+    known(available=650)
+    first = bucket.reserve("alpha.myshopify.com", "ShopInfo")
+    second = bucket.reserve("alpha.myshopify.com", "ShopInfo")
+    third = bucket.reserve("alpha.myshopify.com", "ShopInfo")
+    assert [first.wait_seconds, second.wait_seconds] == [0, 0]
+    assert third.wait_seconds == 0.5  # 650 less 200 reserved, and 400 stay for staff: 50 of 100 points are there
+    assert bucket.reserve("beta.myshopify.com", "ShopInfo").wait_seconds == 0
+    bucket.release(first)
+    assert bucket.reserve("alpha.myshopify.com", "ShopInfo").wait_seconds == 0
+
+
+@pytest.mark.usefixtures("_empty_memory", "_stopped_clock")
+def test_background_work_leaves_part_of_the_bucket_to_people() -> None:
+    known(available=300)
+    assert bucket.reserve("alpha.myshopify.com", "ShopInfo").wait_seconds == 2
+    with bucket.people_waiting():
+        assert bucket.reserve("alpha.myshopify.com", "ShopInfo").wait_seconds == 0
+
+
+@pytest.mark.usefixtures("_empty_memory", "_stopped_clock")
+def test_operation_as_large_as_the_bucket_goes_when_it_is_full() -> None:
+    known(available=50, requested=90, maximum=100)
+    assert bucket.reserve("alpha.myshopify.com", "ShopInfo").wait_seconds == 0.5
+
+
+@pytest.fixture
+def _stopped_clock(time_machine: TimeMachineFixture) -> None:
+    time_machine.move_to("2026-11-21T10:00:30Z", tick=False)
+
+
+@pytest.mark.usefixtures("_empty_memory")
+def test_reservation_of_a_dead_worker_runs_out(time_machine: TimeMachineFixture) -> None:
+    time_machine.move_to("2026-11-21T10:00:30Z", tick=False)
+    known(available=500, requested=100)
+    bucket.reserve("alpha.myshopify.com", "ShopInfo")
+    assert bucket.reserve("alpha.myshopify.com", "ShopInfo").wait_seconds > 0
+    time_machine.move_to("2026-11-21T10:01:00Z", tick=False)
+    known(available=500, requested=100)
+    assert bucket.reserve("alpha.myshopify.com", "ShopInfo").wait_seconds == 0
+
+
+def test_reservation_ends_with_its_call_also_when_that_fails(shop: Shop, platform: Platform) -> None:
+    known(available=500)
+    platform.script(Answer(status=404))
+    with pytest.raises(ShopUnavailable):
+        client.graphql(shop.id, "ShopInfo")
+    assert bucket.reserve("alpha.myshopify.com", "ShopInfo").wait_seconds == 0
+
+
+def test_flushed_memory_costs_an_answer_that_says_throttled(shop: Shop, platform: Platform) -> None:
+    known(available=0)
+    cache.clear()
+    platform.script(errors("THROTTLED", **cost(requested=100, available=450)), data(shop=SHOP_INFO))
+    assert client.graphql(shop.id, "ShopInfo")["shop"] == SHOP_INFO
+    assert len(platform.calls) == 2
+
+
+def test_memory_out_of_reach_leaves_each_process_its_own(
+    shop: Shop, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Unreachable:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            raise RedisConnectionError("no route")
+
+    monkeypatch.setattr(shared_memory, "cache", Unreachable())
+    platform.script(Answer({"data": {"shop": SHOP_INFO}, "extensions": cost(requested=500, available=100)}))
+    client.graphql(shop.id, "ShopInfo")
+    assert len(asked) == 1  # and not again for a while
+    with pytest.raises(Throttled):
+        client.graphql(shop.id, "ShopInfo")
+    assert len(platform.calls) == 1
+
+
+def test_redis_is_never_waited_for_long() -> None:
+    """Something listens and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = settings.CACHES["default"].get("OPTIONS") or {"socket_timeout": 0.3, "retry": Retry(NoBackoff(), 0)}
+        deaf = RedisCache(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", {"OPTIONS": options})
+        began = time.monotonic()
+        with pytest.raises(RedisError):
+            deaf.get("bucket:alpha.myshopify.com")
+        assert time.monotonic() - began < 2
+
+
+# --- what the platform refuses ----------------------------------------------------------------------------------------
 
 
 def test_too_many_requests_are_honoured(shop: Shop, platform: Platform) -> None:
@@ -203,12 +320,22 @@ def test_log_tells_cost_and_neither_token_nor_variables(shop: Shop, platform: Pl
 def test_other_version_and_deprecation_are_told(shop: Shop, platform: Platform) -> None:
     headers = {"X-Shopify-API-Version": "2027-01", "X-Shopify-API-Deprecated-Reason": "https://shopify.dev/x"}
     platform.script(Answer({"data": {"shop": SHOP_INFO}}, headers=headers))
+    before = drift()
     with capture_logs() as lines:
         client.graphql(shop.id, "ShopInfo")
     assert {line["event"] for line in lines if line["log_level"] == "warning"} == {
         "shopify_version_differs",
         "shopify_deprecated",
     }
+    assert drift() == before + 1
+    platform.script(Answer({"data": {"shop": SHOP_INFO}}, headers={"X-Shopify-API-Version": "2026-10"}))
+    client.graphql(shop.id, "ShopInfo")
+    assert drift() == before + 1
+
+
+def drift() -> float:
+    labels = {"asked": "2026-10", "served": "2027-01"}
+    return REGISTRY.get_sample_value("encore_platform_version_drift_total", labels) or 0.0
 
 
 # --- reads ------------------------------------------------------------------------------------------------------------
@@ -244,12 +371,14 @@ def test_nothing_asked_for_is_nothing_sent(shop: Shop, platform: Platform) -> No
     assert platform.calls == []
 
 
-def test_looking_up_the_shop_costs_the_same_for_any_number(
-    shop: Shop, platform: Platform, django_assert_num_queries: Any
-) -> None:
+def test_no_call_is_made_once_the_app_is_uninstalled(shop: Shop, platform: Platform) -> None:
+    """Not even in the middle of a read of many calls."""
     serve_orders(platform, {number: order_node(number) for number in range(1, 41)})
-    with django_assert_num_queries(1):
-        reads.read_orders(shop.id, range(1, 41))
+    with pytest.raises(ShopUnavailable):
+        reads.read_orders(
+            shop.id, range(1, 41), after_each=lambda: Shop.objects.update(state=Shop.State.UNINSTALLED)
+        )
+    assert len(platform.calls) == 1
 
 
 def test_costly_read_is_halved(shop: Shop, platform: Platform) -> None:

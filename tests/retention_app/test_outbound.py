@@ -204,7 +204,7 @@ def test_closed_shop_pauses_all_its_calls(call: Outbound, probe: Probe, error: E
     assert (worked(call).state, call.attempts) == ("waiting", 0)
     assert (worked(other).attempts, probe.did) == (0, [])
     assert not outbound.due_calls().exists()
-    assert worked(call, later=outbound.PAUSE_SECONDS + 1).state == "done"
+    assert worked(call, later=work.CLOSED_SHOP_SECONDS + 1).state == "done"
     other.refresh_from_db()
     assert other.state == "done"
 

@@ -25,7 +25,7 @@ from retention_app.languages import language_for
 from retention_app.models import Shop
 from retention_app.selectors import installed_shops
 from retention_app.services.install import shop_opened
-from retention_app.shopify import signature
+from retention_app.shopify import bucket, signature
 from retention_app.shopify.auth import PATCH_PATH, InvalidIdToken, Staff, is_shop_domain, staff_from
 from retention_app.shopify.errors import ShopifyError, StaleIdToken
 from retention_app.tenancy import shop_scope
@@ -169,7 +169,8 @@ def _is_fetch(request: HttpRequest) -> bool:
 
 def _shop_of(request: HttpRequest, staff: Staff) -> Shop:
     if not _is_fetch(request):
-        return shop_opened(staff=staff)
+        with bucket.people_waiting():
+            return shop_opened(staff=staff)
     shop = installed_shops().filter(domain=staff.shop_domain).first()
     if shop is None:
         raise InvalidIdToken("not_installed")

@@ -24,6 +24,7 @@ from tests.deliveries import ask
 STAFF = {
     "admin:home": "/app/",
     "admin:language": "/app/language/",
+    "admin:look_again": "/app/trouble/",
     "admin:definitions": "/app/insights/definitions/",
     "admin:customers": "/app/customers/",
     "admin:customer": "/app/customers/{customer}/",
@@ -64,6 +65,8 @@ def test_every_address_is_in_the_table() -> None:
     assert set(RECEIVERS) == RECEIVED
 
 
+    "grant_install",
+    "grant_callback",
 @pytest.fixture
 def theirs(beta: Shop) -> Customer:
     """A customer of the stranger's shop."""

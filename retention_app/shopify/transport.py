@@ -30,6 +30,14 @@ class DevstoreTransport(httpx.BaseTransport):
         self._inner.close()
 
 
+def address_for_browsers(url: str) -> str:
+    """Where a browser finds a page of a shop's admin: at devstore, in demo and tests."""
+    devstore = httpx.URL(settings.SHOPIFY_DEVSTORE_URL)
+    if not devstore.host:
+        return url
+    return str(httpx.URL(url).copy_with(scheme=devstore.scheme, host=devstore.host, port=devstore.port))
+
+
 def http() -> httpx.Client:
     """The process's client (connections don't survive a fork). Follows no redirects."""
     return _http(os.getpid(), settings.SHOPIFY_DEVSTORE_URL)

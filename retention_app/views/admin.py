@@ -12,11 +12,15 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 
 from retention_app import home as figures
 from retention_app import statistics, sync
 from retention_app.doors import ShopRequest, embed, shop_view
 from retention_app.models import Shop, StaffPreference
+from retention_app.services.install import shop_reread
+from retention_app.shopify import bucket
+from retention_app.shopify.errors import ShopifyError
 from retention_app.views.admin_page import Shell, done, is_part, page
 from retention_app.views.import_card import import_card
 from retention_app.words import Words, words_for
@@ -70,10 +74,27 @@ def language(request: ShopRequest) -> HttpResponse:
     StaffPreference.objects.update_or_create(
         shop_id=request.shop.id, actor=request.actor, defaults={"language": chosen}
     )
+    return done(request, _came_from(request))
+
+
+@shop_view(methods=["POST"])
+def look_again(request: ShopRequest) -> HttpResponse:
+    """Ask the platform whether the shop is open again, then show the page they were on."""
+    try:
+        with bucket.people_waiting():
+            shop_reread(shop_id=request.shop.id)
+    except ShopifyError as error:
+        log.info("shop_still_in_trouble", reason=str(error))
+        return done(request, _came_from(request), toast=_("Still closed"))
+    return done(request, _came_from(request), toast=_("Encore is back"))
+
+
+def _came_from(request: HttpRequest) -> str:
+    """The page a form names to come back to; Home when that is none of ours."""
     target = request.POST.get("next", "")
-    if not target.startswith("/app/") or not url_has_allowed_host_and_scheme(target, allowed_hosts=None):
-        target = reverse("admin:home")
-    return done(request, target)
+    if target.startswith("/app/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None):
+        return target
+    return reverse("admin:home")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

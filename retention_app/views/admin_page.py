@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,17 +14,21 @@ from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from retention_app.doors import ShopRequest
 from retention_app.screens import NavItem, engines
+from retention_app.views.trouble_banner import TroubleBanner, trouble_banner
 
 LAUNCH_PARAMETERS = ("embedded", "hmac", "host", "id_token", "locale", "patched", "session", "shop", "timestamp")
 
 
 @dataclass(frozen=True)
 class Shell:
-    """What surrounds a page: navigation, languages, App Bridge. `path` is the page's own, to come back to."""
+    """What surrounds a page: navigation, languages, App Bridge, the shop's trouble if any. `path` is the page's own, to
+    come back to."""
 
     current: str
     path: str = ""
+    trouble: TroubleBanner | None = None
     language_code: str = field(default_factory=lambda: get_language() or "en")
     api_key: str = field(default_factory=lambda: settings.SHOPIFY_API_KEY)
     app_bridge_url: str = field(default_factory=lambda: settings.APP_BRIDGE_URL)
@@ -42,7 +46,10 @@ class Shell:
     @property
     def nav(self) -> list[NavItem]:
         customers = reverse("admin:customers")
-        own = [NavItem(_("Customers"), customers, "customers", 10)]
+        own = [
+            NavItem(_("Customers"), customers, "customers", 10),
+            NavItem(_("Activity"), reverse("admin:activity"), "activity", 60),
+        ]
         return sorted(own + [item for engine in engines() for item in engine.nav_items()], key=lambda item: item.order)
 
 
@@ -50,7 +57,8 @@ def page(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, current: str, status: int = 200
 ) -> HttpResponse:
     """Render a screen. `current` is the prefix of its entry in the navigation."""
-    return render(request, template, {**context, "shell": Shell(current, own_path(request))}, status=status)
+    shell = Shell(current, own_path(request), trouble_banner(cast(ShopRequest, request).shop))
+    return render(request, template, {**context, "shell": shell}, status=status)
 
 
 def own_path(request: HttpRequest) -> str:

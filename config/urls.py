@@ -1,9 +1,8 @@
 """What Django answers, at a glance (DESIGN 2). `config.asgi` names what is answered in front of it."""
 
-from allauth.account.views import LoginView, LogoutView
 from django.urls import include, path
 
-from retention_app.views import admin, auth, console, health, storefront
+from retention_app.views import admin, auth, health, storefront
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
@@ -17,9 +16,7 @@ urlpatterns = [
     path("proxy/v1/", include("loyalty.proxy_urls")),
     path("app/", include("retention_app.app_urls")),
     path("app/loyalty/", include("loyalty.urls")),
-    path("console/login/", LoginView.as_view(), name="account_login"),
-    path("console/logout/", LogoutView.as_view(), name="account_logout"),
-    path("console/", console.console_home, name="console_home"),
+    path("console/", include("retention_app.console_urls")),
 ]
 
 handler404 = admin.not_found

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "retention_app",  # before allauth: our templates win
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django_cotton.apps.SimpleAppConfig",
     "template_partials.apps.SimpleAppConfig",
     "rest_framework",
@@ -187,7 +188,18 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_ADAPTER = "retention_app.accounts.ClosedSignup"
+ACCOUNT_ADAPTER = "retention_app.accounts.OperatorAccounts"
+ACCOUNT_SESSION_REMEMBER = False  # the session ends with the browser
+SESSION_COOKIE_AGE = 12 * 3600  # seconds: and after a working day at the latest
+MFA_ADAPTER = "retention_app.accounts.SecondFactors"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Encore"
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs up, so there is no address to prove
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
 LOGIN_URL = "/console/login/"
 LOGIN_REDIRECT_URL = "/console/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/console/login/"

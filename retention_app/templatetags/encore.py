@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django import template
+from django.utils.timesince import timesince
 from django.utils.translation import get_language
 
 from retention_app import clock, formatting
@@ -42,6 +43,12 @@ def day(instant: dt.datetime | None, timezone: str) -> str:
 @register.filter
 def moment(instant: dt.datetime | None, timezone: str) -> str:
     return formatting.moment(instant, timezone, _locale(), clock.now()) if instant else ""
+
+
+@register.filter
+def age(instant: dt.datetime) -> str:
+    """How long ago, in its largest unit: 3 hours."""
+    return timesince(instant, clock.now(), depth=1)
 
 
 @register.filter

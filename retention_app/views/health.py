@@ -9,9 +9,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
+from retention_app.operating.queues import ages
 from retention_app.selectors import backlog
 
 BACKLOG = Gauge("encore_backlog", "Rows not yet done.", ["kind"])
+QUEUE_AGE = Gauge("encore_queue_age_seconds", "Age of the oldest row that waits.", ["queue"])
+QUEUE_ROWS = Gauge("encore_queue_rows", "Rows that wait or were put aside.", ["queue", "state"])
 
 
 @require_safe
@@ -35,6 +38,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus' text format."""
     for kind, count in backlog().items():
         BACKLOG.labels(kind).set(count)
+    for age in ages():
+        QUEUE_AGE.labels(age.queue.key.value).set(age.seconds)
+        QUEUE_ROWS.labels(age.queue.key.value, "waiting").set(age.waiting)
+        QUEUE_ROWS.labels(age.queue.key.value, "dead").set(age.dead)
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 

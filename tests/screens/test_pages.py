@@ -189,18 +189,6 @@ def test_what_broke_says_that_nothing_changed_and_gives_a_reference(
     sane(seen)
 
 
-def test_console_asks_for_a_login_and_greets_by_name(client: Client, db: None, django_user_model) -> None:
-    assert client.get("/console/").status_code == 302
-    sane(see(client.get("/console/login/").content.decode()))
-    operator = django_user_model.objects.create_user("ada", "ada@example.com", "long enough words")
-    wrong = client.post("/console/login/", {"login": "ada@example.com", "password": "wrong"})
-    assert "banner-bad" in wrong.content.decode()
-    client.force_login(operator)
-    seen = see(client.get("/console/").content.decode())
-    assert "Signed in as ada@example.com." in seen.text
-    sane(seen)
-
-
 def test_a_page_repeats_nothing_of_the_platforms_launch(alpha: Shop, staff: Client) -> None:
     html = staff.get(
         "/app/customers/?q=a&id_token=secret1&hmac=secret2&session=secret3&shop=x&locale=en"

@@ -1,0 +1,1 @@
+"""What operators see and do over all shops: stuck rows, replay, deadlines. Their pages are `/console/`."""

@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "retention_app.operating.door.ConsoleDoor",
     "csp.middleware.CSPMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

@@ -8,6 +8,7 @@ from devstore.shops import Shop
 from devstore.state import Database, dump, load
 
 PAGE = 500
+KEPT = 100_000  # entries
 
 
 def record(shop: Shop, kind: str, **detail: Any) -> None:
@@ -18,6 +19,12 @@ def record(shop: Shop, kind: str, **detail: Any) -> None:
             "INSERT INTO calls (shop_id, at, kind, document) VALUES (?, ?, ?, ?)",
             (shop.id, time.time(), kind, dump({"shop": shop.domain, **detail})),
         )
+
+
+def prune(database: Database) -> None:
+    """Forget the oldest entries."""
+    with database.write() as connection:
+        connection.execute("DELETE FROM calls WHERE id <= (SELECT max(id) FROM calls) - ?", (KEPT,))
 
 
 def remember_document(database: Database, text: str) -> str:

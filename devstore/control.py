@@ -302,6 +302,17 @@ def update_product(shop: Shop, request: Request, body: Body) -> Any:
     )
 
 
+def replay_webhooks(shop: Shop, request: Request, body: Body) -> Any:
+    """`{topic, limit?: 50, new_ids?: false}`."""
+    limit = body.get("limit", PAGE)
+    if not isinstance(limit, int) or not 1 <= limit <= webhooks.KEPT:
+        raise BadBody(f"limit is from 1 to {webhooks.KEPT}")
+    topic, new_ids = str(body.get("topic", "")), bool(body.get("new_ids", False))
+    if not webhooks.subscribed(shop, topic):
+        raise BadBody(f"the app does not subscribe to {topic!r}")
+    return {"queued": webhooks.replay(shop, topic, limit=limit, new_ids=new_ids)}
+
+
 def uninstall(shop: Shop, request: Request, body: Body) -> Any:
     install.uninstall(shop)
     return {"installed": shop.installed}
@@ -357,6 +368,7 @@ routes = [
     Route("/devstore/install", do_install, methods=["POST"]),
     Route("/devstore/uninstall", handled(uninstall), methods=["POST"]),
     Route("/devstore/programme", do_publish, methods=["POST"]),
+    Route("/devstore/webhooks/replay", handled(replay_webhooks), methods=["POST"]),
     Route("/devstore/webhooks/flush", do_flush, methods=["POST"]),
     Route("/devstore/customers", handled(list_customers), methods=["GET"]),
     Route("/devstore/customers", handled(register_customer), methods=["POST"]),

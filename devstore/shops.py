@@ -82,9 +82,14 @@ class Store:
         self.shops = {each.domain: each for each in self.shops.values()}
 
     def turn_clock(self, offset: float) -> None:
-        """Set the clock's offset from the real time, in seconds."""
-        self.clock.offset = offset
-        self.set("clock_offset", offset)
+        """Set the clock's offset from the real time, in seconds. Turned forward, it makes webhooks due that wait;
+        turned back, they wait as long as before."""
+        back = self.clock.offset - offset
+        with self.database.write() as connection:
+            self.clock.offset = offset
+            self.set("clock_offset", offset)
+            if back > 0:
+                connection.execute("UPDATE deliveries SET due_at = due_at - ? WHERE status = 'queued'", (back,))
 
     def setting(self, name: str, default: Any) -> Any:
         row = self.database.connection().execute("SELECT document FROM settings WHERE name = ?", (name,)).fetchone()

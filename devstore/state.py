@@ -52,7 +52,7 @@ CREATE TABLE access_tokens (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, st
 CREATE TABLE bulk_operations (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, status TEXT NOT NULL,
                               document BLOB NOT NULL);
 
--- Times of deliveries and calls are real epoch seconds: knobs and back-off work in real time.
+-- A delivery is due on devstore's clock; a call was at a real instant. Both are epoch seconds.
 CREATE TABLE deliveries (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, topic TEXT NOT NULL, uri TEXT NOT NULL,
                          webhook_id TEXT NOT NULL, event_id TEXT NOT NULL, triggered_at TEXT NOT NULL,
                          body BLOB NOT NULL, status TEXT NOT NULL, due_at REAL NOT NULL,

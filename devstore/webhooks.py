@@ -19,13 +19,22 @@ from devstore.documents import Customer, Order, Product, Refund
 from devstore.knobs import happens
 from devstore.payloads import Payload, Writer
 from devstore.shops import Shop, Store
-from devstore.state import dump, ids_json
+from devstore.state import Database, dump, ids_json
 
-TIMEOUT = httpx.Timeout(5.0, connect=1.0)
-MAX_ATTEMPTS = 8
+ANSWER_SECONDS = 5.0  # for one attempt in all
+CONNECT_SECONDS = 1.0
+# The waits between the eight attempts, just under four hours in all. The first are short, so that an app that was
+# restarted hears soon.
+RETRY_SECONDS = (2, 10, 60, 300, 1200, 3600, 9000)
 AT_ONCE = 8
+KEPT = 10_000  # deliveries that are over, for replays and the staff page
+PRUNE_SECONDS = 60.0
 OVERTAKEN_SECONDS = 2.0
 CLAIM = 64
+INSERT = (
+    "INSERT INTO deliveries (shop_id, topic, uri, webhook_id, event_id, triggered_at, body, status, due_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 def queue_order(connection: sqlite3.Connection, shop: Shop, order: Order, topics: Iterable[str]) -> None:
@@ -85,7 +94,11 @@ def queue_wanted(connection: sqlite3.Connection, shop: Shop, topic: str, payload
 
 def wanted(shop: Shop, topic: str) -> bool:
     """Whether the shop has the app and the app subscribed to the topic."""
-    return shop.installed and any(each.topic == topic for each in shop.store.app.subscriptions)
+    return shop.installed and subscribed(shop, topic)
+
+
+def subscribed(shop: Shop, topic: str) -> bool:
+    return any(each.topic == topic for each in shop.store.app.subscriptions)
 
 
 def queue(connection: sqlite3.Connection, shop: Shop, topic: str, payload: Payload) -> None:
@@ -101,24 +114,38 @@ def queue(connection: sqlite3.Connection, shop: Shop, topic: str, payload: Paylo
         body = dump({name: payload[name] for name in payload if name in fields} if fields else payload)
         webhook_id = str(uuid.uuid4())
         for _ in range(2 if happens(knobs.duplicate) else 1):
-            due = time.time() + knobs.delay_ms / 1000
+            due = shop.clock.seconds() + knobs.delay_ms / 1000
             if happens(knobs.reorder):
                 due += random.uniform(0, OVERTAKEN_SECONDS)
-            connection.execute(
-                "INSERT INTO deliveries (shop_id, topic, uri, webhook_id, event_id, triggered_at, body, status, due_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    shop.id,
-                    topic,
-                    subscription.uri,
-                    webhook_id,
-                    event_id,
-                    triggered_at,
-                    body,
-                    "dropped" if happens(knobs.drop) else "queued",
-                    due,
-                ),
-            )
+            status = "dropped" if happens(knobs.drop) else "queued"
+            row = (shop.id, topic, subscription.uri, webhook_id, event_id, triggered_at, body, status, due)
+            connection.execute(INSERT, row)
+
+
+def replay(shop: Shop, topic: str, *, limit: int, new_ids: bool) -> int:
+    """Queue the topic's last deliveries, delivered or given up, once more, as they were or as new ones of new events.
+    Returns how many."""
+    with shop.database.write() as connection:
+        rows = connection.execute(
+            "SELECT uri, webhook_id, event_id, triggered_at, body FROM deliveries"
+            " WHERE shop_id = ? AND topic = ? AND status IN ('delivered', 'failed')"
+            " GROUP BY webhook_id ORDER BY max(id) DESC LIMIT ?",
+            (shop.id, topic, limit),
+        ).fetchall()
+        for uri, webhook_id, event_id, triggered_at, body in reversed(rows):
+            own = (str(uuid.uuid4()), str(uuid.uuid4())) if new_ids else (webhook_id, event_id)
+            connection.execute(INSERT, (shop.id, topic, uri, *own, triggered_at, body, "queued", shop.clock.seconds()))
+    return len(rows)
+
+
+def prune(database: Database) -> None:
+    """Forget the oldest deliveries that are over."""
+    with database.write() as connection:
+        connection.execute(
+            "DELETE FROM deliveries WHERE status NOT IN ('queued', 'sending')"
+            " AND id <= (SELECT max(id) FROM deliveries) - ?",
+            (KEPT,),
+        )
 
 
 def nanoseconds(seconds: float) -> str:
@@ -133,17 +160,19 @@ def signature(secret: str, body: bytes) -> str:
 
 
 class Courier:
-    """Delivers what is queued: a few at once, 5 seconds each, with a back-off between attempts."""
+    """Delivers what is queued when it is due on devstore's clock: a few at once, 5 seconds each, eight attempts."""
 
     def __init__(self, store: Store, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.store = store
         self._shops = {shop.id: shop for shop in store.shops.values()}
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, transport=transport, trust_env=False)
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        self._client = httpx.AsyncClient(timeout=timeout, transport=transport, trust_env=False)
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._alarm = asyncio.Event()
         self._taking = asyncio.Lock()
         self._on_the_way = 0
         self._dropped_seen = 0
+        self._pruned_at = 0.0
 
     async def run(self) -> None:
         """Deliver until cancelled. What was on its way when the process died is queued again first."""
@@ -182,10 +211,13 @@ class Courier:
         return claimed
 
     async def _sleep(self) -> None:
-        """Until something is written or the next delivery is due."""
+        """Until something is written (the clock is turned, too), the next delivery is due, or it is time to prune."""
         due = await asyncio.to_thread(self._next_due)
+        wait = PRUNE_SECONDS if due is None else max(0.005, due - self.store.clock.seconds())
         try:
-            await asyncio.wait_for(self._alarm.wait(), None if due is None else max(0.005, due - time.time()))
+            # Not wait_for: in Python 3.11 it forgets a cancellation that comes together with the alarm.
+            async with asyncio.timeout(min(wait, PRUNE_SECONDS)):
+                await self._alarm.wait()
         except TimeoutError:
             return
 
@@ -231,7 +263,7 @@ class Courier:
             "X-Shopify-Triggered-At": triggered_at,
         }
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 return (await self._client.post(uri, content=body, headers=headers)).status_code
         except (httpx.HTTPError, TimeoutError):
             return None
@@ -256,9 +288,10 @@ class Courier:
         return sorted(rows, key=lambda row: place[row[0]])
 
     def _due(self) -> list[int]:
+        self._tend()
         rows = self.store.database.connection().execute(
             "SELECT id FROM deliveries WHERE status = 'queued' AND due_at <= ? ORDER BY due_at, id LIMIT ?",
-            (time.time(), CLAIM),
+            (self.store.clock.seconds(), CLAIM),
         )
         return [number for (number,) in rows]
 
@@ -269,11 +302,12 @@ class Courier:
         return [number for (number,) in rows]
 
     def _settle(self, number: int, attempts: int, status: int | None, good: bool) -> None:
-        state = "delivered" if good else "queued" if attempts < MAX_ATTEMPTS else "failed"
+        wait = None if good or attempts > len(RETRY_SECONDS) else RETRY_SECONDS[attempts - 1]
+        state = "queued" if wait is not None else "delivered" if good else "failed"
         with self.store.database.write() as connection:
             connection.execute(
                 "UPDATE deliveries SET status = ?, attempts = ?, answer = ?, due_at = ? WHERE id = ?",
-                (state, attempts, status, time.time() + min(60, 2**attempts), number),
+                (state, attempts, status, self.store.clock.seconds() + (wait or 0), number),
             )
 
     def _next_due(self) -> float | None:
@@ -296,6 +330,13 @@ class Courier:
         )
         self._dropped_seen = last or self._dropped_seen
         return int(count)
+
+    def _tend(self) -> None:
+        """What is to be done now and then."""
+        if time.monotonic() - self._pruned_at >= PRUNE_SECONDS:
+            self._pruned_at = time.monotonic()
+            prune(self.store.database)
+            calllog.prune(self.store.database)
 
     def _put_back(self) -> None:
         with self.store.database.write() as connection:

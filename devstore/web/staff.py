@@ -250,7 +250,7 @@ def webhooks_page(visit: Visit) -> Response:
     names = ("id", "topic", "status", "attempts", "answer", "due_at", "triggered_at", "webhook_id")
     deliveries = [dict(zip(names, row, strict=True)) for row in rows]
     for delivery in deliveries:
-        delivery["wait"] = max(0, round(delivery["due_at"] - time.time()))
+        delivery["wait"] = max(0, round(delivery["due_at"] - visit.shop.clock.seconds()))
     return show(
         visit, "staff/webhooks.html", states=DELIVERY_STATES, counts=dict(counted.fetchall()), deliveries=deliveries
     )

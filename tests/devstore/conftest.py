@@ -1,5 +1,6 @@
 """A devstore in this process, with a fake app on the other side of its HTTP calls."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,14 +71,16 @@ ORDERS = """customer,order,processed_at,sku,title,quantity,amount,currency
 
 @dataclass
 class FakeApp:
-    """Answers 200 to everything and remembers it; `status` changes what the next requests get."""
+    """Answers 200 to everything and remembers it; `status` and `pause` change what the next requests get and when."""
 
     status: int = 200
+    pause: float = 0
     requests: list[tuple[Request, bytes]] = field(default_factory=list)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope, receive)
         self.requests.append((request, await request.body()))
+        await asyncio.sleep(self.pause)
         await Response(status_code=self.status)(scope, receive, send)
 
     def webhooks(self, topic: str | None = None) -> list[tuple[Request, Any]]:

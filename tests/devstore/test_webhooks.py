@@ -2,10 +2,12 @@ import base64
 import hashlib
 import hmac
 import re
+import time
+from collections.abc import Callable
 
 import pytest
 
-from devstore import commerce, webhooks
+from devstore import calllog, commerce, webhooks
 from tests.devstore.conftest import API_SECRET, Devstore
 
 
@@ -155,3 +157,115 @@ def test_log_shows_each_attempt(devstore: Devstore) -> None:
     entries = devstore.http.get("/devstore/log", params={"kind": "webhook"}).json()["entries"]
     created = [each for each in entries if each["topic"] == "orders/create"]
     assert [(each["attempt"], each["status"]) for each in created] == [(1, 200)]
+
+
+# --- retries, replays and what is forgotten ---------------------------------------------------------------------------
+
+
+def waiting(devstore: Devstore) -> int:
+    return int(devstore.get("state")["counts"]["webhooks_waiting"])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_retries_become_due_as_the_clock_turns_and_end_after_eight(devstore: Devstore) -> None:
+    devstore.app.status = 500
+    devstore.post("customers", email="new@example.com", password="secret")
+    began = devstore.get("clock")["seconds"]
+    for attempt in range(1, 8):
+        until(lambda attempt=attempt: len(devstore.app.webhooks("customers/create")) == attempt)  # type: ignore[misc]
+        until(lambda: waiting(devstore) == 1)
+        devstore.post("clock", advance=webhooks.RETRY_SECONDS[attempt - 1])
+    until(lambda: waiting(devstore) == 0)
+    assert len({request.headers["x-shopify-webhook-id"] for request, _ in devstore.app.webhooks()}) == 1
+    assert len(devstore.app.webhooks()) == 8
+    assert 3 * 3600 < devstore.get("clock")["seconds"] - began < 4 * 3600
+    devstore.app.status = 200
+    assert devstore.flush() == {"delivered": 0, "failed": 0, "dropped": 0}
+
+
+def test_first_retry_comes_by_itself(devstore: Devstore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "RETRY_SECONDS", (0.1, *webhooks.RETRY_SECONDS[1:]))
+    devstore.app.status = 500
+    devstore.post("customers", email="new@example.com", password="secret")
+    until(lambda: len(devstore.app.webhooks()) >= 1)
+    devstore.app.status = 200
+    until(lambda: waiting(devstore) == 0)
+    assert [each["status"] for each in devstore.log("webhook")] == [500, 200]
+
+
+def test_clock_turned_back_leaves_the_waits_as_they_were(devstore: Devstore) -> None:
+    devstore.post("clock", advance=86400)
+    devstore.post("knobs", delay_ms=60_000)
+    devstore.post("customers", email="new@example.com", password="secret")
+    devstore.post("clock", offset=0)
+    assert devstore.app.webhooks() == []
+    devstore.post("clock", advance=61)
+    until(lambda: len(devstore.app.webhooks("customers/create")) == 1)
+
+
+def test_app_that_takes_too_long_has_not_answered(devstore: Devstore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.05)
+    devstore.app.pause = 0.5
+    devstore.post("customers", email="new@example.com", password="secret")
+    until(lambda: bool(devstore.log("webhook")))
+    entry = devstore.log("webhook")[0]
+    assert (entry["status"], entry["ms"] < 500) == (None, True)
+    devstore.app.pause = 0
+    assert devstore.flush()["delivered"] == 1
+
+
+def ids(devstore: Devstore) -> list[tuple[str, str, int]]:
+    return [
+        (request.headers["x-shopify-webhook-id"], request.headers["x-shopify-event-id"], body["id"])
+        for request, body in devstore.app.webhooks("customers/create")
+    ]
+
+
+def test_last_deliveries_of_a_topic_are_sent_again(devstore: Devstore) -> None:
+    for number in range(3):
+        devstore.post("customers", email=f"{number}@example.com", password="secret")
+        devstore.flush()
+    sent = ids(devstore)
+    devstore.app.requests.clear()
+    assert devstore.post("webhooks/replay", topic="customers/create", limit=2) == {"queued": 2}
+    devstore.flush()
+    assert sorted(ids(devstore)) == sorted(sent[1:])
+    assert devstore.post("webhooks/replay", topic="customers/create") == {"queued": 3}
+    devstore.flush()
+    devstore.app.requests.clear()
+    assert devstore.post("webhooks/replay", topic="customers/create", limit=1, new_ids=True) == {"queued": 1}
+    devstore.flush()
+    ((webhook_id, event_id, customer),) = ids(devstore)
+    assert customer == sent[2][2]
+    assert {webhook_id, event_id}.isdisjoint(each for row in sent for each in row[:2])
+
+
+@pytest.mark.parametrize("body", [{}, {"topic": "themes/publish"}, {"topic": "customers/create", "limit": 0}])
+def test_senseless_replay_is_refused(devstore: Devstore, body: dict[str, object]) -> None:
+    assert devstore.http.post("/devstore/webhooks/replay", json=body).status_code == 422
+
+
+def test_old_deliveries_and_log_entries_are_forgotten_but_none_that_waits(
+    devstore: Devstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "KEPT", 2)
+    monkeypatch.setattr(calllog, "KEPT", 2)
+    devstore.post("knobs", delay_ms=60_000)
+    devstore.post("customers", email="waits@example.com", password="secret")
+    devstore.post("knobs", delay_ms=0)
+    for number in range(5):
+        devstore.post("customers", email=f"{number}@example.com", password="secret")
+    until(lambda: len(devstore.log("webhook")) == 5)
+    webhooks.prune(devstore.shop.database)
+    calllog.prune(devstore.shop.database)
+    monkeypatch.undo()
+    assert len(devstore.get("log")["entries"]) == 2
+    assert devstore.post("webhooks/replay", topic="customers/create") == {"queued": 2}
+    assert devstore.flush()["delivered"] >= 1
+    assert "waits@example.com" in [body["email"] for _, body in devstore.app.webhooks("customers/create")]

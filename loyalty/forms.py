@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +14,7 @@ from django.utils.translation import gettext as _
 
 from loyalty.programme import document_problems
 from loyalty.rules.programme import Document
-from retention_app.money import exponent, minor_units
-
-_MAYBE_THOUSANDS = re.compile(r"\d{1,3}[.,]\d{3}")  # 1,000 is a thousand to some readers and one to others
+from retention_app.money import example_amount, exponent, typed_minor_units
 
 
 class RulesForm(forms.Form):
@@ -75,13 +72,10 @@ class RulesForm(forms.Form):
         return cleaned
 
     def _minor(self, name: str) -> int | None:
-        text = self.cleaned_data[name].strip()
         try:
-            if exponent(self.currency) != 3 and _MAYBE_THOUSANDS.fullmatch(text):
-                raise ValueError(f"{text} may be thousands or decimals.")
-            return minor_units(text.replace(",", "."), self.currency)
+            return typed_minor_units(self.cleaned_data[name], self.currency)
         except ValueError:
-            example = Decimal(10 ** exponent(self.currency)).scaleb(-exponent(self.currency))
+            example = example_amount(self.currency)
             self.add_error(name, _("Enter an amount like %(example)s.") % {"example": example})
             return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
@@ -38,6 +39,11 @@ class WhyRow:
 class LoyaltyScreens(EngineScreens):
     def nav_items(self) -> Sequence[NavItem]:
         return [NavItem(_("Loyalty"), reverse("loyalty:programme"), "loyalty", 20)]
+
+    def audit_text(self, code: str, data: Mapping[str, Any]) -> str:
+        if code == "loyalty.programme.published":
+            return _("Version %(number)s of the programme published") % {"number": data["version"]}
+        return ""
 
     def definitions(self) -> Sequence[Definition]:
         return [

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from retention_app.views import admin, admin_customers
+from retention_app.views import admin, admin_activity, admin_codes, admin_customers
 
 app_name = "admin"
 urlpatterns = [
@@ -12,4 +12,10 @@ urlpatterns = [
     path("insights/definitions/", admin.definitions, name="definitions"),
     path("customers/", admin_customers.customers, name="customers"),
     path("customers/<int:customer_id>/", admin_customers.customer, name="customer"),
+    path("customers/<int:customer_id>/code/", admin_codes.code_give, name="code_give"),
+    path("activity/", admin_activity.activity, name="activity"),
+    path("activity/check/", admin_activity.check, name="activity_check"),
+    path("activity/<slug:source>-<int:row_id>/", admin_activity.item, name="activity_item"),
+    path("activity/<slug:source>-<int:row_id>/retry/", admin_activity.retry, name="activity_retry"),
+    path("activity/<slug:source>-<int:row_id>/skip/", admin_activity.skip, name="activity_skip"),
 ]

@@ -41,6 +41,11 @@ def points(number: int, locale: str) -> str:
     return numbers.format_decimal(number, locale=_locale(locale))
 
 
+def decimal(number: float, locale: str) -> str:
+    """0.84 → 0.8."""
+    return numbers.format_decimal(number, format="0.0", locale=_locale(locale))
+
+
 def percent(share: float, locale: str, digits: int = 1) -> str:
     """0.4948 → 49.5%."""
     pattern = "0.0%" if digits else "0%"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 
 # ISO 4217 minor units where they aren't 2. Display rules (CLDR) differ for some currencies and don't belong here.
@@ -32,6 +33,7 @@ _EXPONENTS = {
     **dict.fromkeys(["CLF", "UYW"], 4),
 }
 _LARGEST = 2**63 - 1  # what a database column holds
+_MAYBE_THOUSANDS = re.compile(r"\d{1,3}[.,]\d{3}")  # 1,000 is a thousand to some readers and one to others
 
 
 def exponent(currency: str) -> int:
@@ -50,3 +52,16 @@ def minor_units(amount: str, currency: str) -> int:
     if minor != minor.to_integral_value():
         raise ValueError(f"{amount} has more decimals than {currency} allows.")
     return int(minor)
+
+
+def typed_minor_units(text: str, currency: str) -> int:
+    """As `minor_units`, of what a person typed: with either decimal sign, but never one that may mean thousands."""
+    text = text.strip()
+    if exponent(currency) != 3 and _MAYBE_THOUSANDS.fullmatch(text):
+        raise ValueError(f"{text} may be thousands or decimals.")
+    return minor_units(text.replace(",", "."), currency)
+
+
+def example_amount(currency: str) -> str:
+    """One of the currency, as it may be typed: 1.00."""
+    return f"{Decimal(1):.{exponent(currency)}f}"

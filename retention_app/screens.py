@@ -125,6 +125,10 @@ class EngineScreens:
     def customers_filter(self, customers: QuerySet[Customer], chosen: Mapping[str, str]) -> QuerySet[Customer]:
         return customers
 
+    def audit_text(self, code: str, data: Mapping[str, Any]) -> str:
+        """What staff changed, by the code of the audit entry; empty when it isn't this engine's."""
+        return ""
+
     def profile_cards(self, shop: Shop, customer: Customer) -> Sequence[Card]:
         return ()
 

@@ -22,6 +22,9 @@ class Words:
     def count(self, number: int) -> str:
         return formatting.points(number, self.locale)
 
+    def decimal(self, number: float) -> str:
+        return formatting.decimal(number, self.locale)
+
     def money(self, minor: int) -> str:
         return formatting.money(minor, self.currency, self.locale)
 

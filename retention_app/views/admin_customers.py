@@ -16,6 +16,7 @@ from retention_app.customer_list import COUNT_MAX, CursorUnreadable, CustomerPag
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Customer, Order, Shop
 from retention_app.screens import Card, Column, Filter, Tab, engines
+from retention_app.views.admin_codes import code_refusal, codes_tab
 from retention_app.views.admin_page import is_part, page
 from retention_app.words import Words, words_for
 
@@ -123,7 +124,10 @@ def customer(request: ShopRequest, customer_id: int) -> HttpResponse:
     """A customer's figures, ledger and orders."""
     shop, words = request.shop, words_for(request.shop)
     person = access_customer(shop, customer_id)
-    tabs = [label for engine in engines() for label in engine.profile_tab_labels()] + [("orders", _("Orders"))]
+    tabs = [label for engine in engines() for label in engine.profile_tab_labels()] + [
+        ("orders", _("Orders")),
+        ("codes", _("Codes")),
+    ]
     chosen = request.GET.get("tab", tabs[0][0])
     context = {
         "shop": shop,
@@ -132,6 +136,7 @@ def customer(request: ShopRequest, customer_id: int) -> HttpResponse:
         + [_spent_card(person, words)],
         "tabs": tabs,
         "tab": _tab(shop, person, chosen, request.GET),
+        "code_refusal": code_refusal(person),
     }
     return page(request, "retention_app/customer.html", context, current="customers")
 
@@ -150,6 +155,8 @@ def _tab(shop: Shop, person: Customer, key: str, params: Mapping[str, str]) -> T
     if key == "orders":
         orders = Order.objects.filter(customer=person).order_by("-processed_at", "-id")[:ORDERS_SHOWN]
         return Tab("orders", _("Orders"), "retention_app/profile/orders.html", {"orders": list(orders)})
+    if key == "codes":
+        return codes_tab(shop, person)
     for engine in engines():
         tab = engine.profile_tab(shop, person, key, params)
         if tab is not None:

@@ -17,6 +17,7 @@ from retention_app.selectors import backlog
 from retention_app.shopify.client import Session
 from retention_app.shopify.errors import (
     AccessDenied,
+    ScopesMissing,
     ShopUnavailable,
     Throttled,
     TransientError,
@@ -207,6 +208,16 @@ def test_closed_shop_pauses_all_its_calls(call: Outbound, probe: Probe, error: E
     assert worked(call, later=work.CLOSED_SHOP_SECONDS + 1).state == "done"
     other.refresh_from_db()
     assert other.state == "done"
+
+
+def test_call_that_lacks_a_permission_waits_for_it_and_holds_up_no_other(call: Outbound, probe: Probe) -> None:
+    other = outbound_request(kind="probe", key="two")
+    probe.before = [ScopesMissing(["write_discounts"])]
+    assert (worked(call).state, call.attempts, probe.did) == ("waiting", 0, ["two"])
+    other.refresh_from_db()
+    assert other.state == "done"
+    work.due_now(call.shop)
+    assert worked(call).state == "done"
 
 
 def test_shop_that_took_the_app_off_is_not_called_and_its_calls_wait(call: Outbound, probe: Probe) -> None:

@@ -26,6 +26,8 @@ PAGES = {
     "/app/customers/": 5,
     "/app/customers/?q=ana&orders=repeat&points=some&last=365": 5,
     "/app/customers/?sort=spent": 5,
+    "/app/activity/": 16,
+    "/app/activity/?tab=attention": 14,
     "/app/loyalty/programme/": 6,
     "/app/loyalty/draft/": 12,
     "/app/loyalty/versions/": 3,

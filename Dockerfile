@@ -22,4 +22,4 @@ COPY --from=assets /encore/static static
 RUN pybabel compile -d locale -D django
 USER encore
 EXPOSE 8000
-CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--log-level", "warning", "--no-access-log"]
+CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "20"]

@@ -28,7 +28,8 @@ def main() -> None:
     if unknown:
         sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([ROOT / "tools/services.sh", "start", folder], check=True, stdout=sys.stderr)
+        servers = {**os.environ, "POSTGRES_FSYNC": "on"}
+        subprocess.run([ROOT / "tools/services.sh", "start", folder], check=True, stdout=sys.stderr, env=servers)
         try:
             lines = (Path(folder) / "services.env").read_text().splitlines()
             os.environ.update(line.split("=", 1) for line in lines)

@@ -37,7 +37,7 @@ start() {
   if [ -e "$dir/services.env" ]; then stop; fi
   install_packages
   mkdir -p "$dir"
-  local data postgres_port redis_port
+  local data postgres_port redis_port fsync=${POSTGRES_FSYNC:-off}  # benchmarks measure with it on
   data=$(mktemp -d "${TMPDIR:-/tmp}/encore-services.XXXXXX")
   echo "$data" >"$dir/data"
   chmod 755 "$data"
@@ -49,7 +49,7 @@ start() {
   cd "$data"
   as_postgres $POSTGRES_BIN/initdb -D "$data/postgres/main" -U admin -A trust --no-sync -E UTF8 --locale=C.UTF-8 >"$data/initdb.log"
   as_postgres $POSTGRES_BIN/pg_ctl -D "$data/postgres/main" -w -s -l "$data/postgres/log" start \
-    -o "-p $postgres_port -h 127.0.0.1 -k $data/postgres -c fsync=off -c full_page_writes=off -c max_connections=100"
+    -o "-p $postgres_port -h 127.0.0.1 -k $data/postgres -c fsync=$fsync -c full_page_writes=off -c max_connections=100"
   redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --dir "$data/redis" \
     --daemonize yes --pidfile "$data/redis/pid" --logfile "$data/redis/log" >/dev/null
 

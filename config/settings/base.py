@@ -2,7 +2,10 @@
 
 import os
 
-from config.env import ROOT, VAR, database, encryption_keys, env, secret, url
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from config.env import ROOT, VAR, database, days, encryption_keys, env, secret, url
 
 if os.environ.get("DJANGO_SETTINGS_MODULE") == __name__ and (VAR / "demo.env").exists():
     env.read_env(str(VAR / "demo.env"), recurse=False)
@@ -16,6 +19,10 @@ _UNSAFE_FERNET_KEY = "ZGVtby1vbmx5LW5vdC1hLXNlY3JldC0wMTIzNDU2Nzg="
 SECRET_KEY = secret("SECRET_KEY", _UNSAFE_KEY)
 FIELD_ENCRYPTION_KEYS = encryption_keys("FIELD_ENCRYPTION_KEYS", _UNSAFE_FERNET_KEY)
 APP_URL = url("APP_URL", "http://localhost:8000")
+
+# --- privacy ----------------------------------------------------------------------------------------------------------
+PRIVACY_PEPPER = env.str("PRIVACY_PEPPER", "") or SECRET_KEY  # erased customers are recognised by it: it never changes
+RETENTION_DAYS = days("RETENTION_DAYS", 14)  # raw deliveries and failed tries live that long
 
 # --- platform ---------------------------------------------------------------------------------------------------------
 SHOPIFY_API_KEY = secret("SHOPIFY_API_KEY", "demo-client-id")
@@ -122,7 +129,12 @@ if env.str("DATABASE_OWNER_URL", ""):
 REDIS_URL = env.str("REDIS_URL", "")
 CACHES = {
     "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            # Nobody waits long for what is only advice; seconds.
+            "OPTIONS": {"socket_connect_timeout": 0.3, "socket_timeout": 0.3, "retry": Retry(NoBackoff(), 0)},
+        }
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
@@ -145,7 +157,7 @@ elif CELERY_BROKER_URL.startswith("redis"):
     # Whoever wakes a worker doesn't wait for a broker that is gone without a word.
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10, "socket_keepalive": True}
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_ACKS_LATE = False  # a wake-up may be lost, and a worker that loses its broker owes it nothing
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

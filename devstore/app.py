@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from devstore import bulk, control, knobs, platform, scenarios
+from devstore import bulk, compliance, control, knobs, platform, scenarios
 from devstore.config import Config
 from devstore.graphql import schema
 from devstore.graphql.api import AdminApi
@@ -61,7 +61,7 @@ def build(config: Config, courier_transport: httpx.AsyncBaseTransport | None = N
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        courier = app.state.courier = Courier(store, courier_transport)
+        courier = app.state.courier = Courier(store, courier_transport, [compliance.redact_shops_that_left])
         async with httpx.AsyncClient(transport=courier_transport, trust_env=False) as app.state.client:
             delivering = asyncio.create_task(courier.run())
             yield

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devstore import calllog, commerce, discounts, idtokens, install, money, oauth, webhooks
+from devstore import calllog, commerce, compliance, discounts, idtokens, install, money, oauth, webhooks
 from devstore.commerce import CommerceError, Item
 from devstore.graphql import cost
 from devstore.orders import current_quantity
@@ -302,6 +302,15 @@ def update_product(shop: Shop, request: Request, body: Body) -> Any:
     )
 
 
+def ask_compliance(shop: Shop, request: Request, body: Body) -> Any:
+    """`{topic, customer_id?, orders?: [ids]}`; answers the body that is sent."""
+    orders = body.get("orders")
+    if orders is not None and not (isinstance(orders, list) and all(isinstance(each, int) for each in orders)):
+        raise BadBody("orders is a list of ids")
+    customer = id_in(body, "customer_id") if "customer_id" in body else None
+    return compliance.request(shop, str(body.get("topic", "")), customer, orders)
+
+
 def replay_webhooks(shop: Shop, request: Request, body: Body) -> Any:
     """`{topic, limit?: 50, new_ids?: false}`."""
     limit = body.get("limit", PAGE)
@@ -368,6 +377,7 @@ routes = [
     Route("/devstore/install", do_install, methods=["POST"]),
     Route("/devstore/uninstall", handled(uninstall), methods=["POST"]),
     Route("/devstore/programme", do_publish, methods=["POST"]),
+    Route("/devstore/compliance", handled(ask_compliance), methods=["POST"]),
     Route("/devstore/webhooks/replay", handled(replay_webhooks), methods=["POST"]),
     Route("/devstore/webhooks/flush", do_flush, methods=["POST"]),
     Route("/devstore/customers", handled(list_customers), methods=["GET"]),

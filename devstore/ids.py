@@ -4,6 +4,7 @@ import secrets
 import sqlite3
 
 FIRST_ID = {
+    "DataRequest": 9999,
     "Shop": 548380009,
     "StaffMember": 548380101,
     "AppInstallation": 733900001,

@@ -8,7 +8,7 @@ import random
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -162,8 +162,15 @@ def signature(secret: str, body: bytes) -> str:
 class Courier:
     """Delivers what is queued when it is due on devstore's clock: a few at once, 5 seconds each, eight attempts."""
 
-    def __init__(self, store: Store, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        transport: httpx.AsyncBaseTransport | None = None,
+        chores: Sequence[Callable[[Store], None]] = (),
+    ) -> None:
+        """`chores` are done before deliveries are looked for: they may queue some."""
         self.store = store
+        self._chores = chores
         self._shops = {shop.id: shop for shop in store.shops.values()}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         self._client = httpx.AsyncClient(timeout=timeout, transport=transport, trust_env=False)
@@ -193,6 +200,7 @@ class Courier:
     async def flush(self) -> dict[str, int]:
         """One attempt now for everything queued, delayed or waiting for a retry; waits for what is on its way.
         Answers what this flush delivered, what failed, and what the `drop` knob lost since the last flush."""
+        await asyncio.to_thread(self._tend)
         counts = {"delivered": 0, "failed": 0, "dropped": await asyncio.to_thread(self._newly_dropped)}
         waiting = await asyncio.to_thread(self._queued)
         for start in range(0, len(waiting), CLAIM):
@@ -333,6 +341,8 @@ class Courier:
 
     def _tend(self) -> None:
         """What is to be done now and then."""
+        for chore in self._chores:
+            chore(self.store)
         if time.monotonic() - self._pruned_at >= PRUNE_SECONDS:
             self._pruned_at = time.monotonic()
             prune(self.store.database)

@@ -38,6 +38,7 @@ class AppSettings:
     name: str
     handle: str
     scopes: tuple[str, ...]
+    redirect_urls: tuple[str, ...]
     webhook_version: str
     subscriptions: tuple[Subscription, ...]
     proxy_url: str
@@ -68,6 +69,7 @@ class AppSettings:
             name=toml["name"],
             handle=toml.get("handle", toml["name"].lower()),
             scopes=tuple(scope for scope in scopes if scope),
+            redirect_urls=tuple(here(url) for url in toml.get("auth", {}).get("redirect_urls", ())),
             webhook_version=toml["webhooks"]["api_version"],
             subscriptions=tuple(subscriptions),
             proxy_url=here(proxy.get("url", "/proxy")),

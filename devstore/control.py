@@ -322,6 +322,12 @@ def replay_webhooks(shop: Shop, request: Request, body: Body) -> Any:
     return {"queued": webhooks.replay(shop, topic, limit=limit, new_ids=new_ids)}
 
 
+def authorize(shop: Shop, request: Request, body: Body) -> Any:
+    """`{client_id, redirect_uri, scope?, state?, "grant_options[]"?}`: the merchant agrees. Answers `{location}`, the
+    address of the app that the browser is sent to."""
+    return {"location": install.authorize(shop, install.authorization(shop, body), shop.staff())}
+
+
 def uninstall(shop: Shop, request: Request, body: Body) -> Any:
     install.uninstall(shop)
     return {"installed": shop.installed}
@@ -375,6 +381,7 @@ routes = [
     Route("/devstore/tokens/revoke", handled(revoke_tokens), methods=["POST"]),
     Route("/devstore/id-token", handled(id_token), methods=["GET"]),
     Route("/devstore/install", do_install, methods=["POST"]),
+    Route("/devstore/authorize", handled(authorize), methods=["POST"]),
     Route("/devstore/uninstall", handled(uninstall), methods=["POST"]),
     Route("/devstore/programme", do_publish, methods=["POST"]),
     Route("/devstore/compliance", handled(ask_compliance), methods=["POST"]),

@@ -7,15 +7,17 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 
 from devstore import calllog, idtokens, oauth, webhooks
 from devstore.documents import Staff
 from devstore.money import exponent
+from devstore.orders import CommerceError
 from devstore.payloads import Writer
 from devstore.shops import Shop
 
@@ -35,7 +37,7 @@ def frame_url(
     parameters = {
         **dict(query),
         "embedded": "1",
-        "host": base64.b64encode(f"admin.shopify.com/store/{shop.handle}".encode()).decode().rstrip("="),
+        "host": admin_host(shop),
         "id_token": idtokens.mint(shop, person),
         "locale": locale or person["locale"],
         "session": secrets.token_hex(32),
@@ -46,19 +48,67 @@ def frame_url(
     return f"{shop.store.config.app_url}/app/{path.lstrip('/')}?{urlencode(parameters)}"
 
 
+def admin_host(shop: Shop) -> str:
+    """The `host` parameter: where the shop's admin is, in base64."""
+    return base64.b64encode(f"admin.shopify.com/store/{shop.handle}".encode()).decode().rstrip("=")
+
+
 def query_signature(secret: str, parameters: dict[str, str]) -> str:
     """`hmac` of a request to the app: the other parameters sorted, joined with `&`, HMAC-SHA256 in hex."""
     joined = "&".join(f"{name}={value}" for name, value in sorted(parameters.items()))
     return hmac.digest(secret.encode(), joined.encode(), hashlib.sha256).hex()
 
 
-def grant(shop: Shop) -> None:
+def grant(shop: Shop, scopes: Iterable[str] | None = None) -> None:
     """The click on Install: from here on the app may exchange tokens and receives webhooks. Again: scopes are
-    renewed."""
+    renewed. `scopes` None means those of the toml."""
+    granted = list(shop.store.app.scopes if scopes is None else scopes)
     with shop.database.write():
         if not shop.installed:
-            shop.update(installed_at=shop.clock.now(), uninstalled_at=None, scopes=list(shop.store.app.scopes))
-        change_scopes(shop, shop.store.app.scopes)
+            shop.update(installed_at=shop.clock.now(), uninstalled_at=None, scopes=granted)
+        change_scopes(shop, granted)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What an app asks for at `/admin/oauth/authorize`."""
+
+    scopes: tuple[str, ...]
+    redirect_uri: str
+    state: str
+    per_user: bool
+
+
+def authorization(shop: Shop, query: Mapping[str, Any]) -> Authorization:
+    """Read the parameters `client_id`, `scope`, `redirect_uri`, `state`, `grant_options[]`. No scopes mean those of the
+    toml. Raises CommerceError."""
+    app = shop.store.app
+    if query.get("client_id") != shop.store.config.api_key:
+        raise CommerceError("client_id is not the app's")
+    address = str(query.get("redirect_uri", ""))
+    if address not in app.redirect_urls:
+        raise CommerceError(f"redirect_uri {address!r} is not among the app's redirect_urls")
+    scopes = [each.strip() for each in str(query.get("scope", "")).split(",") if each.strip()]
+    if unknown := [each for each in scopes if each not in app.scopes]:
+        raise CommerceError(f"the app's access_scopes lack {', '.join(unknown)}")
+    per_user = query.get("grant_options[]") == "per-user"
+    return Authorization(tuple(scopes) or app.scopes, address, str(query.get("state", "")), per_user)
+
+
+def authorize(shop: Shop, asked: Authorization, staff: Staff) -> str:
+    """The merchant agrees: the app is installed with these scopes. Returns where the browser goes, with a code."""
+    with shop.database.write() as connection:
+        grant(shop, asked.scopes)
+        code = oauth.give_code(connection, shop, staff if asked.per_user else None)
+    parameters = {
+        "code": code,
+        "host": admin_host(shop),
+        "shop": shop.domain,
+        "state": asked.state,
+        "timestamp": str(int(time.time())),
+    }
+    parameters["hmac"] = query_signature(shop.store.config.api_secret, parameters)
+    return f"{asked.redirect_uri}{'&' if '?' in asked.redirect_uri else '?'}{urlencode(parameters, quote_via=quote)}"
 
 
 def change_scopes(shop: Shop, scopes: Iterable[str]) -> None:

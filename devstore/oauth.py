@@ -1,10 +1,12 @@
-"""`POST /admin/oauth/access_token`: token exchange and refresh, and the access tokens that come of them.
+"""`POST /admin/oauth/access_token`: token exchange, authorization codes and refresh, and the access tokens that come of
+them.
 
 Offline tokens live for 60 minutes of devstore's clock and come with a refresh token of 90 days that rotates on every
 use. The refresh token used last works again until something of the pair it gave has been used, so that an app that
 died between receiving and storing a pair recovers."""
 
 import hmac
+import math
 import secrets
 import sqlite3
 from collections.abc import Mapping
@@ -24,6 +26,8 @@ ONLINE = "urn:shopify:params:oauth:token-type:online-access-token"
 OFFLINE_LIFETIME = 60 * 60
 ONLINE_LIFETIME = 24 * 60 * 60 - 1
 REFRESH_LIFETIME = 90 * 24 * 60 * 60
+RECOVERY_WINDOW = 30 * 24 * 60 * 60  # from a refresh whose answer was lost to the last chance to repeat it
+CODE_LIFETIME = 60
 
 
 @dataclass
@@ -54,7 +58,13 @@ def access_token(shop: Shop, request: Mapping[str, Any]) -> dict[str, Any]:
         return exchange(shop, request)
     if request.get("grant_type") == "refresh_token":
         return refresh(shop, str(request.get("refresh_token", "")))
-    raise OAuthError(400, "unsupported_grant_type", "devstore plays token exchange and refresh_token")
+    if "code" in request and request.get("grant_type", "authorization_code") == "authorization_code":
+        return redeem(shop, str(request["code"]), expiring=asks_for_expiring(request))
+    raise OAuthError(400, "unsupported_grant_type", "devstore plays token exchange, codes and refresh_token")
+
+
+def asks_for_expiring(request: Mapping[str, Any]) -> bool:
+    return str(request.get("expiring", "")) in ("1", "true", "True")
 
 
 def exchange(shop: Shop, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,9 +83,32 @@ def exchange(shop: Shop, request: Mapping[str, Any]) -> dict[str, Any]:
             return issue_online(connection, shop, staff)
         if wanted != OFFLINE:
             raise OAuthError(400, "invalid_request", "requested_token_type must be an offline or online access token")
-        if str(request.get("expiring", "")) not in ("1", "true", "True"):
+        if not asks_for_expiring(request):
             raise OAuthError(400, "invalid_request", "This app must ask for expiring offline tokens: expiring=1")
         return issue_offline(connection, shop)[1]
+
+
+def give_code(connection: sqlite3.Connection, shop: Shop, staff: Staff | None) -> str:
+    """A code that is good once and for a minute: for an offline token, or for the staff member's online token."""
+    code = secrets.token_hex(16)
+    connection.execute(
+        "INSERT INTO grant_codes VALUES (?, ?, ?, ?)",
+        (code, shop.id, staff["id"] if staff else None, shop.clock.seconds() + CODE_LIFETIME),
+    )
+    return code
+
+
+def redeem(shop: Shop, code: str, *, expiring: bool) -> dict[str, Any]:
+    with shop.database.write() as connection:
+        row = connection.execute(
+            "DELETE FROM grant_codes WHERE code = ? AND shop_id = ? RETURNING staff_id, expires_at", (code, shop.id)
+        ).fetchone()
+    if row is None or row[1] <= shop.clock.seconds() or not shop.installed:
+        raise OAuthError(400, "invalid_request", "The authorization code was not found or was already used")
+    with shop.database.write() as connection:
+        if row[0] is not None:
+            return issue_online(connection, shop, shop.staff(row[0]))
+        return issue_offline(connection, shop)[1] if expiring else issue_lasting(connection, shop)
 
 
 def refresh(shop: Shop, token: str) -> dict[str, Any]:
@@ -90,17 +123,19 @@ def refresh(shop: Shop, token: str) -> dict[str, Any]:
             raise OAuthError(400, "invalid_grant", "The refresh token is unknown, used, expired or revoked")
         number, _, _, successor = row
         if successor is not None:
-            recover(connection, successor)
+            recover(connection, successor, now)
         connection.execute("UPDATE access_tokens SET used = 1 WHERE id = ?", (number,))
         new, answer = issue_offline(connection, shop)
         connection.execute("UPDATE access_tokens SET successor_id = ? WHERE id = ?", (new, number))
     return answer
 
 
-def recover(connection: sqlite3.Connection, successor: int) -> None:
-    """Take back a pair that never arrived. Raises OAuthError when it did."""
-    (used,) = connection.execute("SELECT used FROM access_tokens WHERE id = ?", (successor,)).fetchone()
-    if used:
+def recover(connection: sqlite3.Connection, successor: int, now: float) -> None:
+    """Take back a pair that never arrived. Raises OAuthError when it did, or when that was too long ago."""
+    used, ends = connection.execute(
+        "SELECT used, refresh_expires_at FROM access_tokens WHERE id = ?", (successor,)
+    ).fetchone()
+    if used or now > ends - REFRESH_LIFETIME + RECOVERY_WINDOW:
         raise OAuthError(400, "invalid_grant", "The refresh token has been used, and so has the one it gave")
     connection.execute("UPDATE access_tokens SET revoked = 1 WHERE id = ?", (successor,))
 
@@ -121,6 +156,16 @@ def issue_offline(connection: sqlite3.Connection, shop: Shop) -> tuple[int, dict
         "refresh_token": renew,
         "refresh_token_expires_in": REFRESH_LIFETIME,
     }
+
+
+def issue_lasting(connection: sqlite3.Connection, shop: Shop) -> dict[str, Any]:
+    """An offline token that does not expire, as apps get that do not ask for one that does."""
+    scopes, access = ",".join(shop.document["scopes"]), f"shpat_{secrets.token_hex(16)}"
+    connection.execute(
+        "INSERT INTO access_tokens (shop_id, access_token, scopes, expires_at) VALUES (?, ?, ?, ?)",
+        (shop.id, access, scopes, math.inf),
+    )
+    return {"access_token": access, "scope": scopes}
 
 
 def issue_online(connection: sqlite3.Connection, shop: Shop, staff: Staff) -> dict[str, Any]:

@@ -73,7 +73,7 @@ async def body_fields(request: Request) -> Mapping[str, Any]:
 
 
 def token_answer(shop: Shop, fields: Mapping[str, Any]) -> Response:
-    grant = str(fields.get("grant_type", "")).rpartition(":")[2]
+    grant = str(fields.get("grant_type") or ("code" if "code" in fields else "")).rpartition(":")[2]
     answer: dict[str, Any]
     error: str | None = None
     try:

@@ -71,6 +71,9 @@ ADDED = """
 CREATE TABLE IF NOT EXISTS discounts (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, code TEXT NOT NULL,
                                       document BLOB NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS discounts_code ON discounts (shop_id, code);
+-- Codes of the authorization code grant that have not been exchanged; a staff member's is for an online token.
+CREATE TABLE IF NOT EXISTS grant_codes (code TEXT PRIMARY KEY, shop_id INTEGER NOT NULL, staff_id INTEGER,
+                                        expires_at REAL NOT NULL);
 """
 
 

@@ -3,10 +3,11 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from devstore import install
 from devstore.documents import Staff
+from devstore.orders import CommerceError
 from devstore.web import lookups, texts, theme
 from devstore.web.visit import Visit, page
 
@@ -58,6 +59,19 @@ def grant(visit: Visit) -> Response:
     return visit.redirect(app_page_url)
 
 
+def authorize(visit: Visit) -> Response:
+    """Where an app sends the merchant for the authorization code grant: what it asks for, and a button to agree. The
+    button posts to the same address and leads back to the app."""
+    try:
+        asked = install.authorization(visit.shop, visit.request.query_params)
+    except CommerceError as problem:
+        visit.say(str(problem), problem=True)
+        return show(visit, "admin/authorize.html", 400, asked=None)
+    if visit.request.method == "GET":
+        return show(visit, "admin/authorize.html", asked=asked)
+    return RedirectResponse(install.authorize(visit.shop, asked, staff_user(visit)), 302)
+
+
 def uninstall(visit: Visit) -> Response:
     if visit.shop.installed:
         install.uninstall(visit.shop)
@@ -103,6 +117,7 @@ ROUTES = [
     page("/admin", home, area="admin"),
     page("/admin/listing", listing, area="admin"),
     page("/admin/grant", grant, methods=("GET", "POST"), area="admin"),
+    page("/admin/oauth/authorize", authorize, methods=("GET", "POST"), area="admin"),
     page("/admin/uninstall", uninstall, methods=("POST",), area="admin"),
     page("/admin/preferences", preferences, methods=("POST",), area="admin"),
     page("/admin/apps/{handle}", app_page, area="admin"),

@@ -115,3 +115,25 @@ def test_uninstalling_kills_all_tokens_before_the_webhook(devstore: Devstore) ->
     ((request, body),) = devstore.app.webhooks("app/uninstalled")
     assert body["myshopify_domain"] == "csv.myshopify.com"
     assert request.headers["x-shopify-shop-domain"] == "csv.myshopify.com"
+
+
+def test_lost_pair_is_given_again_for_thirty_days_only(devstore: Devstore) -> None:
+    first = devstore.exchange().json()
+    devstore.refresh(first["refresh_token"])
+    devstore.post("clock", advance=30 * 86400 - 60)
+    lost = devstore.refresh(first["refresh_token"])
+    assert lost.status_code == 200
+    devstore.post("clock", advance=30 * 86400 + 60)
+    assert devstore.refresh(first["refresh_token"]).json()["error"] == "invalid_grant"
+    assert devstore.refresh(lost.json()["refresh_token"]).status_code == 200
+
+
+def test_only_the_refresh_token_used_last_is_given_another_chance(devstore: Devstore) -> None:
+    first = devstore.exchange().json()
+    second = devstore.refresh(first["refresh_token"]).json()
+    third = devstore.refresh(second["refresh_token"]).json()
+    assert devstore.refresh(first["refresh_token"]).status_code == 400
+    again = devstore.refresh(second["refresh_token"]).json()
+    assert devstore.refresh(third["refresh_token"]).json()["error"] == "invalid_grant"
+    assert devstore.call(SHOP, token=again["access_token"]).status_code == 200
+    assert devstore.refresh(second["refresh_token"]).json()["error"] == "invalid_grant"

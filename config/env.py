@@ -36,6 +36,14 @@ def url(name: str, default: str) -> str:
     return value
 
 
+def days(name: str, default: int) -> int:
+    """A number of days, one at least."""
+    value = env.str(name, "") or str(default)
+    if not (value.isascii() and value.isdecimal() and 0 < int(value[:9])):
+        refuse(f"{name} must be a number of days, one at least, not {value!r}.")
+    return int(value[:9])
+
+
 def encryption_keys(name: str, default: str | None = None) -> list[str]:
     from cryptography.fernet import Fernet
 

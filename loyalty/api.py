@@ -23,6 +23,7 @@ from retention_app import clock
 from retention_app.doors import ShopRequest, proxy_view
 from retention_app.formatting import day, money
 from retention_app.models import Customer, Shop
+from retention_app.privacy.tombstones import erased
 
 ENTRIES_SHOWN = 10
 
@@ -71,10 +72,13 @@ def _programme(version: ProgrammeVersion, shop: Shop, locale: str) -> dict[str, 
     }
 
 
-def _member(shopify_id: int, shop: Shop, version: ProgrammeVersion | None, locale: str) -> dict[str, Any]:
-    """The logged-in customer's points and last entries: none while the customer hasn't reached the mirror yet."""
+def _member(shopify_id: int, shop: Shop, version: ProgrammeVersion | None, locale: str) -> dict[str, Any] | None:
+    """The logged-in customer's points and last entries: none while the customer hasn't reached the mirror yet. Who was
+    erased is nobody."""
     customer = Customer.objects.filter(shopify_id=shopify_id).first()
     if customer is None:
+        if erased([shopify_id]):
+            return None
         return {"first_name": None, "points": 0, "worth": money(0, shop.currency, locale), "entries": []}
     summary = member_summary(customer, version)
     return {

@@ -7,10 +7,13 @@ class LoyaltyConfig(AppConfig):
 
     def ready(self) -> None:
         from loyalty import consumers  # noqa: F401
+        from loyalty.privacy import LoyaltyPrivacy
         from loyalty.screens import LoyaltyScreens
         from loyalty.selectors import points_issued
-        from retention_app.screens import engine_register
+        from retention_app import screens
+        from retention_app.privacy import engines
         from retention_app.statistics import register_stat
 
         register_stat("points_issued", points_issued)
-        engine_register(LoyaltyScreens())
+        screens.engine_register(LoyaltyScreens())
+        engines.engine_register(LoyaltyPrivacy())

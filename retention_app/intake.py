@@ -1,8 +1,8 @@
 """Working off webhook deliveries: a delivery is a hint, the platform is the truth (DESIGN 4).
 
-Bodies only say which resources to read again; uninstalling and finished bulk operations have nothing to read and are
-acted on from the body, once it names this shop or no shop. A body that makes no sense is put aside with the reason, its
-neighbours go through. Applying a delivery twice, late or out of order changes nothing.
+Bodies only say which resources to read again; uninstalling, finished bulk operations and what the law asks for have
+nothing to read and are acted on from the body, once it names this shop or no shop. A body that makes no sense is put
+aside with the reason, its neighbours go through. Applying a delivery twice, late or out of order changes nothing.
 """
 
 from __future__ import annotations
@@ -20,23 +20,30 @@ import structlog
 from django.db import transaction
 
 from retention_app import clock, sync, work
-from retention_app.models import DomainEvent, Shop, SyncRun, WebhookDelivery
+from retention_app.models import DomainEvent, PrivacyRequest, Shop, SyncRun, WebhookDelivery
+from retention_app.privacy.deliveries import deliveries_of_erased_forget
+from retention_app.privacy.requests import request_record
 from retention_app.refresh import AT_A_TIME, Keep, Refreshed, forget, refresh
 from retention_app.removals import customers_merge
-from retention_app.services.install import shop_uninstalled
-from retention_app.shopify.errors import ShopifyError, ShopUnavailable, Throttled, TransientError, Unauthorized
+from retention_app.services.install import shop_reread, shop_uninstalled
+from retention_app.shopify.errors import ShopClosed, ShopifyError, Throttled, TransientError
 from retention_app.shopify.mapping import instant, numeric_id
 from retention_app.shopify.topics import TOPIC_HANDLERS, Handling, Kind
 
 log = structlog.get_logger(__name__)
 
 READS_OF_MISSING = 3
-CLOSED_SHOP_SECONDS = 900  # how long deliveries wait for a shop that is frozen, or that nobody lets us into
 
 _LARGEST_ID = 2**63 - 1
 _SURVIVOR_AT = ("admin_graphql_api_customer_kept_id",)
 _NO_MERGE = ("requested", "in_progress", "failed")
-_MERGES_AT_A_TIME = 100
+_COMPLIANCE = {
+    Kind.DATA_REQUEST: PrivacyRequest.Kind.DATA_REQUEST,
+    Kind.CUSTOMER_REDACT: PrivacyRequest.Kind.CUSTOMER_REDACT,
+    Kind.SHOP_REDACT: PrivacyRequest.Kind.SHOP_REDACT,
+}
+_NAMING_THE_SHOP = {Kind.UNINSTALLED: "myshopify_domain", **dict.fromkeys(_COMPLIANCE, "shop_domain")}
+_NAMED_AT_A_TIME = 100  # merges, and what speaks of the shop itself
 _LIVE = DomainEvent.Origin.LIVE
 
 ByResource = dict[int, list["Hint"]]
@@ -44,7 +51,8 @@ ByResource = dict[int, list["Hint"]]
 
 @dataclass(frozen=True)
 class Hint:
-    """What a delivery says: which resource, how new its state is at least, whether it is gone, and merged into whom."""
+    """What a delivery says: which resource, how new its state is at least, whether it is gone, and merged into whom; of
+    the shop itself, what it is called now."""
 
     delivery: WebhookDelivery
     kind: Kind
@@ -52,6 +60,7 @@ class Hint:
     newest: dt.datetime | None
     gone: bool = False
     survivor_id: int | None = None
+    shop_domain: str = ""
 
 
 class Malformed(ValueError):
@@ -69,8 +78,14 @@ class StaleAnswer(Exception):
 def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
     """Bring the mirror up to what these leased deliveries hint at, and finish, postpone or put aside each of them.
 
-    Runs inside the shop's scope, outside transactions (it talks to the platform).
+    Runs inside the shop's scope, outside transactions (it talks to the platform). What speaks of people who were erased
+    is forgotten as soon as it is done.
     """
+    _apply(shop, deliveries)
+    deliveries_of_erased_forget(shop, deliveries)
+
+
+def _apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
     wanted: dict[Kind, ByResource] = {kind: defaultdict(list) for kind in Kind}
     for delivery in deliveries:
         try:
@@ -89,6 +104,12 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
     for delivery in _all(wanted.pop(Kind.UNINSTALLED)):
         shop_uninstalled(shop, at=_triggered_at(delivery))
         work.done([delivery])
+    for kind, asked in _COMPLIANCE.items():
+        for customer_id, hints in wanted.pop(kind).items():
+            for hint in hints:
+                whom = None if kind is Kind.SHOP_REDACT else customer_id
+                request_record(shop, hint.delivery, kind=asked, customer_shopify_id=whom)
+                work.done([hint.delivery])
     if shop.state != Shop.State.INSTALLED:  # nothing can be read any more; a re-install imports everything anew
         work.done([delivery for rows in wanted.values() for delivery in _all(rows)])
         return
@@ -121,6 +142,8 @@ def _read_hint(shop: Shop, delivery: WebhookDelivery) -> Hint | None:
         raise Malformed("The body is no JSON object.")
     _check_shop(shop, body, handling)
     resource_id = _id_at(body, handling.id_at)
+    if handling.kind is Kind.SHOP:
+        return Hint(delivery, handling.kind, resource_id, None, shop_domain=str(body.get("myshopify_domain", "")))
     if handling.kind is not Kind.MERGED:
         return Hint(delivery, handling.kind, resource_id, _newest(body), gone=handling.deletes)
     if body.get("status") in _NO_MERGE:
@@ -139,18 +162,40 @@ def _newest(body: dict[str, Any]) -> dt.datetime | None:
 
 
 def _check_shop(shop: Shop, body: dict[str, Any], handling: Handling) -> None:
-    """The shop header isn't signed, the body is: where it names a shop, it must be this one."""
-    ids = [body.get("shop_id")]
-    domains = [body.get("shop_domain"), body.get("myshopify_domain")]
-    if handling.kind is Kind.UNINSTALLED:  # its body is the shop
-        if "myshopify_domain" not in body:
-            raise Malformed("The body names no shop.")
-        ids.append(body.get("id"))
-    known = (shop.shopify_id, f"gid://shopify/Shop/{shop.shopify_id}")
-    if any(id_ is not None and shop.shopify_id is not None and id_ not in known for id_ in ids) or any(
-        domain is not None and domain != shop.domain for domain in domains
-    ):
+    """The shop header isn't signed, the body is: where it names a shop, it must be this one. Names change, so they
+    count only where there is no id."""
+    if handling.kind in _NAMING_THE_SHOP and _NAMING_THE_SHOP[handling.kind] not in body:
+        raise Malformed("The body names no shop.")
+    ids = _shop_ids(body)
+    if ids and shop.shopify_id is not None:
+        ours = ids <= {str(shop.shopify_id), f"gid://shopify/Shop/{shop.shopify_id}"}
+    else:
+        ours = {body.get("shop_domain"), body.get("myshopify_domain")} <= {None, shop.domain}
+    if not ours:
         raise Malformed("The body speaks of another shop than the header.")
+
+
+def _shop_ids(body: dict[str, Any]) -> set[str]:
+    """The ids by which a body names its shop; some bodies are the shop."""
+    ids = [body.get("shop_id"), body.get("id") if "myshopify_domain" in body else None]
+    return {str(id_) for id_ in ids if id_ is not None}
+
+
+def readdress(delivery: WebhookDelivery) -> bool:
+    """Send a leased delivery whose shop header nobody answers to on to the shop that its body names by id: the shop was
+    renamed. Answers whether there is one."""
+    try:
+        body = orjson.loads(bytes(delivery.body))
+        ids = {numeric_id(id_) if "/" in id_ else int(id_) for id_ in _shop_ids(body)}
+        (shop_id,) = ids
+        shop = Shop.objects.filter(shopify_id=shop_id).first() if 0 < shop_id <= _LARGEST_ID else None
+    except (ValueError, TypeError, AttributeError):  # no JSON object, or no single id
+        return False
+    if shop is None:
+        return False
+    WebhookDelivery.objects.filter(id=delivery.id).update(shop_domain=shop.domain)
+    work.wait([delivery], seconds=0)
+    return True
 
 
 def _id_at(body: dict[str, Any], path: Sequence[str]) -> int:
@@ -180,7 +225,7 @@ def _triggered_at(delivery: WebhookDelivery) -> dt.datetime:
 def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
     """Read the resources and upsert them, a batch at a time. A failing batch is split until the bad one is alone; while
     the platform is out of reach, what is left is put back."""
-    size = _MERGES_AT_A_TIME if kind is Kind.MERGED else AT_A_TIME[kind]
+    size = AT_A_TIME.get(kind, _NAMED_AT_A_TIME)
     batches = deque(_slice(rows, start, start + size) for start in range(0, len(rows), size))
     while batches:
         batch = batches.popleft()
@@ -196,9 +241,9 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
             for delivery in left:
                 work.postponed(delivery, error, since=delivery.received_at)
             return
-        except (ShopUnavailable, Unauthorized) as error:
+        except ShopClosed as error:
             log.warning("deliveries_wait_for_shop", reason=str(error))
-            work.wait(left, seconds=CLOSED_SHOP_SECONDS)
+            work.wait(left, seconds=work.CLOSED_SHOP_SECONDS)
             return
         except Exception as error:
             if len(batch) > 1:
@@ -217,6 +262,9 @@ def _slice(rows: ByResource, start: int, stop: int | None) -> ByResource:
 
 
 def _refresh(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> Refreshed:
+    if kind is Kind.SHOP:
+        shop_reread(shop_id=shop.id, domain=[hint.shop_domain for hints in rows.values() for hint in hints][-1])
+        return Refreshed({}, frozenset(), [])
     if kind is not Kind.MERGED:
         return refresh(shop.id, kind, list(rows), origin=_LIVE, keep=keep)
     survivors = {hint.survivor_id for hints in rows.values() for hint in hints if hint.survivor_id}
@@ -225,6 +273,9 @@ def _refresh(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> Refreshed:
 
 def _finish(kind: Kind, rows: ByResource, refreshed: Refreshed) -> None:
     """Act on what is gone and finish the deliveries; those that know of a newer state come again."""
+    if kind is Kind.SHOP:
+        work.done(_all(rows))
+        return
     outdated = list(_outdated(rows, refreshed))
     for hint, error in outdated:
         if isinstance(error, StaleAnswer) and not hint.gone:

@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from retention_app import setwise
 from retention_app.events import Fact, events_record
 from retention_app.models import DomainEvent, Order, Refund
+from retention_app.privacy import tombstones
 from retention_app.tenancy import current_shop_id
 
 _NEWER = (
@@ -101,7 +102,8 @@ _TRANSACTION: setwise.Columns = {
 
 
 def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, origin: DomainEvent.Origin) -> list[int]:
-    """Bring customers up to date; answers the Shopify ids that were written. A new one is told as an event."""
+    """Bring customers up to date; answers the Shopify ids that were written. A new one is told as an event, one who was
+    erased is left out."""
     full = {
         row["shopify_id"]: {
             **row,
@@ -112,6 +114,8 @@ def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, or
         for row in rows
     }
     with transaction.atomic():
+        for erased in tombstones.erased_for_writing(full):
+            del full[erased]
         written = _upsert("retention_app_customer", list(full.values()), _CUSTOMER, returning="id, shopify_id")
         events_record(
             [
@@ -148,13 +152,16 @@ def orders_upsert(
 
     Each written order is marked `event_due`; its facts are told in the same transaction, or, with `defer_events`, later
     by `due_events_tell`: an import writes all aggregates first and tells their facts in chronological order.
-    An order whose customer isn't in the mirror is kept without one; one of a customer merged away is the survivor's.
+    An order whose customer isn't in the mirror is kept without one; one of a customer merged away is the survivor's,
+    one of an erased customer stays with the row that keeps their orders.
     """
     aggregates = {order["shopify_id"]: order for order in orders}
     if not aggregates:
         return []
     rows = [{**order, "read_at": read_at, "digest": _digest(order)} for order in aggregates.values()]
     with transaction.atomic():
+        buyers = tombstones.buyers_for_writing((row["shopify_id"], row["customer_shopify_id"]) for row in rows)
+        rows = [{**row, "customer_shopify_id": buyers[row["shopify_id"]]} for row in rows]
         _customers_lock(aggregates.keys(), [row["customer_shopify_id"] for row in rows])
         former = _customers_of(aggregates.keys())
         order_ids = {shopify_id: order_id for order_id, shopify_id in _orders_write(rows)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from retention_app import clock, mirror, removals
 from retention_app.models import Customer, DomainEvent
+from retention_app.privacy import tombstones
 from retention_app.shopify import reads
 from retention_app.shopify.mapping import Row
 from retention_app.shopify.topics import Kind
@@ -74,6 +75,7 @@ def _orders(shop_id: int, ids: Sequence[int], origin: Origin, keep: Keep) -> Ref
     orders = [order for order in rows.values() if order]
     buyers = {order["customer_shopify_id"] for order in orders} - {None}
     unknown = buyers - set(Customer.objects.filter(shopify_id__in=buyers).values_list("shopify_id", flat=True))
+    unknown -= tombstones.erased(unknown).keys()
     if unknown:
         found = _customers(shop_id, sorted(unknown), origin, keep).states
         unknown -= {id_ for id_, customer in found.items() if customer}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,8 +13,9 @@ from django.db.models import Q
 
 from retention_app import clock, outbound, sync, work
 from retention_app.events import BATCH_MAX, Consumer, consumers
-from retention_app.models import DomainEvent, EventRun, Reconciliation, Shop, SyncRun, WebhookDelivery
+from retention_app.models import DomainEvent, EventRun, PrivacyRequest, Reconciliation, Shop, SyncRun, WebhookDelivery
 from retention_app.observability import RUNS
+from retention_app.shopify.errors import ShopClosed, TransientError
 from retention_app.tenancy import shop_scope
 
 log = structlog.get_logger(__name__)
@@ -117,7 +119,8 @@ def deliveries_work(*, shop_domain: str) -> None:
         shop = Shop.objects.filter(domain=shop_domain).first()  # it may be installed between two claims
         if shop is None:
             for delivery in deliveries:
-                work.failed(delivery, UnknownShop("No such shop is installed."), permanent=True)
+                if not intake.readdress(delivery):
+                    work.failed(delivery, UnknownShop("No such shop is installed."), permanent=True)
         else:
             with shop_scope(shop.id):
                 intake.deliveries_apply(shop, deliveries)
@@ -145,6 +148,27 @@ def reconcile_work(*, shop_id: int) -> None:
         if clock.now() >= until:
             reconcile_work.delay(shop_id=shop_id)
             return
+
+
+@shared_task(base=ShopTask)
+def privacy_work(*, shop_id: int) -> None:
+    """Do what people and the platform ask of a shop's data, one request after another."""
+    from retention_app.privacy.requests import request_work
+
+    until = _until()
+    while requests := work.claim(PrivacyRequest, shop_id=shop_id, limit=1):
+        request_work(requests[0])
+        if clock.now() >= until:
+            privacy_work.delay(shop_id=shop_id)
+            return
+
+
+@shared_task
+def retention_work() -> None:
+    """Delete, over all shops, what nobody needs any more."""
+    from retention_app.privacy.retention import retention_enforce
+
+    retention_enforce()
 
 
 @shared_task
@@ -183,6 +207,9 @@ def sweep() -> None:
     comparisons = Reconciliation.objects.filter(free, state=Reconciliation.State.WAITING)
     for shop_id in comparisons.values_list("shop_id", flat=True).distinct():
         reconcile_work.delay(shop_id=shop_id)
+    asked = PrivacyRequest.objects.filter(free, state=PrivacyRequest.State.WAITING)
+    for shop_id in asked.values_list("shop_id", flat=True).distinct():
+        privacy_work.delay(shop_id=shop_id)
     for shop_id in outbound.due_calls().values_list("shop_id", flat=True).distinct():
         outbound_work.delay(shop_id=shop_id)
     runs = EventRun.objects.filter(free, state=EventRun.State.WAITING)
@@ -196,6 +223,20 @@ def sweep_on_start(**kwargs: Any) -> None:
     """A worker that starts doesn't wait a minute for what its predecessor left, nor for the leases it died with."""
     sweep.delay()
     sweep.apply_async(countdown=work.LEASE_SECONDS + 1)
+
+
+@shared_task
+def shops_look_again() -> None:
+    """Ask whether closed shops are open again, where no other work does."""
+    from retention_app.doors import for_each_shop
+    from retention_app.services.install import shop_reread
+
+    def look(shop: Shop) -> None:
+        if shop.trouble == Shop.Trouble.FROZEN:
+            with suppress(ShopClosed, TransientError):
+                shop_reread(shop_id=shop.id)
+
+    for_each_shop(look)
 
 
 @shared_task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Q
 
 from retention_app import clock, events, outbound, tasks
-from retention_app.models import EventRun, Reconciliation, SyncRun, WebhookDelivery
+from retention_app.models import EventRun, PrivacyRequest, Reconciliation, SyncRun, WebhookDelivery
 
 _ROUNDS_MAX = 1000
 
@@ -25,8 +25,11 @@ def work_off() -> None:
         )
         waiting = Reconciliation.objects.filter(free, state="waiting")
         comparisons = list(waiting.values_list("shop_id", flat=True).distinct())
+        asked = list(
+            PrivacyRequest.objects.filter(free, state="waiting").values_list("shop_id", flat=True).distinct()
+        )
         callers = list(outbound.due_calls().values_list("shop_id", flat=True).distinct())
-        if not (domains or imports or comparisons or callers or runs):
+        if not (domains or imports or comparisons or asked or callers or runs):
             return
         for domain in domains:
             tasks.deliveries_work(shop_domain=domain)
@@ -34,6 +37,8 @@ def work_off() -> None:
             tasks.sync_work(shop_id=shop_id, run_id=run_id)
         for shop_id in comparisons:
             tasks.reconcile_work(shop_id=shop_id)
+        for shop_id in asked:
+            tasks.privacy_work(shop_id=shop_id)
         for shop_id in callers:
             tasks.outbound_work(shop_id=shop_id)
         for shop_id, consumer in runs:

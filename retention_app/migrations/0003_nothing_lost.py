@@ -378,6 +378,7 @@ class Migration(migrations.Migration):
             name="customer",
             field=models.ForeignKey(
                 db_index=False,
+                null=True,
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="+",
                 to="retention_app.customer",

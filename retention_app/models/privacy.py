@@ -55,10 +55,12 @@ class PrivacyExport(ShopOwned):
 
 class Tombstone(ShopOwned):
     """An erased customer: `digest` is the peppered hash of the platform's id, `customer` the row under a random id that
-    keeps their orders and points. A later sync finds the digest and brings nobody back."""
+    keeps their orders and points, None when there never was one. A later sync finds the digest and brings nobody back."""
 
     digest = models.CharField(max_length=64)
-    customer = models.ForeignKey("retention_app.Customer", on_delete=models.CASCADE, related_name="+", db_index=False)
+    customer = models.ForeignKey(
+        "retention_app.Customer", null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     at = models.DateTimeField()
 
     class Meta:

@@ -7,15 +7,19 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What is done about deliveries. The first three are read again by id, a merge's two customers too; the others are
-    acted on from the body."""
+    """What is done about deliveries. The shop comes first, for it may have moved; the next three are read again by id,
+    a merge's two customers too; the others are acted on from the body."""
 
+    SHOP = "shop"
     CUSTOMERS = "customers"
     PRODUCTS = "products"
     ORDERS = "orders"
     MERGED = "merged"
     BULK_FINISHED = "bulk_finished"
     UNINSTALLED = "uninstalled"
+    DATA_REQUEST = "data_request"
+    CUSTOMER_REDACT = "customer_redact"
+    SHOP_REDACT = "shop_redact"
 
 
 @dataclass(frozen=True)
@@ -49,4 +53,9 @@ TOPIC_HANDLERS: dict[str, Handling] = {
     "products/delete": Handling(Kind.PRODUCTS, deletes=True),
     "bulk_operations/finish": Handling(Kind.BULK_FINISHED, ("admin_graphql_api_id",)),
     "app/uninstalled": Handling(Kind.UNINSTALLED),
+    "customers/data_request": Handling(Kind.DATA_REQUEST, ("customer", "id")),
+    "customers/redact": Handling(Kind.CUSTOMER_REDACT, ("customer", "id")),
+    "shop/redact": Handling(Kind.SHOP_REDACT, ("shop_id",)),
+    "app/scopes_update": Handling(Kind.SHOP, ("shop_id",)),
+    "shop/update": Handling(Kind.SHOP),
 }

@@ -75,7 +75,7 @@ def test_decision_records_are_numbered_and_short(path: Path) -> None:
 def test_every_environment_key_is_documented() -> None:
     read = set()
     for _, text in sources("config"):
-        read |= set(re.findall(r"(?:env(?:\.\w+)?|secret|url|encryption_keys)\(\s*\"([A-Z][A-Z_]+)\"", text))
+        read |= set(re.findall(r"(?:env(?:\.\w+)?|secret|url|days|encryption_keys)\(\s*\"([A-Z][A-Z_]+)\"", text))
     documented = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
     assert read - {"DJANGO_SETTINGS_MODULE"} <= documented
 

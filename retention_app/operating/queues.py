@@ -39,6 +39,7 @@ class Queue:
 
     key: FailedTry.Queue
     name: str | Promise
+    one: str | Promise
     model: type[Queued]
     kind: str
     since: str
@@ -56,6 +57,7 @@ QUEUES: Mapping[str, Queue] = {
         Queue(
             FailedTry.Queue.DELIVERY,
             _("Deliveries"),
+            _("Delivery"),
             WebhookDelivery,
             "topic",
             "received_at",
@@ -63,11 +65,19 @@ QUEUES: Mapping[str, Queue] = {
             WebhookDelivery.State.DROPPED,
         ),
         Queue(
-            FailedTry.Queue.RUN, _("Event runs"), EventRun, "consumer", "created_at", "shop_id", EventRun.State.DROPPED
+            FailedTry.Queue.RUN,
+            _("Event runs"),
+            _("Event run"),
+            EventRun,
+            "consumer",
+            "created_at",
+            "shop_id",
+            EventRun.State.DROPPED,
         ),
         Queue(
             FailedTry.Queue.OUTBOUND,
             _("Outbound calls"),
+            _("Outbound call"),
             Outbound,
             "kind",
             "created_at",
@@ -77,6 +87,7 @@ QUEUES: Mapping[str, Queue] = {
         Queue(
             FailedTry.Queue.RECONCILIATION,
             _("Comparisons"),
+            _("Comparison"),
             Reconciliation,
             "kind",
             "requested_at",
@@ -86,6 +97,7 @@ QUEUES: Mapping[str, Queue] = {
         Queue(
             FailedTry.Queue.PRIVACY,
             _("Privacy requests"),
+            _("Privacy request"),
             PrivacyRequest,
             "kind",
             "received_at",

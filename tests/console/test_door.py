@@ -103,6 +103,7 @@ def test_acts_need_a_csrf_token(user: User, alpha: Shop) -> None:
     for act in ("reveal", "replay", "drop"):
         answer = client.post(f"/console/queues/delivery/{row.id}/{act}/", {"reason": "x"})
         assert answer.status_code == 403
+        sane(see(answer.content.decode()))
     assert not OperatorAction.objects.exists()
 
 

@@ -151,13 +151,14 @@ def shop_reread(*, shop_id: int, domain: str = "") -> None:
 
     Runs in the shop's scope, outside transactions. Raises `ShopifyError` when the platform refuses or fails.
     """
-    trouble.look_again(shop_id)
-    access = tokens.access(shop_id)
-    about = _about_at(access, domain) or _about(Session(shop_id))
+    about = _about_at(shop_id, domain)
+    if about is None:
+        trouble.look_again(shop_id)
+        about = _about(Session(shop_id))
     with transaction.atomic():
         shop = _known(about)
         if shop is None or shop.id != shop_id:
-            raise UnreadableAnswer(f"The platform took {access.domain} for another shop.")
+            raise UnreadableAnswer(f"The platform took another shop for {about['domain']}.")
         for name, value in about.items():
             setattr(shop, name, value)
         shop.save(update_fields=list(about))
@@ -167,11 +168,12 @@ def shop_reread(*, shop_id: int, domain: str = "") -> None:
     trouble.scopes_granted(shop_id, scopes)
 
 
-def _about_at(access: tokens.Access, domain: str) -> dict[str, Any] | None:
+def _about_at(shop_id: int, domain: str) -> dict[str, Any] | None:
     """Who answers at the domain the shop is said to have moved to, with its token; None when nobody does."""
-    if domain == access.domain or not is_shop_domain(domain):
+    if not is_shop_domain(domain) or Shop.objects.filter(id=shop_id, domain=domain).exists():
         return None
     try:
+        access = tokens.access(shop_id, let_in=True)
         return _about(Session(None, replace(access, domain=domain)))
     except (ShopClosed, QueryRefused):
         return None

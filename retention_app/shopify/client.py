@@ -75,9 +75,10 @@ class Session:
         (`userErrors`) are the caller's to read. Call it outside transactions.
         """
         deadline = time.monotonic() + THROTTLE_SECONDS_MAX
-        failures, rejected = 0, None
+        failures, rejected, let_in = 0, None, False
         while True:
-            access = self._open(rejected)
+            access = self._open(rejected, let_in=let_in)
+            let_in = True
             try:
                 answer = self._send_in_turn(access, operation_name, variables or {}, deadline)
             except Throttled as error:
@@ -104,9 +105,9 @@ class Session:
                     trouble.over(self._shop_id, access.trouble)
                 return answer
 
-    def _open(self, rejected: str | None) -> tokens.Access:
+    def _open(self, rejected: str | None, *, let_in: bool) -> tokens.Access:
         if self._shop_id is not None:
-            return tokens.access(self._shop_id, rejected=rejected)
+            return tokens.access(self._shop_id, rejected=rejected, let_in=let_in)
         assert self._given is not None  # a session without a shop is made with a token
         return self._given
 

@@ -85,8 +85,8 @@ def access_token(shop_id: int) -> str:
     return access(shop_id).token
 
 
-def access(shop_id: int, rejected: str | None = None) -> Access:
-    """The shop's domain and a living token, other than the `rejected` one.
+def access(shop_id: int, rejected: str | None = None, *, let_in: bool = False) -> Access:
+    """The shop's domain and a living token, other than the `rejected` one. `let_in`: for a further try of a call.
 
     Raises `ShopUnavailable` when the app is uninstalled or the shop was found closed a moment ago, `Unauthorized` when
     no refresh can help, `TransientError` when the platform fails to refresh a token that is no longer good. Call it
@@ -94,7 +94,7 @@ def access(shop_id: int, rejected: str | None = None) -> Access:
     """
     deadline = time.monotonic() + WAIT_SECONDS
     with shop_scope(shop_id):
-        if trouble.is_paused(_row().shop):
+        if not let_in and trouble.is_paused(_row().shop):
             raise ShopUnavailable("The shop was closed a moment ago.")
         while True:
             row = _row()

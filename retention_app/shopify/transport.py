@@ -31,11 +31,12 @@ class DevstoreTransport(httpx.BaseTransport):
 
 
 def address_for_browsers(url: str) -> str:
-    """Where a browser finds a page of a shop's admin: at devstore, in demo and tests."""
-    devstore = httpx.URL(settings.SHOPIFY_DEVSTORE_URL)
+    """Where a browser finds a page of a shop's admin: in demo and tests at devstore, which is told the shop by name."""
+    devstore, there = httpx.URL(settings.SHOPIFY_DEVSTORE_URL), httpx.URL(url)
     if not devstore.host:
         return url
-    return str(httpx.URL(url).copy_with(scheme=devstore.scheme, host=devstore.host, port=devstore.port))
+    named = there.copy_merge_params({"shop": there.host.removesuffix(SHOP_SUFFIX)})
+    return str(named.copy_with(scheme=devstore.scheme, host=devstore.host, port=devstore.port))
 
 
 def http() -> httpx.Client:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection, connections
 
+from loyalty.models import Account, Member
 from retention_app import clock, tasks
 from retention_app.models import Customer, Outbound, Shop, ShopToken, SyncRun
-from retention_app.services.install import shop_installed, shop_opened
+from retention_app.services.install import shop_installed, shop_opened, shop_uninstalled
 from retention_app.services.storefront_driver import loader_url, storefront_request
-from retention_app.shopify.auth import Staff, staff_from
+from retention_app.shopify.auth import Staff, is_shop_domain, staff_from
 from retention_app.shopify.client import graphql
-from retention_app.shopify.errors import TransientError, Unauthorized, UnreadableAnswer
+from retention_app.shopify.errors import StaleIdToken, TransientError, Unauthorized, UnreadableAnswer
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
 from tests.platform.conftest import Answer, Call, Platform, data, errors, pair
@@ -58,10 +61,14 @@ def test_install_starts_import_and_loader_after_the_commit(
 def test_coming_back_restores_everything(alpha: Shop, platform: Platform, woken: list[str]) -> None:
     with shop_scope(alpha.id):
         now = clock.now()
-        Customer.objects.create(shop=alpha, shopify_id=1, created_at=now, updated_at=now, read_at=now)
-        ShopToken.objects.all().delete()
-    earlier = clock.now() - dt.timedelta(days=30)
-    Shop.objects.update(state=Shop.State.UNINSTALLED, uninstalled_at=earlier, installed_at=earlier, script_tag_id=5)
+        person = Customer.objects.create(shop=alpha, shopify_id=1, created_at=now, updated_at=now, read_at=now)
+        member = Member.objects.create(shop=alpha, customer=person)
+        Account.objects.create(shop=alpha, member=member, kind=Account.Kind.MEMBER, asset="points", balance=120)
+        given = Outbound.objects.create(shop=alpha, kind="discount_code", key="given-1", created_at=now, due_at=now)
+        earlier = clock.now() - dt.timedelta(days=30)
+        Shop.objects.update(installed_at=earlier, script_tag_id=5)
+        shop_uninstalled(alpha, at=earlier + dt.timedelta(days=1))
+    assert alpha.state == Shop.State.UNINSTALLED
     platform.script(pair(3), data(shop=ABOUT))
     shop = shop_opened(staff=staff())
     assert (shop.id, shop.public_id, shop.state) == (alpha.id, alpha.public_id, Shop.State.INSTALLED)
@@ -70,6 +77,132 @@ def test_coming_back_restores_everything(alpha: Shop, platform: Platform, woken:
     with shop_scope(alpha.id):
         assert Customer.objects.count() == 1
         assert ShopToken.objects.get().access_token == "shpat_3"
+        assert Account.objects.get(member=member).balance == 120
+        assert Outbound.objects.get(id=given.id).state == "waiting"  # as it was, and made now
+        shop_uninstalled(shop, at=earlier + dt.timedelta(days=1))  # told once more, late
+        shop.refresh_from_db()
+        assert shop.state == Shop.State.INSTALLED
+        assert ShopToken.objects.exists()
+
+
+def test_erased_shop_may_come_back_and_begins_anew(gone: Shop, platform: Platform) -> None:
+    Shop.objects.update(state=Shop.State.REDACTED, redacted_at=clock.now(), shopify_id=548380014)
+    platform.script(pair(1), data(shop={**ABOUT, "myshopifyDomain": gone.domain}))
+    shop = shop_opened(staff=staff(gone.domain))
+    assert (shop.id, shop.state, shop.redacted_at) == (gone.id, Shop.State.INSTALLED, None)
+
+
+@pytest.mark.parametrize("missing", ["read_orders", "write_script_tags"])
+def test_install_with_too_few_permissions_works_and_says_so(platform: Platform, missing: str) -> None:
+    scopes = ",".join(scope for scope in settings.SHOPIFY_SCOPES if scope != missing)
+    platform.script(pair(1, scope=scopes), data(shop=ABOUT))
+    shop = shop_opened(staff=staff())
+    assert (shop.state, shop.trouble, shop.missing_scopes) == ("installed", "scopes", missing)
+
+    platform.script(pair(2, scope=scopes), data(shop=ABOUT))
+    assert shop_opened(staff=staff()).trouble == "scopes"  # opening looks again
+    platform.script(pair(3), data(shop=ABOUT))
+    shop = shop_opened(staff=staff())
+    assert (shop.trouble, shop.trouble_since, shop.missing_scopes) == ("", None, "")
+    assert len(platform.calls) == 6
+    shop_opened(staff=staff())
+    assert len(platform.calls) == 6
+
+
+def test_approving_what_was_missing_imports_what_could_not_be_read(platform: Platform) -> None:
+    platform.script(pair(1, scope="read_customers"), data(shop=ABOUT))
+    shop = shop_opened(staff=staff())
+    SyncRun.objects.update(phase=SyncRun.Phase.DONE)
+    platform.script(pair(2, scope="read_customers"), data(shop=ABOUT))
+    shop_opened(staff=staff())
+    assert SyncRun.objects.filter(shop=shop).count() == 1
+    platform.script(pair(3), data(shop=ABOUT))
+    shop_opened(staff=staff())
+    assert SyncRun.objects.filter(shop=shop).count() == 2
+
+
+@pytest.mark.parametrize("answer", [Answer(status=503), Answer({"error": "invalid_client"}, status=401)])
+def test_shop_whose_access_cannot_be_renewed_opens_with_what_is_stored(
+    alpha: Shop, platform: Platform, answer: Answer
+) -> None:
+    with shop_scope(alpha.id):
+        ShopToken.objects.update(expires_at=clock.now() - dt.timedelta(days=1), refresh_token="")
+    platform.script(answer)
+    shop = shop_opened(staff=staff())
+    assert (shop.id, shop.trouble) == (alpha.id, Shop.Trouble.REAUTHORIZE)
+    platform.script(pair(4), data(shop=ABOUT))
+    assert shop_opened(staff=staff()).trouble == ""
+
+
+def test_browser_is_asked_for_a_fresh_id_token_also_in_trouble(alpha: Shop, platform: Platform) -> None:
+    Shop.objects.update(trouble=Shop.Trouble.REAUTHORIZE, trouble_since=clock.now())
+    platform.script(Answer({"error": "invalid_subject_token"}, status=400))
+    with pytest.raises(StaleIdToken):
+        shop_opened(staff=staff())
+
+
+# --- another name -----------------------------------------------------------------------------------------------------
+
+
+def test_staff_of_a_renamed_shop_find_their_shop(alpha: Shop, platform: Platform) -> None:
+    Shop.objects.update(shopify_id=548380014)
+    platform.script(pair(2), data(shop={**ABOUT, "myshopifyDomain": "renamed.myshopify.com"}))
+    shop = shop_opened(staff=staff("renamed.myshopify.com"))
+    assert (shop.id, shop.public_id, shop.domain) == (alpha.id, alpha.public_id, "renamed.myshopify.com")
+    assert Shop.objects.count() == 1
+
+
+def test_name_that_went_to_another_shop_shows_it_nothing_of_its_former_owner(alpha: Shop, platform: Platform) -> None:
+    """Alpha was renamed unnoticed; beta took its name and installs the app."""
+    platform.script(pair(2), data(shop={**ABOUT, "id": "gid://shopify/Shop/99"}))
+    newcomer = shop_installed(staff=staff())
+    assert newcomer.id != alpha.id
+    assert newcomer.domain == "alpha.myshopify.com"
+    alpha.refresh_from_db()
+    assert alpha.state == Shop.State.UNINSTALLED
+    assert not is_shop_domain(alpha.domain)
+
+    about = {**ABOUT, "id": f"gid://shopify/Shop/{alpha.shopify_id}", "myshopifyDomain": "renamed.myshopify.com"}
+    platform.script(pair(3), data(shop=about))
+    back = shop_opened(staff=staff("renamed.myshopify.com"))
+    assert (back.id, back.domain, back.state) == (alpha.id, "renamed.myshopify.com", Shop.State.INSTALLED)
+
+
+def test_two_first_opens_at_once_make_one_shop(transactional_db: None, platform: Platform) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's in-memory database locks whole tables between threads")
+    platform.answer = lambda call: data(shop=ABOUT) if call.operation == "ShopInfo" else pair(1)
+    person = staff()
+
+    def open_app(_: int) -> int:
+        try:
+            return shop_installed(staff=person).id
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(open_app, range(4)))) == 1
+    assert Shop.objects.count() == 1
+
+
+def test_two_opens_under_a_new_name_at_once_rename_one_shop(alpha_for_threads: Shop, platform: Platform) -> None:
+    about = {**ABOUT, "id": f"gid://shopify/Shop/{alpha_for_threads.shopify_id}"}
+    about["myshopifyDomain"] = "renamed.myshopify.com"
+    platform.answer = lambda call: data(shop=about) if call.operation == "ShopInfo" else pair(1)
+    person = staff("renamed.myshopify.com")
+
+    def open_app(_: int) -> int:
+        try:
+            return shop_installed(staff=person).id
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(open_app, range(4))) == {alpha_for_threads.id}
+    assert Shop.objects.get().domain == "renamed.myshopify.com"
+
+
+# --- renewing ---------------------------------------------------------------------------------------------------------
 
 
 def test_dead_tokens_are_exchanged_anew_when_the_app_is_opened(shop: Shop, platform: Platform) -> None:

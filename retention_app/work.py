@@ -79,11 +79,12 @@ def _claim(model: type[_Claimed], having: dict[str, int | str], limit: int, cond
     table, now = model._meta.db_table, clock.now()
     wanted = " AND ".join([condition, *(f"{column} = %s" for column in having)])
     skip_locked = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    # Chosen apart, once: as a mere subquery PostgreSQL may choose anew for each row, and lease more than the limit.
     rows = model._default_manager.raw(
-        f"UPDATE {table} SET lease_until = %s, attempts = attempts + 1 WHERE id IN"
-        f" (SELECT id FROM {table} WHERE {wanted} AND due_at <= %s"
-        f" AND (lease_until IS NULL OR lease_until <= %s) ORDER BY id LIMIT %s{skip_locked}) RETURNING *",
-        [setwise.instant(_lease_end()), *having.values(), setwise.instant(now), setwise.instant(now), limit],
+        f"WITH due AS MATERIALIZED (SELECT id FROM {table} WHERE {wanted} AND due_at <= %s"
+        f" AND (lease_until IS NULL OR lease_until <= %s) ORDER BY id LIMIT %s{skip_locked})"
+        f" UPDATE {table} SET lease_until = %s, attempts = attempts + 1 WHERE id IN (SELECT id FROM due) RETURNING *",
+        [*having.values(), setwise.instant(now), setwise.instant(now), limit, setwise.instant(_lease_end())],
     )
     return sorted(rows, key=lambda row: row.pk)
 

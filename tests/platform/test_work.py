@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import time_machine
+from django.db import connection, connections, transaction
 
 from retention_app import clock, tasks, work
 from retention_app.models import DomainEvent, EventRun, FailedTry, Shop, WebhookDelivery
@@ -160,3 +161,19 @@ def test_a_try_of_a_lost_claim_leaves_nothing(delivery: WebhookDelivery) -> None
     WebhookDelivery.objects.update(attempts=2)
     work.failed(slow, ValueError("late"))
     assert not FailedTry.objects.exists()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's planner")
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+def test_claim_takes_no_more_than_its_limit_whatever_the_plan() -> None:
+    now = clock.now()
+    for number in range(3):
+        WebhookDelivery.objects.create(
+            webhook_id=f"wh-{number}", topic="a", shop_domain=DOMAIN, body=b"{}", received_at=now, due_at=now
+        )
+    with connections["owner"].cursor() as cursor:  # a table known to be small gets another plan
+        cursor.execute("ANALYZE retention_app_webhookdelivery")
+    with transaction.atomic(), connection.cursor() as cursor:
+        for way in ("material", "hashjoin", "mergejoin", "hashagg", "sort"):  # left: once for each row
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+        assert len(work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=1)) == 1

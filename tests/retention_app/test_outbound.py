@@ -72,7 +72,7 @@ class Probe(Kind):
 def probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
     probe = Probe()
     monkeypatch.setitem(outbound._kinds, "probe", probe)
-    monkeypatch.setattr("retention_app.tasks.outbound_work.apply_async", lambda **given: None)
+    monkeypatch.setattr("retention_app.tasks.outbound_work.apply_async", lambda *_args, **_given: None)
     return probe
 
 

@@ -52,7 +52,9 @@ def troubles(transactional_db: None) -> dict[str, int]:
     """Shops with everything that can be stuck, and an operator called Ada who has a second factor."""
     now = clock.now()
     aurora = make_shop("aurora", currency="BRL")
-    long = make_shop("the-very-long-named-house-of-coffee-and-tea", trouble="scopes", trouble_since=now - 3 * DAY)
+    long = make_shop("long", trouble="scopes", trouble_since=now - 3 * DAY)
+    long.domain = "the-very-long-named-house-of-coffee-and-tea.myshopify.com"
+    long.save()
     make_shop("gone", state=Shop.State.UNINSTALLED, uninstalled_at=now)
     for number in range(12):
         row = make_row("delivery", (aurora, long)[number % 2], body=BODY)

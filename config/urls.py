@@ -7,9 +7,9 @@ from retention_app.views import admin, auth, health, storefront
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     path("auth/install", auth.install, name="grant_install"),
     path("auth/callback", auth.callback, name="grant_callback"),
-    path("metrics", health.metrics, name="metrics"),
     path("auth/patch-id-token", auth.patch_id_token, name="patch_id_token"),
     path("storefront/<str:public_id>.js", storefront.loader, name="storefront_loader"),
     path("storefront/panel/<str:digest>.js", storefront.panel, name="storefront_panel"),

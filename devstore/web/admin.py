@@ -82,9 +82,9 @@ def uninstall(visit: Visit) -> Response:
 def app_page(visit: Visit) -> Response:
     """The page that frames the app, at the path inside it that the address names."""
     shop = visit.shop
-    if visit.request.path_params["handle"] != shop.store.app.handle:
     if visit.request.path_params["handle"] == shop.store.config.api_key:  # apps send people there, not knowing a handle
         return visit.redirect(f"/admin/apps/{shop.store.app.handle}")
+    if visit.request.path_params["handle"] != shop.store.app.handle:
         return theme.not_found(visit)
     if not shop.installed:
         return visit.redirect("/admin/listing")

@@ -17,13 +17,13 @@ from devstore import bulk, compliance, control, knobs, platform, scenarios
 from devstore.config import Config
 from devstore.graphql import schema
 from devstore.graphql.api import AdminApi
-from devstore.shops import Store
+from devstore.shops import DOMAIN, SHOP_COOKIE, Shop, Store
 from devstore.webhooks import Courier
 
 
 class ShopOfRequest:
-    """Puts the shop named by the Host header into `request.state.shop` (any other host name: the scenario's shop) and
-    applies the knobs that the request brings in `X-Devstore-Knobs`."""
+    """Puts the shop that a request is for into `request.state.shop` and applies the knobs that the request brings in
+    `X-Devstore-Knobs`."""
 
     def __init__(self, app: ASGIApp, store: Store) -> None:
         self.app = app
@@ -34,7 +34,7 @@ class ShopOfRequest:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        shop = self.store.shop_for_host(request.headers.get("host", ""))
+        shop = self.shop_of(request)
         if shop is None:
             await PlainTextResponse("There is no such shop.", 404)(scope, receive, send)
             return
@@ -50,6 +50,17 @@ class ShopOfRequest:
             await self.app(scope, receive, send)
         finally:
             knobs.for_this_request.reset(token)
+
+    def shop_of(self, request: Request) -> Shop | None:
+        """The one whose domain is the Host. Under another host name: the one named by `?shop=`, else the one the
+        person looked at last, else the scenario's. None when there is no shop of that domain or name."""
+        host = request.headers.get("host", "").partition(":")[0].lower()
+        if host.endswith(DOMAIN):
+            return self.store.shops.get(host)
+        # What visitors send to the app proxy is the app's to read.
+        if "shop" in request.query_params and not request.url.path.startswith("/apps/"):
+            return self.store.shop_named(request.query_params["shop"])
+        return self.store.shop_named(request.cookies.get(SHOP_COOKIE, "")) or self.store.default_shop
 
 
 def build(config: Config, courier_transport: httpx.AsyncBaseTransport | None = None) -> Starlette:

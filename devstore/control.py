@@ -91,6 +91,7 @@ def state(shop: Shop, request: Request, body: Body) -> Any:
 
     return {
         "shop": shop.domain,
+        "shops": [{"shop": each.domain, "installed": each.installed} for each in shop.store.shops.values()],
         "name": shop.document["name"],
         "scenario": shop.document["scenario"],
         "currency": shop.currency,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from devstore.bulk import BulkRunner
 
 
+DOMAIN = ".myshopify.com"
+SHOP_COOKIE = "devstore_shop"  # the handle of the shop that a browser looked at last, by `?shop=`
 HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Fields of a shop's document that state folders of an earlier devstore lack.
 ADDED: dict[str, Any] = {"status": "open", "uninstalled_at": None}
@@ -52,14 +54,12 @@ class Store:
 
     @property
     def default_shop(self) -> "Shop":
-        """The shop that answers under any host name that is not a shop's own: the scenario's."""
+        """The shop that answers where none is named: the scenario's."""
         return next(iter(self.shops.values()))
 
-    def shop_for_host(self, host: str) -> "Shop | None":
-        """The shop of a Host header: its own for `<name>.myshopify.com` (None when there is no such shop), else the
-        default."""
-        name = host.partition(":")[0].lower()
-        return self.shops.get(name) if name.endswith(".myshopify.com") else self.default_shop
+    def shop_named(self, name: str) -> "Shop | None":
+        """The shop of a handle or a domain."""
+        return self.shops.get(name if name.endswith(DOMAIN) else f"{name}{DOMAIN}")
 
     def add_shop(self, document: ShopDocument) -> "Shop":
         with self.database.write() as connection:
@@ -73,7 +73,7 @@ class Store:
 
     def rename_shop(self, shop: "Shop", handle: str) -> None:
         """Give a shop another handle and with it another domain; nothing answers at the old one. Raises ValueError."""
-        domain = f"{handle}.myshopify.com"
+        domain = f"{handle}{DOMAIN}"
         if not HANDLE.fullmatch(handle) or domain in self.shops:
             raise ValueError(f"{handle!r} is no handle for a shop or belongs to one")
         with self.database.write() as connection:

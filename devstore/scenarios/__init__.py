@@ -3,13 +3,20 @@ folder."""
 
 from collections.abc import Callable
 
-from devstore.scenarios import aurora, cdnow, csv
+from devstore.scenarios import aurora, cdnow, csv, harbor
 from devstore.scenarios.base import ScenarioError
 from devstore.shops import Store
 
 __all__ = ["NAMES", "ScenarioError", "load"]
 
-NAMES: dict[str, Callable[[Store], None]] = {"aurora": aurora.load, "cdnow": cdnow.load, "csv": csv.load}
+
+def load_aurora(store: Store) -> None:
+    """The scenario's shop and, beside it, a second one."""
+    aurora.load(store)
+    harbor.load(store)
+
+
+NAMES: dict[str, Callable[[Store], None]] = {"aurora": load_aurora, "cdnow": cdnow.load, "csv": csv.load}
 
 
 def load(store: Store) -> None:

@@ -40,7 +40,8 @@ def show(visit: Visit, template: str, status: int = 200, **context: Any) -> Resp
 
 
 def home(visit: Visit) -> Response:
-    return show(visit, "admin/home.html", counts=lookups.counts(visit.shop))
+    others = [each.document for each in visit.shop.store.shops.values() if each is not visit.shop]
+    return show(visit, "admin/home.html", counts=lookups.counts(visit.shop), others=others)
 
 
 def listing(visit: Visit) -> Response:
@@ -90,10 +91,11 @@ def app_page(visit: Visit) -> Response:
         return visit.redirect("/admin/listing")
     own_host = urlsplit(shop.store.config.public_url).netloc
     if visit.request.url.netloc != own_host:  # App Bridge in the frame talks to that host only
-        return visit.redirect(str(visit.request.url.replace(scheme="http", netloc=own_host)))
+        there = visit.request.url.include_query_params(shop=shop.handle)
+        return visit.redirect(str(there.replace(scheme="http", netloc=own_host)))
     path = visit.request.path_params.get("path", "")
     locale = texts.SHOPIFY_LOCALES[visit.locale]
-    own = [(name, value) for name, value in visit.request.query_params.items() if name != "locale"]
+    own = [(name, value) for name, value in visit.request.query_params.items() if name not in ("locale", "shop")]
     return show(
         visit,
         "admin/app.html",

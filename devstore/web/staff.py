@@ -264,11 +264,13 @@ def deliver_now(visit: Visit) -> Response:
 
 def calls_page(visit: Visit) -> Response:
     """The call log, newest first, a page at a time; one kind when asked."""
-    kind, connection = visit.query("kind"), visit.shop.database.connection()
-    kinds = [row[0] for row in connection.execute("SELECT DISTINCT kind FROM calls ORDER BY kind")]
+    kind, shop_id, connection = visit.query("kind"), visit.shop.id, visit.shop.database.connection()
+    known = connection.execute("SELECT DISTINCT kind FROM calls WHERE shop_id = ? ORDER BY kind", (shop_id,))
+    kinds = [name for (name,) in known]
     rows = connection.execute(
-        "SELECT id, at, kind, document FROM calls WHERE ? IN ('', kind) ORDER BY id DESC LIMIT ? OFFSET ?",
-        (kind, CALLS_A_PAGE + 1, (visit.page_number() - 1) * CALLS_A_PAGE),
+        "SELECT id, at, kind, document FROM calls WHERE shop_id = ? AND ? IN ('', kind)"
+        " ORDER BY id DESC LIMIT ? OFFSET ?",
+        (shop_id, kind, CALLS_A_PAGE + 1, (visit.page_number() - 1) * CALLS_A_PAGE),
     ).fetchall()
     entries = []
     for entry_id, at, entry_kind, document in rows[:CALLS_A_PAGE]:

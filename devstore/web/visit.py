@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from devstore import clock
 from devstore.money import exponent
-from devstore.shops import Shop
+from devstore.shops import SHOP_COOKIE, Shop
 from devstore.web import texts
 
 HERE = Path(__file__).parent
@@ -71,20 +71,27 @@ class Visit:
 
     # --- Session ---------------------------------------------------------------------------------------------------
 
+    @property
+    def session_cookie(self) -> str:
+        """A cookie for each shop: all are looked at under one host name."""
+        return f"{SESSION_COOKIE}_{self.shop.id}"
+
     def _read_session(self) -> dict[str, Any]:
-        cookie = self.request.cookies.get(SESSION_COOKIE, "")
+        cookie = self.request.cookies.get(self.session_cookie, "")
         try:
-            claims = jwt.decode(cookie, self.shop.store.signing_key, algorithms=["HS256"], audience=self.shop.handle)
+            claims = jwt.decode(cookie, self.shop.store.signing_key, algorithms=["HS256"], audience=str(self.shop.id))
         except jwt.InvalidTokenError:
             return {}
         return dict(claims["session"])
 
     def keep_session(self, response: Response) -> None:
+        if "shop" in self.request.query_params:
+            response.set_cookie(SHOP_COOKIE, self.shop.handle, httponly=True, samesite="lax")
         if self.session == self._session_before:
             return
-        claims = {"aud": self.shop.handle, "session": self.session}
+        claims = {"aud": str(self.shop.id), "session": self.session}
         cookie = jwt.encode(claims, self.shop.store.signing_key, algorithm="HS256")
-        response.set_cookie(SESSION_COOKIE, cookie, max_age=SESSION_DAYS * 86400, httponly=True, samesite="lax")
+        response.set_cookie(self.session_cookie, cookie, max_age=SESSION_DAYS * 86400, httponly=True, samesite="lax")
 
     def say(self, text: str, *, problem: bool = False) -> None:
         """Show this on the next page the person sees."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import jwt
@@ -177,3 +178,27 @@ def test_the_save_bar_saves_discards_and_holds_the_person_back(page: Page, insta
     page.get_by_role("dialog").get_by_role("button", name="Leave without saving").click()
     expect(points).to_have_value("1")
     expect(bar).to_be_hidden()
+
+
+def test_the_merchant_agrees_to_what_an_app_asks_for(page: Page, app: DummyApp) -> None:
+    callback = f"{app.url}/auth/callback"
+    query = {"client_id": "client-id", "scope": "read_orders", "redirect_uri": callback, "state": "s"}
+    page.goto(f"/admin/oauth/authorize?{urlencode(query)}")
+    expect(page.get_by_text("read_orders")).to_be_visible()
+    expect(page.get_by_text("read_customers")).to_have_count(0)
+    page.get_by_role("button", name="Install Encore").click()
+    page.wait_for_url(f"{callback}?code=*")
+    assert parse_qs(urlsplit(page.url).query)["shop"] == ["aurora.myshopify.com"]
+
+
+def test_the_second_shop_is_installed_and_framed_on_its_own(page: Page, api: httpx.Client, app: DummyApp) -> None:
+    page.goto("/admin")
+    page.get_by_role("link", name="Go to Harbor Goods").click()
+    page.get_by_role("link", name="See Encore in the app store").click()
+    page.get_by_role("link", name="Install").click()
+    page.get_by_role("button", name="Install Encore").click()
+    expect(page.frame_locator("iframe").get_by_role("heading", name="/app/")).to_be_visible()
+    token = app_frame(page).evaluate("shopify.idToken()")
+    claims = jwt.decode(token, SECRET, ["HS256"], audience="client-id")
+    assert claims["dest"] == "https://harbor.myshopify.com"
+    api.post("/devstore/uninstall?shop=harbor")

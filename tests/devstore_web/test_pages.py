@@ -14,7 +14,7 @@ from tests.devstore_web.dummy_app import DummyApp
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
 STORE = ("/", "/collections/all", "/cart", "/checkout", "/account", "/nowhere")
 VISITOR = ("/account/login", "/account/register")
-ADMIN = ("/admin", "/admin/listing", "/admin/apps/encore/")
+ADMIN = ("/admin", "/admin/oauth/authorize", "/admin/listing", "/admin/apps/encore/")
 STAFF = tuple(f"/devstore/staff{path}" for path in ("", "/customers", "/orders/new", "/knobs", "/webhooks", "/calls"))
 LOOKS = [(1280, "en", "light"), (390, "zh-Hant", "dark")]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,20 @@ import pytest
 from config.env import ROOT
 from loyalty.programme import draft_save, programme_publish
 from retention_app import clock
-from retention_app.models import Customer, Shop, SyncRun
+from retention_app.models import (
+    Customer,
+    DiscountCode,
+    FailedTry,
+    Order,
+    Outbound,
+    PrivacyRequest,
+    Reconciliation,
+    Shop,
+    SyncRun,
+    WebhookDelivery,
+)
+from retention_app.offers.codes import discount_code_give
+from retention_app.privacy.requests import request_work
 from retention_app.tenancy import shop_scope
 from tests.conftest import make_shop
 from tests.screens import story
@@ -38,6 +52,13 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "customer-points": ("aurora", "/app/customers/{first}/", "button.why >> nth=1"),
     "customer-orders": ("aurora", "/app/customers/{first}/?tab=orders", ""),
     "customer-withheld": ("aurora", "/app/customers/{withheld}/", ""),
+    "customer-codes": ("aurora", "/app/customers/{first}/?tab=codes", ""),
+    "code": ("aurora", "/app/customers/{first}/code/", ""),
+    "code-error": ("aurora", "/app/customers/{first}/code/", "unfilled"),
+    "activity": ("aurora", "/app/activity/", ""),
+    "activity-attention": ("aurora", "/app/activity/?tab=attention", ""),
+    "activity-item": ("aurora", "/app/activity/call-{call}/", ".chart-table summary"),
+    "activity-quiet": ("empty", "/app/activity/", ""),
     "programme": ("aurora", "/app/loyalty/programme/", ""),
     "programme-none": ("empty", "/app/loyalty/programme/", ""),
     "draft": ("aurora", "/app/loyalty/draft/", ""),
@@ -45,6 +66,9 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "review": ("aurora", "/app/loyalty/draft/review/", ""),
     "review-first": ("importing", "/app/loyalty/draft/review/", ""),
     "versions": ("aurora", "/app/loyalty/versions/", ""),
+    "settings": ("aurora", "/app/settings/", ""),
+    "privacy": ("aurora", "/app/settings/privacy/", ""),
+    "privacy-empty": ("empty", "/app/settings/privacy/", ""),
     "not-found": ("aurora", "/app/customers/999999999/", ""),
     "console-login": ("aurora", "/console/login/", ""),
 }
@@ -72,7 +96,80 @@ def shops(transactional_db: None, work_off: Callable[[], None]) -> dict[str, Sho
     SyncRun.objects.create(
         shop=importing, phase="orders", orders_done=41220, orders_total=69659, started_at=now, due_at=now
     )
+    _activity(aurora)
+    _privacy(aurora)
     return shops
+
+
+def _privacy(shop: Shop) -> None:
+    """A customer's file to fetch, an erasure that is done, one under way, one that failed."""
+    now = clock.now()
+    with shop_scope(shop.id):
+        first = Customer.objects.order_by("shopify_id").first()
+        assert first
+        for number, (kind, state, days) in enumerate(
+            (("data_request", "waiting", 27), ("customer_redact", "done", 12), ("customer_redact", "dead", 2))
+        ):
+            request = PrivacyRequest.objects.create(
+                shop=shop,
+                kind=kind,
+                state=state,
+                key=f"privacy-{number}",
+                customer_shopify_id=first.shopify_id if kind == "data_request" else None,
+                received_at=now - dt.timedelta(days=30 - days),
+                deadline_at=now + dt.timedelta(days=days, hours=1),
+                due_at=now,
+                proof={"customers": 1} if state == "done" else {},
+            )
+            if kind == "data_request":
+                request_work(request)
+
+
+def _activity(shop: Shop) -> None:
+    """Something came in, a code was refused, a comparison repaired something."""
+    now = clock.now()
+    with shop_scope(shop.id):
+        person = Customer.objects.order_by("shopify_id").first()
+        order = Order.objects.filter(customer=person).latest("processed_at")
+        assert person
+        for number, value in enumerate((1000, 2500)):
+            discount_code_give(
+                shop=shop, customer=person, kind="percentage", value=value, days=30, actor="42", key=f"form-{number}"
+            )
+        DiscountCode.objects.filter(value=2500).update(state="refused")
+        call = Outbound.objects.latest("id")
+    Outbound.objects.filter(id=call.id).update(
+        state="dead", error_class="Refused", error="Customers are missing or do not exist"
+    )
+    FailedTry.objects.create(
+        queue="outbound", row_id=call.id, at=now, error_class="Refused", error="Customers are missing or do not exist"
+    )
+    for topic, state, body in (
+        ("orders/paid", "done", b'{"id": %d}' % order.shopify_id),
+        ("customers/update", "waiting", b'{"id": %d}' % person.shopify_id),
+        ("products/update", "dead", b"\xff"),
+    ):
+        WebhookDelivery.objects.create(
+            webhook_id=topic,
+            shop_domain=shop.domain,
+            topic=topic,
+            state=state,
+            body=body,
+            received_at=now - dt.timedelta(minutes=7),
+            due_at=now,
+            done_at=now - dt.timedelta(minutes=6, seconds=59) if state == "done" else None,
+            error_class="Malformed" if state == "dead" else "",
+        )
+    Reconciliation.objects.create(
+        shop=shop,
+        kind="whole",
+        state="done",
+        requested_at=now,
+        due_at=now,
+        done_at=now,
+        checked={"orders": 12040},
+        repaired={"orders": 3},
+    )
 
 
 def people(shop: Shop) -> dict[str, int]:
@@ -82,7 +179,7 @@ def people(shop: Shop) -> dict[str, int]:
         first = Customer.objects.order_by("shopify_id").values_list("id", flat=True).first()
     assert first
     assert withheld
-    return {"first": first, "withheld": withheld}
+    return {"first": first, "withheld": withheld, "call": Outbound.objects.filter(shop=shop).latest("id").id}
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -104,6 +201,9 @@ def test_screenshots_show_nothing_wrong(
                 if opened == "wrong":
                     page.fill("#id_earn_points", "x")
                     page.click("#rules button")
+                    page.wait_for_selector("#problem")
+                elif opened == "unfilled":
+                    page.click("#code button")
                     page.wait_for_selector("#problem")
                 elif opened:
                     page.click(opened)

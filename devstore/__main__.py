@@ -1,6 +1,7 @@
 """`python -m devstore --scenario aurora --port 8700 …`: runs devstore until interrupted."""
 
 import argparse
+import contextlib
 import os
 import sys
 import tomllib
@@ -70,7 +71,8 @@ def main() -> None:
         )
     )
     app.state.connections = server.server_state.connections
-    server.run()
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
     if not server.started:
         sys.exit(1)
 

@@ -39,7 +39,7 @@ def url(name: str, default: str) -> str:
 def days(name: str, default: int) -> int:
     """A number of days, one at least."""
     value = env.str(name, "") or str(default)
-    if not (value.isascii() and value.isdecimal() and 0 < int(value[:9])):
+    if not (value.isascii() and value.isdecimal() and int(value[:9]) > 0):
         refuse(f"{name} must be a number of days, one at least, not {value!r}.")
     return int(value[:9])
 

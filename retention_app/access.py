@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.http import Http404
 
-from retention_app.models import Customer, Shop
+from retention_app import clock
+from retention_app.models import Customer, PrivacyExport, Shop
 
 
 def access_customer(shop: Shop, customer_id: int) -> Customer:
@@ -13,3 +14,11 @@ def access_customer(shop: Shop, customer_id: int) -> Customer:
     if customer is None:
         raise Http404("customer")
     return customer
+
+
+def access_privacy_export(shop: Shop, request_id: int) -> PrivacyExport:
+    """The file that answers one of the shop's data requests, as long as it is kept. Raises `Http404`."""
+    export = PrivacyExport.objects.filter(shop_id=shop.id, request_id=request_id, expires_at__gt=clock.now()).first()
+    if export is None:
+        raise Http404("export")
+    return export

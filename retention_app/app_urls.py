@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from retention_app.views import admin, admin_activity, admin_codes, admin_customers
+from retention_app.views import admin, admin_activity, admin_codes, admin_customers, admin_settings
 
 app_name = "admin"
 urlpatterns = [
@@ -18,4 +18,8 @@ urlpatterns = [
     path("activity/<slug:source>-<int:row_id>/", admin_activity.item, name="activity_item"),
     path("activity/<slug:source>-<int:row_id>/retry/", admin_activity.retry, name="activity_retry"),
     path("activity/<slug:source>-<int:row_id>/skip/", admin_activity.skip, name="activity_skip"),
+    path("settings/", admin_settings.settings, name="settings"),
+    path("settings/privacy/", admin_settings.privacy, name="privacy"),
+    path("settings/privacy/<int:request_id>/download/", admin_settings.privacy_download, name="privacy_download"),
+    path("settings/privacy/<int:request_id>/file/", admin_settings.privacy_file, name="privacy_file"),
 ]

@@ -1,7 +1,8 @@
 """The doors through which a request or a job enters a shop's scope (house rule 6).
 
-`shop_view` lets in staff by ID token, `proxy_view` a storefront visitor by the app proxy's signature; `for_each_shop`
-serves sweeps and commands. (`ShopTask` in `tasks` is the fourth.) Responses are rendered before the scope closes.
+`shop_view` lets in staff by ID token, `proxy_view` a storefront visitor by the app proxy's signature, `link_view` a
+download by a link we signed; `for_each_shop` serves sweeps and commands, `ShopTask` (in `tasks`) jobs. Responses are
+rendered before the scope closes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.core import signing
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.response import SimpleTemplateResponse
 from django.utils import translation
@@ -35,6 +37,8 @@ log = structlog.get_logger(__name__)
 RETRY_HEADER = "X-Shopify-Retry-Invalid-Session-Request"
 TRIED = "patched"  # marks a reload that the patch page asked for, with the second it did
 TRIED_SECONDS = 60
+LINK_SECONDS = 60
+_LINKS = "retention_app.doors.link"  # the salt of signed links
 ADMIN = "https://admin.shopify.com"
 _LAUNCH_SECRETS = frozenset({"id_token", "hmac", "session", "timestamp"})
 
@@ -104,6 +108,32 @@ def proxy_view(view: View) -> View:
             return _private(_answer(view, request, visitor_locale(request), *args, **kwargs))
 
     door.csrf_exempt = True  # type: ignore[attr-defined]
+    return door
+
+
+def link_to(shop: Shop, path: str) -> str:
+    """The address of one of our downloads for the next `LINK_SECONDS`: a navigation carries no ID token."""
+    return f"{path}?{urlencode({'signed': signing.dumps([shop.id, path], salt=_LINKS)})}"
+
+
+def link_view(view: View) -> View:
+    """Open a download to whoever comes by an address that `link_to` made just now; a 404 to everybody else."""
+
+    @wraps(view)
+    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        try:
+            shop_id, path = signing.loads(request.GET.get("signed", ""), salt=_LINKS, max_age=LINK_SECONDS)
+        except signing.BadSignature:
+            raise Http404 from None
+        shop = installed_shops().filter(id=shop_id).first()
+        if shop is None or path != request.path:
+            raise Http404
+        request.shop = shop  # type: ignore[attr-defined]
+        with shop_scope(shop.id):
+            return _private(_answer(view, request, visitor_locale(request), *args, **kwargs))
+
     return door
 
 

@@ -72,7 +72,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = tuple(
         # The query of an address; the user and password in front of its host.
         (
             ("=",),
-            r"\b(id_token|hmac|signature|session|host|token|code|logged_in_customer_id|q)=[^&\s\"']+",
+            r"\b(id_token|hmac|signature|session|signed|host|token|code|logged_in_customer_id|q)=[^&\s\"']+",
             rf"\1={REDACTED}",
         ),
         (("://",), r"(://)[^\s/@\"']{1,512}@", rf"\1{REDACTED}@"),

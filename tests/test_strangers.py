@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hmac
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from django.utils.http import urlencode
 
 from config.asgi import RECEIVERS, application
 from retention_app import clock
-from retention_app.models import Customer, Outbound, Shop
+from retention_app.models import Customer, Outbound, PrivacyExport, PrivacyRequest, Shop
 from retention_app.outbound import outbound_request
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
@@ -35,6 +36,9 @@ STAFF = {
     "admin:activity_item": "/app/activity/call-{call}/",
     "admin:activity_retry": "/app/activity/call-{call}/retry/",
     "admin:activity_skip": "/app/activity/call-{call}/skip/",
+    "admin:settings": "/app/settings/",
+    "admin:privacy": "/app/settings/privacy/",
+    "admin:privacy_download": "/app/settings/privacy/{request}/download/",
     "loyalty:overview": "/app/loyalty/",
     "loyalty:programme": "/app/loyalty/programme/",
     "loyalty:draft": "/app/loyalty/draft/",
@@ -42,7 +46,7 @@ STAFF = {
     "loyalty:review": "/app/loyalty/draft/review/",
     "loyalty:versions": "/app/loyalty/versions/",
 }
-SIGNED = {"proxy_session": "/proxy/v1/session"}
+SIGNED = {"proxy_session": "/proxy/v1/session", "admin:privacy_file": "/app/settings/privacy/{request}/file/"}
 RECEIVED = {"/webhooks/shopify"}  # by path: answered in front of Django
 # The console: operators only, by a session of theirs (tests/console/test_door.py goes through it).
 OPERATORS = {
@@ -98,19 +102,26 @@ def test_every_address_is_in_the_table() -> None:
 
 @pytest.fixture
 def theirs(beta: Shop) -> Customer:
-    """A customer of the stranger's shop, and a call for them."""
+    """A customer of the stranger's shop, a call for them, and the file that answers their data request."""
     with shop_scope(beta.id):
         now = clock.now()
         customer = Customer.objects.create(
             shop=beta, shopify_id=8101, first_name="Secret", created_at=now, updated_at=now, read_at=now
         )
         outbound_request(kind="script_tag", key="theirs", customer_id=customer.id)
+        request = PrivacyRequest.objects.create(
+            shop=beta, kind="data_request", key="theirs", state="done", received_at=now, deadline_at=now, due_at=now
+        )
+        PrivacyExport.objects.create(
+            shop=beta, request=request, created_at=now, expires_at=now + dt.timedelta(days=1), content="Secret"
+        )
         return customer
 
 
 def staff_path(name: str, customer: Customer) -> str:
     call = Outbound.objects.values_list("id", flat=True).get(customer_id=customer.id)
-    return STAFF[name].format(customer=customer.id, call=call)
+    request = PrivacyRequest.objects.values_list("id", flat=True).get()
+    return STAFF[name].format(customer=customer.id, call=call, request=request)
 
 
 BAD_TOKENS: dict[str, dict[str, Any]] = {

@@ -25,9 +25,7 @@ def work_off() -> None:
         )
         waiting = Reconciliation.objects.filter(free, state="waiting")
         comparisons = list(waiting.values_list("shop_id", flat=True).distinct())
-        asked = list(
-            PrivacyRequest.objects.filter(free, state="waiting").values_list("shop_id", flat=True).distinct()
-        )
+        asked = list(PrivacyRequest.objects.filter(free, state="waiting").values_list("shop_id", flat=True).distinct())
         callers = list(outbound.due_calls().values_list("shop_id", flat=True).distinct())
         if not (domains or imports or comparisons or asked or callers or runs):
             return

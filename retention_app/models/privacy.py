@@ -55,7 +55,8 @@ class PrivacyExport(ShopOwned):
 
 class Tombstone(ShopOwned):
     """An erased customer: `digest` is the peppered hash of the platform's id, `customer` the row under a random id that
-    keeps their orders and points, None when there never was one. A later sync finds the digest and brings nobody back."""
+    keeps their orders and points, None when there never was one. A later sync finds the digest, and nobody comes back.
+    """
 
     digest = models.CharField(max_length=64)
     customer = models.ForeignKey(

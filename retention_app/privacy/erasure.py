@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from django.db import connection, models, transaction
+import structlog
+from django.db import OperationalError, connection, models, transaction
 from django.db.models import Q
 
 from retention_app import clock
@@ -44,6 +45,8 @@ from retention_app.privacy.engines import engines
 from retention_app.privacy.export import people_of
 from retention_app.privacy.person import Person, family, person_of
 from retention_app.tenancy import current_shop_id
+
+log = structlog.get_logger(__name__)
 
 ERASED = "[erased]"  # stands for a text that named an erased person
 
@@ -160,7 +163,12 @@ def _calls_skip(customer_ids: list[int]) -> int:
 
 
 def _pages_clear() -> None:
-    """SQLite keeps what was overwritten in its journal until that is emptied."""
+    """Have SQLite write its file anew without the pages it freed, and empty its journal. (PostgreSQL's autovacuum does
+    as much in its own time.)"""
     if connection.vendor == "sqlite" and not connection.in_atomic_block:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except OperationalError:  # somebody kept it busy; the next erasure does it
+            log.warning("pages_not_cleared")

@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 ROWS_PER_BATCH = 1_000
 
+_FINISHED = (WebhookDelivery.State.DONE, WebhookDelivery.State.DROPPED)
 TOO_OLD = "Nobody could act on it in time, so its body was deleted. What Shopify has since is compared every night."
 
 
@@ -25,9 +26,10 @@ def retention_enforce() -> dict[str, int]:
     """Delete, over all shops, raw deliveries, failed tries and staged lines after `RETENTION_DAYS`, and files with a
     customer's data when they expire; answers how many."""
     since = clock.now() - dt.timedelta(days=settings.RETENTION_DAYS)
+    old = WebhookDelivery.objects.filter(received_at__lt=since)
     counts = {
-        "deliveries": _delete(WebhookDelivery.objects.filter(received_at__lt=since, state=WebhookDelivery.State.DONE)),
-        "bodies": _bodies_delete(since),
+        "deliveries": _delete(old.filter(state__in=_FINISHED)),
+        "bodies": _bodies_delete(old.exclude(state__in=_FINISHED).exclude(body=b"")),
         "tries": _delete(FailedTry.objects.filter(at__lt=since)),
         "staged": _staged_delete(),
         "exports": _exports_delete(),
@@ -44,15 +46,8 @@ def _delete(rows: QuerySet[models.Model]) -> int:
     return deleted
 
 
-def _bodies_delete(since: dt.datetime) -> int:
+def _bodies_delete(too_old: QuerySet[WebhookDelivery]) -> int:
     """What was never done keeps its header for the operators; what it said is gone, so nobody can do it any more."""
-    too_old = (
-        WebhookDelivery.objects.filter(received_at__lt=since)
-        .exclude(
-            state__in=[WebhookDelivery.State.DONE],
-        )
-        .exclude(body=b"")
-    )
     emptied = 0
     while ids := list(too_old.order_by("id").values_list("id", flat=True)[:ROWS_PER_BATCH]):
         old = WebhookDelivery.objects.filter(id__in=ids)

@@ -7,6 +7,7 @@ import datetime as dt
 from django import template
 from django.utils.timesince import timesince
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from retention_app import clock, formatting
 from retention_app.models import Customer
@@ -60,3 +61,13 @@ def percent(share: float) -> str:
 def person(customer: Customer) -> str:
     """A customer's name, else their e-mail address, else nothing: the platform withholds both."""
     return customer.name or customer.email
+
+
+@register.filter
+def called(customer: Customer) -> str:
+    """The same, or why there is neither."""
+    if customer.shopify_id < 0:
+        why = _("Erased customer")
+    else:
+        why = _("Deleted in Shopify") if customer.gone_at else _("Name not shared by Shopify")
+    return person(customer) or why

@@ -49,6 +49,7 @@ class Shell:
         own = [
             NavItem(_("Customers"), customers, "customers", 10),
             NavItem(_("Activity"), reverse("admin:activity"), "activity", 60),
+            NavItem(_("Settings"), reverse("admin:settings"), "settings", 90),
         ]
         return sorted(own + [item for engine in engines() for item in engine.nav_items()], key=lambda item: item.order)
 
@@ -78,6 +79,13 @@ def done(request: HttpRequest, url: str, *, toast: str = "") -> HttpResponse:
     if toast:
         answer["HX-Trigger"] = json.dumps({"toast": toast})
     return answer
+
+
+def take(request: HttpRequest, url: str) -> HttpResponse:
+    """Answer a POST with a file: send the browser to it, which keeps the page."""
+    if request.headers.get("HX-Request") != "true":
+        return HttpResponseRedirect(url, status=303)
+    return HttpResponse(headers={"HX-Redirect": url})
 
 
 def is_part(request: HttpRequest, target: str) -> bool:

@@ -52,6 +52,7 @@ from tests.privacy.conftest import (
     the_customer,
     the_row,
 )
+from tests.screens.conftest import sane, see
 
 Ask = Callable[..., PrivacyRequest]
 REDACT = "customers/redact"
@@ -300,6 +301,19 @@ def test_calls_for_the_person_are_given_up(told: Shop, ask: Ask) -> None:
     assert ask(REDACT, told).proof["calls_skipped"] == 1
     call.refresh_from_db()
     assert call.state == "skipped"
+
+
+def test_staff_see_an_erased_customer_by_no_name(told: Shop, ask: Ask, merchant: Callable[[Shop], Client]) -> None:
+    ask(REDACT, told)
+    with shop_scope(told.id):
+        row = the_row()
+    page = see(merchant(told).get(f"/app/customers/{row.id}/").content.decode())
+    sane(page)
+    assert page.headings == ["Erased customer"]
+    assert "Shopify has this customer no more." in page.text
+    assert "Erased customer" in see(merchant(told).get("/app/customers/").content.decode()).text
+    found_by = see(merchant(told).get("/app/customers/?q=zebulonia").content.decode())
+    assert "No customers match." in found_by.text
 
 
 def test_the_storefront_takes_an_erased_visitor_for_nobody(told: Shop, ask: Ask) -> None:

@@ -28,6 +28,8 @@ PAGES = {
     "/app/customers/?sort=spent": 5,
     "/app/activity/": 16,
     "/app/activity/?tab=attention": 14,
+    "/app/settings/": 3,
+    "/app/settings/privacy/": 4,
     "/app/loyalty/programme/": 6,
     "/app/loyalty/draft/": 12,
     "/app/loyalty/versions/": 3,

@@ -72,17 +72,17 @@ OPERATORS = {
 }
 # Everybody: these say nothing about a shop's people.
 PUBLIC = {
-    "healthz",
-    "readyz",
-    "metrics",
-    "patch_id_token",
-    "grant_install",
-    "grant_callback",
-    "storefront_loader",
-    "storefront_panel",
-    "account_login",
-    "account_logout",
-    "mfa_authenticate",
+    "healthz": "/healthz",
+    "readyz": "/readyz",
+    "metrics": "/metrics",
+    "patch_id_token": "/auth/patch-id-token",
+    "grant_install": "/auth/install",
+    "grant_callback": "/auth/callback",
+    "storefront_loader": "/storefront/alpha-public-id.js",
+    "storefront_panel": "/storefront/panel/0123456789abcdef.js",
+    "account_login": "/console/login/",
+    "account_logout": "/console/logout/",
+    "mfa_authenticate": "/console/login/code/",
 }
 
 

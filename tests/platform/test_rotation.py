@@ -178,7 +178,10 @@ def test_token_refreshed_meanwhile_is_not_overwritten(
         assert ShopToken.objects.get().access_token == "shpat_fresh"
 
 
-@pytest.mark.parametrize("text", [Fernet(Fernet.generate_key()).encrypt(b"x").decode(), "plain", "gAAAAnonsense"])
+OF_A_LOST_KEY = Fernet(Fernet.generate_key()).encrypt(b"x").decode()
+
+
+@pytest.mark.parametrize("text", [pytest.param(OF_A_LOST_KEY, id="of a lost key"), "plain", "gAAAAnonsense"])
 def test_what_no_key_opens_is_named_and_the_rest_goes_through(shops: list[Shop], former_key: str, text: str) -> None:
     with shop_scope(shops[0].id), connection.cursor() as cursor:
         cursor.execute("UPDATE retention_app_shoptoken SET access_token = %s WHERE shop_id = %s", [text, shops[0].id])

@@ -94,10 +94,11 @@ def access(shop_id: int, rejected: str | None = None, *, let_in: bool = False) -
     """
     deadline = time.monotonic() + WAIT_SECONDS
     with shop_scope(shop_id):
-        if not let_in and trouble.is_paused(_row().shop):
-            raise ShopUnavailable("The shop was closed a moment ago.")
         while True:
             row = _row()
+            if not let_in and trouble.is_paused(row.shop):
+                raise ShopUnavailable("The shop was closed a moment ago.")
+            let_in = True
             now = clock.now()
             usable = row.access_token != rejected and row.expires_at > now
             if usable and row.expires_at - now > MARGIN:

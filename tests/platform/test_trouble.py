@@ -12,7 +12,7 @@ from time_machine import TimeMachineFixture
 
 from retention_app import clock, intake, outbound, sync, tasks, trouble, work
 from retention_app.models import Outbound, Reconciliation, Shop, ShopToken, SyncRun, WebhookDelivery
-from retention_app.reconcile import reconcile, reconciliation_start
+from retention_app.reconcile import reconciliation_start
 from retention_app.services.install import shop_reread, shop_uninstalled
 from retention_app.services.storefront_driver import storefront_request
 from retention_app.shopify import client
@@ -260,8 +260,7 @@ def test_work_waits_and_counts_no_failure_and_is_due_when_it_is_over(
     waiting = delivery("orders/create", {"id": 6001}, attempts=0)
 
     tasks.sync_work(shop_id=shop.id, run_id=run.id)
-    for row in work.claim(Reconciliation, shop_id=shop.id, limit=1):
-        reconcile(row)
+    tasks.reconcile_work(shop_id=shop.id)
     outbound.calls_make(shop_id=shop.id, until=clock.now() + dt.timedelta(seconds=5))
     tasks.deliveries_work(shop_domain=shop.domain)
 

@@ -42,7 +42,7 @@ def messages_used() -> Catalog:
     used = Catalog()
     for folder in SOURCES:
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".py", ".html"):
+            if path.suffix in (".py", ".html", ".txt"):
                 for message, context in _messages_in(path):
                     used.add(message, context=context, locations=[(path.relative_to(ROOT).as_posix(), 0)])
     return used
@@ -51,7 +51,7 @@ def messages_used() -> Catalog:
 def _messages_in(path: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
     text = path.read_text()
     method, options = "python", {}
-    if path.suffix == ".html":
+    if path.suffix != ".py":
         text = templatize(text, origin=str(path)).replace("gettext_noop(u'", "gettext_noop('")
         method, options = "javascript", {"template_string": False, "jsx": False}
     for _line, message, _comments, context in extract(

@@ -51,8 +51,8 @@ class Changes(Source[AuditEntry]):
 def _text(row: AuditEntry) -> str:
     own = {
         "offers.code.given": _("Discount code given"),
-        "outbound.retried": _("Retried what Shopify had refused"),
-        "outbound.skipped": _("Skipped what Shopify had refused"),
+        "outbound.retried": _("Retried a change in Shopify"),
+        "outbound.skipped": _("Skipped a change in Shopify"),
         "delivery.retried": _("Retried a message from Shopify"),
         "delivery.skipped": _("Skipped a message from Shopify"),
     }

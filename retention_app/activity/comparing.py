@@ -41,8 +41,8 @@ class Imports(Source[SyncRun]):
         means = _("All of your history is in your numbers.")
         if row.unreadable:
             means = ngettext(
-                "%(count)s entry made no sense and was left out.",
-                "%(count)s entries made no sense and were left out.",
+                "%(count)s entry couldn't be read and was left out.",
+                "%(count)s entries couldn't be read and were left out.",
                 row.unreadable,
             ) % {"count": words.count(row.unreadable)}
         return Story(item, _orders(row, words), means, _("Nothing."), facts=facts)

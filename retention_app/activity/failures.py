@@ -30,7 +30,7 @@ def todo(error_class: str) -> str:
     if error_class in NO_PERMISSION | NO_ENTRY:
         return _("Open Encore from your Shopify admin and accept the permissions it asks for, then Retry.")
     if error_class in REFUSED:
-        return _("Mend what Shopify names, then Retry. If it is no longer wanted, Skip.")
+        return _("Fix what Shopify names, then Retry. If it is no longer wanted, Skip.")
     return _("Retry. If it fails again, tell us the reference below.")
 
 

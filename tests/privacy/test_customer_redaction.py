@@ -310,7 +310,7 @@ def test_staff_see_an_erased_customer_by_no_name(told: Shop, ask: Ask, merchant:
     page = see(merchant(told).get(f"/app/customers/{row.id}/").content.decode())
     sane(page)
     assert page.headings == ["Erased customer"]
-    assert "Shopify has this customer no more." in page.text
+    assert "Shopify no longer has this customer." in page.text
     assert "Erased customer" in see(merchant(told).get("/app/customers/").content.decode()).text
     found_by = see(merchant(told).get("/app/customers/?q=zebulonia").content.decode())
     assert "No customers match." in found_by.text

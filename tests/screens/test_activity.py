@@ -261,7 +261,7 @@ def test_retry_puts_a_call_back_and_is_audited(busy: Shop, staff: Client) -> Non
     assert (answer.status_code, answer["Location"]) == (303, f"/app/activity/call-{call.id}/")
     call.refresh_from_db()
     assert call.state == "waiting"
-    assert "Retried what Shopify had refused" in listed(staff, "?tab=staff")
+    assert "Retried a change in Shopify" in listed(staff, "?tab=staff")
     assert staff.post(f"/app/activity/call-{call.id}/retry/").status_code == 303  # pressed twice: nothing more
 
 

@@ -1,8 +1,8 @@
 """Comparing the mirror with the platform, and repairing what differs through the same upsert as webhooks (DESIGN 4).
 
 Every hour what changed since the last comparison is listed by `updated_at`, with an overlap; every night, and when
-staff ask, the counts are compared too, and where they differ every id is. Doing any of it twice changes nothing, so a
-killed one simply begins again.
+staff ask, the counts are compared too, and where they differ every id is. Doing any of it twice changes nothing; a
+killed one goes on at the page it was at.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from django.db import models, transaction
@@ -53,6 +53,9 @@ RESOURCES = (
 )
 
 
+_NAMED = {resource.name: resource for resource in RESOURCES}
+
+
 class StillStale(TransientError):
     """The platform kept answering with an older state than it lists."""
 
@@ -74,11 +77,14 @@ def reconciliation_start(*, shop_id: int, kind: Reconciliation.Kind, actor: str 
     return row
 
 
-def reconcile(row: Reconciliation) -> None:
-    """Do a claimed comparison and finish it, put it back or aside. Runs in the shop's scope, outside transactions."""
-    comparison = Comparison(row)
+def reconcile(row: Reconciliation, *, until: dt.datetime) -> None:
+    """Go on with a claimed comparison until it is done or `until` has come; finish it, hand it over, put it back or
+    aside. Runs in the shop's scope, outside transactions."""
     try:
-        comparison.run()
+        if not Comparison(row).advance(until):
+            work.wait([row], seconds=0)
+    except ClaimLost:
+        log.warning("reconciliation_claim_lost", reconciliation_id=row.id)
     except Throttled as error:
         work.wait([row], seconds=error.wait_seconds)
     except ShopClosed:
@@ -90,50 +96,73 @@ def reconcile(row: Reconciliation) -> None:
         work.failed(row, error)
 
 
+class ClaimLost(Exception):
+    """Another worker claimed the comparison meanwhile; what is left is its successor's to do."""
+
+
 class Comparison:
-    """One pass over a shop; counts what it looked at and what it had to repair."""
+    """A pass over a shop, page by page: each page's repairs are done before the row says that the next one follows.
+
+    `progress` is `{"since", "steps", "after", "below"}`: what is still to do, as `[what, resource]`, and where in the
+    first of it the next page begins.
+    """
 
     def __init__(self, row: Reconciliation) -> None:
         self.row = row
-        self.shop = Shop.objects.get(id=row.shop_id)
         self.session = Session(row.shop_id)
-        self.checked: Counter[str] = Counter()
-        self.repaired: Counter[str] = Counter()
+        self.progress: dict[str, Any] = row.progress
+        self.checked = Counter({resource.name: 0 for resource in RESOURCES} | row.checked)
+        self.repaired = Counter({resource.name: 0 for resource in RESOURCES} | row.repaired)
         self._renewed_at = time.monotonic()
 
-    def run(self) -> None:
-        since = self._since()
-        if since is None:  # nothing was ever imported: the import brings everything
-            self._finish(None)
-            return
-        began = clock.now()
-        Reconciliation.objects.filter(id=self.row.id).update(read_at=began)
-        for resource in RESOURCES:
-            for listed in self._listed(resource, "UPDATED_AT", f"updated_at:>='{since:%Y-%m-%dT%H:%M:%SZ}'"):
-                self._repair(resource, listed)
-        if self.row.kind != Reconciliation.Kind.CHANGES:
-            for resource in self._differing():
-                self._sweep(resource)
-        self._finish(began)
+    def advance(self, until: dt.datetime) -> bool:
+        """Do pages until `until`; answers whether nothing is left. Raises `ClaimLost`, and as `Session.graphql`."""
+        if not self.progress:
+            since = self._since()
+            if since is None:  # nothing was ever imported: the import brings everything
+                self._finish()
+                return True
+            self._begin(since)
+        while self.progress["steps"]:
+            if clock.now() >= until:
+                return False
+            what, name = self.progress["steps"][0]
+            self._STEPS[what](self, _NAMED[name])
+            self._save(progress=self.progress, checked=dict(self.checked), repaired=dict(self.repaired))
+        self._finish()
+        return True
 
     def _since(self) -> dt.datetime | None:
-        known = self.shop.reconciled_to
+        shop = Shop.objects.get(id=self.row.shop_id)
+        known = shop.reconciled_to
         if known is None:
-            imported = SyncRun.objects.filter(shop_id=self.shop.id, phase=SyncRun.Phase.DONE).order_by("-id").first()
+            imported = SyncRun.objects.filter(shop=shop, phase=SyncRun.Phase.DONE).order_by("-id").first()
             known = imported.read_at if imported else None
         return known - OVERLAP if known else None
 
-    def _finish(self, reconciled_to: dt.datetime | None) -> None:
-        names = [resource.name for resource in RESOURCES]
+    def _begin(self, since: dt.datetime) -> None:
+        whole = self.row.kind != Reconciliation.Kind.CHANGES
+        whats = ["changes", "count"] if whole else ["changes"]
+        steps = [[what, resource.name] for what in whats for resource in RESOURCES]
+        self.progress = {"since": f"{since:%Y-%m-%dT%H:%M:%SZ}", "steps": steps, "after": None, "below": 0}
+        self._save(progress=self.progress, read_at=clock.now())
+
+    def _save(self, **changes: Any) -> None:
+        """Keep how far it has come, and the lease."""
+        ours = Reconciliation.objects.filter(id=self.row.id, attempts=self.row.attempts, state="waiting")
+        lease_until = clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS)
+        if not ours.update(lease_until=lease_until, **changes):
+            raise ClaimLost
+        for name, value in changes.items():
+            setattr(self.row, name, value)
+
+    def _finish(self) -> None:
         with transaction.atomic():
-            Reconciliation.objects.filter(id=self.row.id, attempts=self.row.attempts).update(
-                checked={name: self.checked[name] for name in names},
-                repaired={name: self.repaired[name] for name in names},
-            )
+            self._save(checked=dict(self.checked), repaired=dict(self.repaired), progress={})
             work.done([self.row])
-            if reconciled_to:
-                older = Q(reconciled_to=None) | Q(reconciled_to__lt=reconciled_to)
-                Shop.objects.filter(older, id=self.shop.id).update(reconciled_to=reconciled_to)
+            if self.row.read_at:
+                older = Q(reconciled_to=None) | Q(reconciled_to__lt=self.row.read_at)
+                Shop.objects.filter(older, id=self.row.shop_id).update(reconciled_to=self.row.read_at)
         log.info("reconciled", kind=self.row.kind, checked=dict(self.checked), repaired=dict(self.repaired))
 
     def _keep(self) -> None:
@@ -141,17 +170,45 @@ class Comparison:
             self._renewed_at = time.monotonic()
             work.lease_renew([self.row])
 
-    def _listed(self, resource: Resource, sort_key: str, query: str | None = None) -> Iterator[dict[int, dt.datetime]]:
-        """Pages of Shopify id → `updated_at`, as the platform lists them."""
-        after = None
-        while True:
-            variables: dict[str, Any] = {"query": query, "sortKey": sort_key, "after": after}
-            answer = self.session.graphql(resource.operation, variables)[resource.name]
-            self._keep()
-            yield {numeric_id(node["id"]): instant(node["updatedAt"]) for node in answer["nodes"]}
-            if not answer["pageInfo"]["hasNextPage"]:
-                return
-            after = answer["pageInfo"]["endCursor"]
+    def _changes(self, resource: Resource) -> None:
+        """A page of what changed since."""
+        self._repair(resource, self._page(resource, "UPDATED_AT", f"updated_at:>='{self.progress['since']}'"))
+
+    def _count(self, resource: Resource) -> None:
+        """Compare how many there are; where the numbers differ every id is compared next."""
+        there = self.session.graphql("ResourceCounts")[f"{resource.name}Count"]["count"]
+        self.progress["steps"].pop(0)
+        if there != _rows(resource).filter(resource.present).count():
+            self.progress["steps"].insert(0, ["sweep", resource.name])
+
+    def _sweep(self, resource: Resource) -> None:
+        """A page of all ids: read what the mirror lacks or has older, forget what the platform has no more."""
+        below = self.progress["below"]
+        listed = self._page(resource, "ID")
+        self._repair(resource, listed)
+        above = max(listed, default=below)
+        if self.progress["after"] is None:  # the last page: nothing lies beyond it
+            self.progress["below"] = 0
+            self._forget(resource, Q(shopify_id__gt=below), listed)
+        else:
+            self.progress["below"] = above
+            self._forget(resource, Q(shopify_id__gt=below, shopify_id__lte=above), listed)
+
+    _STEPS: ClassVar[dict[str, Callable[[Comparison, Resource], None]]] = {
+        "changes": _changes,
+        "count": _count,
+        "sweep": _sweep,
+    }
+
+    def _page(self, resource: Resource, sort_key: str, query: str | None = None) -> dict[int, dt.datetime]:
+        """The next page of Shopify id → `updated_at`, as the platform lists them; the last one ends the step."""
+        variables: dict[str, Any] = {"query": query, "sortKey": sort_key, "after": self.progress["after"]}
+        answer = self.session.graphql(resource.operation, variables)[resource.name]
+        self._keep()
+        self.progress["after"] = answer["pageInfo"]["endCursor"] if answer["pageInfo"]["hasNextPage"] else None
+        if self.progress["after"] is None:
+            self.progress["steps"].pop(0)
+        return {numeric_id(node["id"]): instant(node["updatedAt"]) for node in answer["nodes"]}
 
     def _repair(self, resource: Resource, listed: dict[int, dt.datetime]) -> None:
         """Read again what the mirror lacks, has older, or read so soon that it may have missed something."""
@@ -177,7 +234,7 @@ class Comparison:
         written: set[int] = set()
         wrong: set[int] = set()
         for batch in _batches(sorted(ids), AT_A_TIME[resource.kind]):
-            brought = refresh(self.shop.id, resource.kind, batch, origin=_RECONCILE, keep=self._keep)
+            brought = refresh(self.row.shop_id, resource.kind, batch, origin=_RECONCILE, keep=self._keep)
             written.update(brought.written)
             wrong.update(
                 id_ for id_, state in brought.states.items() if state is not None and state["updated_at"] < listed[id_]
@@ -185,30 +242,11 @@ class Comparison:
             self._keep()
         return written, wrong
 
-    def _differing(self) -> list[Resource]:
-        """The resources of which the mirror has another number than the platform."""
-        counts = self.session.graphql("ResourceCounts")
-        return [
-            resource
-            for resource in RESOURCES
-            if counts[f"{resource.name}Count"]["count"] != _rows(resource).filter(resource.present).count()
-        ]
-
-    def _sweep(self, resource: Resource) -> None:
-        """Compare every id: read what the mirror lacks or has older, forget what the platform has no more."""
-        below = 0
-        for listed in self._listed(resource, "ID"):
-            self._repair(resource, listed)
-            above = max(listed, default=below)
-            self._forget(resource, Q(shopify_id__gt=below, shopify_id__lte=above), listed)
-            below = above
-        self._forget(resource, Q(shopify_id__gt=below), {})
-
     def _forget(self, resource: Resource, span: Q, listed: dict[int, dt.datetime]) -> None:
         """Take out of the mirror what stands in this span of ids, isn't listed, and isn't there when asked for."""
         known = _rows(resource).filter(span & resource.present).values_list("shopify_id", flat=True)
         for batch in _batches(sorted(set(known) - listed.keys()), AT_A_TIME[resource.kind]):
-            brought = refresh(self.shop.id, resource.kind, batch, origin=_RECONCILE, keep=self._keep)
+            brought = refresh(self.row.shop_id, resource.kind, batch, origin=_RECONCILE, keep=self._keep)
             self.repaired[resource.name] += forget(resource.kind, brought.gone, origin=_RECONCILE)
             self._keep()
 

@@ -144,7 +144,7 @@ def reconcile_work(*, shop_id: int) -> None:
 
     until = _until()
     while rows := work.claim(Reconciliation, shop_id=shop_id, limit=1):
-        reconcile.reconcile(rows[0])
+        reconcile.reconcile(rows[0], until=until)
         if clock.now() >= until:
             reconcile_work.delay(shop_id=shop_id)
             return

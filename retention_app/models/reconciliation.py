@@ -27,12 +27,12 @@ class Reconciliation(models.Model):
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     due_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)  # claims: who writes must hold the newest
-    failures = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     requested_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True)  # when its reads began
     done_at = models.DateTimeField(null=True)
     actor = models.CharField(max_length=64, blank=True)
+    progress = models.JSONField(default=dict)  # what is left of it, as `retention_app.reconcile` keeps it
     checked = models.JSONField(default=dict)
     repaired = models.JSONField(default=dict)
     error_class = models.CharField(max_length=64, blank=True)

@@ -13,7 +13,7 @@ from django.db.models import Case, Count, F, Max, PositiveIntegerField, Q, Query
 from django.db.models.functions import RowNumber
 
 from retention_app import clock, outbound, setwise, tasks
-from retention_app.models import OperatorAction, Outbound, Reconciliation, WebhookDelivery
+from retention_app.models import OperatorAction, Outbound, WebhookDelivery
 from retention_app.operating.queues import Queue, Wanted, stuck
 from retention_app.tenancy import shop_scope
 from retention_app.wake import wake
@@ -71,7 +71,7 @@ def row_replay(*, queue: Queue, row_id: int, operator: AbstractBaseUser, reason:
         if call is not None:
             outbound.outbound_retry(call=call)
         elif not queue.rows.filter(_free(), id=row_id).update(
-            state="waiting", attempts=_ATTEMPTS, due_at=clock.now(), lease_until=None, **_as_new(queue)
+            state="waiting", attempts=_ATTEMPTS, due_at=clock.now(), lease_until=None, **_AS_NEW
         ):
             raise NotStuck
         _acted(operator, f"console.{queue.key}.replayed", target=f"{queue.key}:{row_id}", reason=reason)
@@ -86,7 +86,7 @@ def batch_replay(*, batch: Batch, per_second: int, operator: AbstractBaseUser, r
     numbered, parameters = (
         batch.rows().annotate(position=Window(RowNumber(), order_by="id")).values("id", "position").query
     ).sql_with_params()
-    also = {**_as_new(queue), **({"retried_at": now} if queue.model is Outbound else {"attempts": 0})}
+    also: dict[str, int | str] = {**_AS_NEW, **({"retried_at": now} if queue.model is Outbound else {"attempts": 0})}
     with transaction.atomic():
         rows = queue.model._default_manager.raw(
             f"UPDATE {table} SET state = 'waiting', lease_until = NULL, due_at = {_spread()}"
@@ -160,9 +160,7 @@ def _free() -> Q:
     return Q(state="dead") | Q(state="waiting") & free
 
 
-def _as_new(queue: Queue) -> dict[str, int | str]:
-    """What else is forgotten of failures; each stays in `FailedTry`."""
-    return {"error_class": "", "error": "", **({"failures": 0} if queue.model is Reconciliation else {})}
+_AS_NEW = {"error_class": "", "error": ""}  # forgotten of failures; each stays in `FailedTry`
 
 
 def _spread() -> str:

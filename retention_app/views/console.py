@@ -184,7 +184,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "delivery": ("webhook_id", "event_id", "shop_domain", "topic", "api_version", "triggered_at"),
     "run": ("event_id", "consumer", "cursor"),
     "outbound": ("kind", "key", "subject_id", "called_at", "retried_at", "actor", "reason"),
-    "reconciliation": ("kind", "failures", "read_at", "checked", "repaired", "actor"),
+    "reconciliation": ("kind", "read_at", "checked", "repaired", "actor"),
     "privacy": ("kind", "key", "deadline_at", "proof"),
 }
 

@@ -123,7 +123,7 @@ def _outbound(shop: Shop, at: dt.datetime, fields: dict[str, Any]) -> Outbound:
 
 
 def _reconciliation(shop: Shop, at: dt.datetime, fields: dict[str, Any]) -> Reconciliation:
-    return Reconciliation.objects.create(shop=shop, **{"kind": "whole", "requested_at": at, "failures": 8, **fields})
+    return Reconciliation.objects.create(shop=shop, **{"kind": "whole", "requested_at": at, **fields})
 
 
 def _privacy(shop: Shop, at: dt.datetime, fields: dict[str, Any]) -> PrivacyRequest:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from retention_app import clock, events, tasks, work
-from retention_app.models import OperatorAction, Outbound, Reconciliation, Shop, WebhookDelivery
+from retention_app.models import OperatorAction, Outbound, Shop, WebhookDelivery
 from retention_app.operating import actions
 from retention_app.operating.queues import QUEUES, Wanted, ages, stuck
 from retention_app.selectors import backlog
@@ -52,12 +52,6 @@ def test_a_row_is_replayed_now(
     assert swept == [1]
     assert len(work.claim(QUEUES[name].model, limit=9)) == 1
     assert "It is tried again now." in see(operator.get(path).content.decode()).text
-
-
-def test_a_comparison_gets_all_its_tries_back(operator: Client, alpha: Shop) -> None:
-    row = make_row("reconciliation", alpha)
-    operator.post(f"/console/queues/reconciliation/{row.pk}/replay/")
-    assert Reconciliation.objects.get().failures == 0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -140,7 +140,7 @@ def test_counts_alike_are_not_swept(shop: Shop, listing: Listing) -> None:
     compare(shop)
     listing.asked.clear()
     compare(shop, Kind.WHOLE)
-    assert listing.asked.count("ResourceCounts") == 1
+    assert listing.asked.count("ResourceCounts") == 3
     assert listing.asked.count("OrderIdsPage") == 1
 
 
@@ -182,6 +182,54 @@ def test_a_deletion_the_list_forgot_is_checked_by_id(shop: Shop, listing: Listin
     assert set(Order.objects.values_list("shopify_id", flat=True)) == {6001, 6002}
 
 
+class Killed(BaseException):
+    """As SIGKILL: nothing catches it."""
+
+
+def test_a_killed_comparison_goes_on_at_its_page(shop: Shop, listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing.page = 1
+    listing.add(*(order_node(6000 + n, line_node(n, "5.00")) for n in range(2, 7)))
+    page, pages = reconcile.Comparison._page, []
+
+    def dying(self: reconcile.Comparison, *args: Any) -> Any:
+        pages.append(args)
+        if len(pages) == 5:
+            raise Killed
+        return page(self, *args)
+
+    monkeypatch.setattr(reconcile.Comparison, "_page", dying)
+    with pytest.raises(Killed):
+        compare(shop)
+    asked = listing.asked.count("OrderIdsPage")
+    assert 0 < asked < 6
+    Reconciliation.objects.update(lease_until=NOW - dt.timedelta(seconds=1))
+    with time_machine.travel(NOW, tick=True):
+        tasks.reconcile_work(shop_id=shop.id)
+    row = Reconciliation.objects.get()
+    assert (row.state, row.checked["orders"], row.repaired["orders"]) == ("done", 6, 6)
+    assert listing.asked.count("OrderIdsPage") == 6
+
+
+def test_a_slice_that_ends_hands_over(shop: Shop, listing: Listing) -> None:
+    with time_machine.travel(NOW, tick=True):
+        row = reconcile.reconciliation_start(shop_id=shop.id, kind=Kind.CHANGES)
+        (claimed,) = work.claim(Reconciliation, shop_id=shop.id, limit=1)
+        reconcile.reconcile(claimed, until=NOW)
+    row.refresh_from_db()
+    assert (row.state, row.lease_until, row.attempts) == ("waiting", None, 0)
+    assert compare(shop).state == "done"
+
+
+def test_a_worker_that_was_overtaken_writes_nothing(shop: Shop, listing: Listing) -> None:
+    with time_machine.travel(NOW, tick=True):
+        row = reconcile.reconciliation_start(shop_id=shop.id, kind=Kind.CHANGES)
+        (slow,) = work.claim(Reconciliation, shop_id=shop.id, limit=1)
+        Reconciliation.objects.update(attempts=2)
+        reconcile.reconcile(slow, until=NOW + dt.timedelta(hours=1))
+    row.refresh_from_db()
+    assert (row.state, row.progress, row.attempts) == ("waiting", {}, 2)
+
+
 def test_no_import_nothing_to_compare(shop: Shop, listing: Listing) -> None:
     SyncRun.objects.all().delete()
     assert compare(shop).state == "done"
@@ -214,7 +262,7 @@ def test_a_platform_that_refuses_puts_it_back(
     with time_machine.travel(NOW, tick=True):
         row = reconcile.reconciliation_start(shop_id=shop.id, kind=Kind.CHANGES)
         (claimed,) = work.claim(Reconciliation, shop_id=shop.id, limit=1)
-        reconcile.reconcile(claimed)
+        reconcile.reconcile(claimed, until=NOW + dt.timedelta(hours=1))
     row.refresh_from_db()
     assert (row.state, row.attempts) == (state, attempts)
     shop.refresh_from_db()

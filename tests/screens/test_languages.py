@@ -6,11 +6,15 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
 from retention_app.models import Shop, StaffPreference
 from retention_app.tenancy import shop_scope
+from tests.console.conftest import enroll, enter, make_operator, make_row
 from tests.screens.conftest import see
+from tests.screens.test_activity import delivery, refused
+from tests.screens.test_trouble import WAYS_BACK, put_in
 
 NAMES_STAY = {
     "Encore",
@@ -26,6 +30,11 @@ NAMES_STAY = {
     "filters",
     "Grinder",
 }
+PEOPLE = {"First", "rules", "João", "Lima", "Pedro", "Santos", "Lucas", "Almeida", "Maria", "Oliveira", "Rafaela"}
+PEOPLE |= {"Beatriz", "Ferreira", "Costa", "Vasconcellos", "Albuquerque", "Jo"}
+FOR_SUPPORT = {"AccessDenied", "DiscountCodeBasicCreate", "Malformed", "bring", "call", "code", "customer", "date"}
+FOR_SUPPORT |= {"denied", "discount", "loyalty", "nothing", "products", "received", "redact", "says", "script"}
+FOR_SUPPORT |= {"tag", "update"}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +73,25 @@ def test_a_language_we_dont_speak_is_404(alpha: Shop, staff: Client) -> None:
     assert staff.post("/app/language/", {"language": "tlh"}).status_code == 404
 
 
+@pytest.fixture
+def lived(programmed: Shop) -> dict[str, int]:
+    """A shop with something on every screen. Ids for addresses."""
+    delivery(programmed)
+    stuck = delivery(programmed, topic="products/update", state="dead", error_class="Malformed", body=b"\xff")
+    call = refused(programmed)
+    make_row("privacy", programmed)
+    make_row("privacy", programmed, state="waiting", kind="customer_redact")
+    run = make_row("run", programmed)
+    assert call.customer_id
+    return {"call": call.pk, "delivery": stuck.pk, "run": run.pk, "person": call.customer_id}
+
+
+def english(answer: HttpResponse) -> set[str]:
+    """Words of a page in Latin letters. What stands as code is the same in every language."""
+    html = re.sub(r"<(code|pre)\b.*?</\1>|ENC-[\w-]+", "", answer.content.decode(), flags=re.DOTALL)
+    return set(re.findall(r"[A-Za-z]{3,}", see(html).text)) - NAMES_STAY
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -71,15 +99,57 @@ def test_a_language_we_dont_speak_is_404(alpha: Shop, staff: Client) -> None:
         "/app/?period=all",
         "/app/insights/definitions/",
         "/app/customers/?orders=none",
+        "/app/customers/{person}/?tab=codes",
+        "/app/customers/{person}/code/",
+        "/app/activity/",
+        "/app/activity/?tab=attention",
+        "/app/activity/call-{call}/",
+        "/app/activity/received-{delivery}/",
         "/app/loyalty/programme/",
         "/app/loyalty/draft/",
         "/app/loyalty/versions/",
+        "/app/settings/",
+        "/app/settings/privacy/",
         "/app/nowhere/",
     ],
 )
-def test_no_english_is_left_in_chinese(programmed: Shop, staff: Client, path: str) -> None:
-    text = see(staff.get(path, headers={"Accept-Language": "zh-Hant"}).content.decode()).text
-    words = set(re.findall(r"[A-Za-z]{3,}", text)) - NAMES_STAY
-    people = {"First", "rules", "João", "Lima", "Pedro", "Santos", "Lucas", "Almeida", "Maria", "Oliveira", "Rafaela"}
-    people |= {"Beatriz", "Ferreira", "Costa", "Vasconcellos", "Albuquerque", "Jo"}
-    assert not words - people
+def test_no_english_is_left_in_chinese(lived: dict[str, int], staff: Client, path: str) -> None:
+    answer = staff.get(path.format(**lived), headers={"Accept-Language": "zh-Hant"})
+    assert not english(answer) - PEOPLE - FOR_SUPPORT - {"com", "example"}
+
+
+@pytest.mark.parametrize("trouble", WAYS_BACK)
+def test_no_english_is_left_in_trouble(storied: Shop, staff: Client, trouble: str) -> None:
+    put_in(storied, trouble)
+    answer = staff.get("/app/loyalty/draft/", headers={"Accept-Language": "zh-Hant"})
+    assert not english(answer) - PEOPLE - {"read", "files"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/",
+        "/console/queues/delivery/",
+        "/console/queues/delivery/{delivery}/",
+        "/console/queues/run/{run}/",
+        "/console/queues/run/{run}/drop/",
+        "/console/queues/delivery/replay/?kind=products/update&error=Malformed",
+        "/console/privacy/",
+        "/console/shops/",
+        "/console/actions/",
+        "/console/account/",
+        "/console/account/password/",
+        "/console/account/authenticator/remove/",
+    ],
+)
+def test_no_english_is_left_in_the_console(lived: dict[str, int], path: str) -> None:
+    ada = make_operator()
+    enroll(ada)
+    answer = enter(ada).get(path.format(**lived), headers={"Accept-Language": "zh-Hant"})
+    assert not english(answer) - FOR_SUPPORT - {"UTC", "ada", "alpha", "com", "example", "myshopify"}
+
+
+@pytest.mark.parametrize("shop", ["", "harbor.myshopify.com"])
+def test_no_english_is_left_on_the_way_to_a_grant(db: None, shop: str) -> None:
+    headers = {"Accept-Language": "zh-Hant", "Sec-Fetch-Dest": "iframe"}
+    assert not english(Client().get("/auth/install", {"shop": shop}, headers=headers))

@@ -66,7 +66,7 @@ def main() -> int:
     for path in catalogue_paths():
         with path.open("rb") as file:
             known = read_po(file, locale=path.parts[-3])
-        known.update(used, no_fuzzy_matching=True)
+        known.update(used, no_fuzzy_matching=True, update_creation_date=False)
         known.obsolete.clear()
         with path.open("wb") as file:
             write_po(file, known, width=110, omit_header=False, sort_output=True, no_location=True)

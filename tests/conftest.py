@@ -9,6 +9,7 @@ import contextvars
 import datetime as dt
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.test import Client
 from psycopg import sql
+from pytest_django import Settings
 
 from retention_app import clock
 from retention_app.models import Shop, ShopToken
@@ -151,6 +153,24 @@ def merchant() -> Callable[[Shop], Client]:
         return Client(headers={"Authorization": f"Bearer {id_token(shop)}"})
 
     return client_of
+
+
+def redis_at(settings: Settings, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """Keep the workers' common memory in a Redis at this port."""
+    url = f"redis://127.0.0.1:{port}/0"
+    settings.CACHES = {
+        "default": {"BACKEND": "retention_app.shared_memory.SharedMemory", "LOCATION": url, "KEY_PREFIX": url}
+    }
+    settings.REDIS_URL = url
+    monkeypatch.setattr("retention_app.shared_memory._avoided_until", 0.0)
+
+
+@pytest.fixture
+def redis_gone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens where Redis should be."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    redis_at(settings, monkeypatch, port)
 
 
 @pytest.fixture

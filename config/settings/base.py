@@ -2,9 +2,6 @@
 
 import os
 
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from config.env import ROOT, VAR, database, days, encryption_keys, env, secret, url
 
 if os.environ.get("DJANGO_SETTINGS_MODULE") == __name__ and (VAR / "demo.env").exists():
@@ -129,12 +126,7 @@ if env.str("DATABASE_OWNER_URL", ""):
 REDIS_URL = env.str("REDIS_URL", "")
 CACHES = {
     "default": (
-        {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": REDIS_URL,
-            # Nobody waits long for what is only advice; seconds.
-            "OPTIONS": {"socket_connect_timeout": 0.3, "socket_timeout": 0.3, "retry": Retry(NoBackoff(), 0)},
-        }
+        {"BACKEND": "retention_app.shared_memory.SharedMemory", "LOCATION": REDIS_URL}
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )

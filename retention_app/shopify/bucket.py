@@ -13,10 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.cache.backends.base import BaseCache
+from django.core.cache import cache
 
 from retention_app import clock
-from retention_app.shared_memory import shared
 
 STAFF_SHARE = 0.2  # of a bucket, which background work leaves to people who wait for an answer
 KEPT_SECONDS = 600  # a bucket is full again by then
@@ -60,21 +59,17 @@ def reserve(domain: str, operation_name: str) -> Reservation:
     now = clock.now().timestamp()
     points = math.ceil(_requested.get(operation_name, 0.0))
     key = f"reserved:{domain}:{int(now // RESERVED_SECONDS)}"
-
-    def take(memory: BaseCache) -> Reservation:
-        level = memory.get(_key(domain))
-        taken = _add(memory, key, points)
-        wait = _seconds_until(level, points, taken - points, now) if level else 0.0
-        if wait > 0:
-            _add(memory, key, -points)
-        return Reservation(key, points, wait)
-
-    return shared(take)
+    level = cache.get(_key(domain))
+    taken = _add(key, points)
+    wait = _seconds_until(level, points, taken - points, now) if level else 0.0
+    if wait > 0:
+        _add(key, -points)
+    return Reservation(key, points, wait)
 
 
 def release(reservation: Reservation) -> None:
     """Give the points back: the call is over, its answer counts."""
-    shared(lambda memory: _add(memory, reservation.key, -reservation.points))
+    _add(reservation.key, -reservation.points)
 
 
 def learn(domain: str, operation_name: str, cost: dict[str, Any]) -> None:
@@ -89,12 +84,12 @@ def learn(domain: str, operation_name: str, cost: dict[str, Any]) -> None:
             restore_rate=float(status["restoreRate"]),
             at=clock.now().timestamp(),
         )
-        shared(lambda memory: memory.set(_key(domain), level, KEPT_SECONDS))
+        cache.set(_key(domain), level, KEPT_SECONDS)
 
 
 def seconds_until(domain: str, operation_name: str) -> float:
     """How long until the operation's points are there, whoever else wants them; 0 when they are or nothing is known."""
-    level = shared(lambda memory: memory.get(_key(domain)))
+    level = cache.get(_key(domain))
     points = _requested.get(operation_name, 0.0)
     return _seconds_until(level, points, 0, clock.now().timestamp()) if level else 0.0
 
@@ -110,9 +105,9 @@ def _key(domain: str) -> str:
     return f"bucket:{domain}"
 
 
-def _add(memory: BaseCache, key: str, points: int) -> int:
-    memory.add(key, 0, 2 * RESERVED_SECONDS)
+def _add(key: str, points: int) -> int:
+    cache.add(key, 0, 2 * RESERVED_SECONDS)
     try:
-        return memory.incr(key, points)
+        return cache.incr(key, points)
     except ValueError:  # flushed in between
         return max(points, 0)

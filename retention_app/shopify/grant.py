@@ -13,9 +13,9 @@ from urllib.parse import parse_qs
 
 from django.conf import settings
 from django.core import signing
+from django.core.cache import cache
 from django.utils.crypto import constant_time_compare
 
-from retention_app.shared_memory import shared
 from retention_app.shopify.auth import is_shop_domain
 from retention_app.shopify.signature import install_query_is_genuine
 from retention_app.shopify.transport import address_for_browsers
@@ -75,7 +75,7 @@ def callback(query_string: str, cookie: str) -> Callback:
         raise CallbackRefused("signature")
     if not 0 < len(code) <= CODE_LENGTH_MAX:
         raise CallbackRefused("code")
-    if not shared(lambda memory: memory.add(f"grant:{state}", True, STATE_SECONDS)):
+    if not cache.add(f"grant:{state}", True, STATE_SECONDS):
         raise CallbackRefused("replayed")
     return Callback(shop_domain, code)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from redis import Redis
+from redis.exceptions import RedisError
 
 from retention_app.operating.queues import ages
 from retention_app.selectors import backlog
+from retention_app.shared_memory import REDIS_OPTIONS
 
 BACKLOG = Gauge("encore_backlog", "Rows not yet done.", ["kind"])
 QUEUE_AGE = Gauge("encore_queue_age_seconds", "Age of the oldest row that waits.", ["queue"])
@@ -28,7 +30,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """The process can serve: database and, where there is one, Redis answer. 503 names what doesn't."""
     parts = {"database": _answers(_ask_database)}
     if settings.REDIS_URL:
-        parts["redis"] = _answers(_ask_cache)
+        parts["redis"] = _answers(_ask_redis)
     ready = all(parts.values())
     return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
 
@@ -46,8 +48,6 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _answers(ask: object) -> bool:
-    from redis.exceptions import RedisError
-
     try:
         ask()  # type: ignore[operator]
     except (DatabaseError, RedisError):
@@ -60,5 +60,6 @@ def _ask_database() -> None:
         cursor.execute("SELECT 1 FROM retention_app_shop LIMIT 1")
 
 
-def _ask_cache() -> None:
-    cache.get("readyz")
+def _ask_redis() -> None:
+    with Redis.from_url(settings.REDIS_URL, **REDIS_OPTIONS) as redis:
+        redis.ping()

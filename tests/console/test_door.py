@@ -255,3 +255,17 @@ def test_what_concerns_the_second_factor_asks_for_the_password_after_a_while(use
 
 def test_secrets_of_the_app_are_never_shown_again(operator: Client) -> None:
     assert SECRET not in operator.get("/console/account/").content.decode()
+
+
+@pytest.mark.usefixtures("redis_gone")
+def test_the_door_opens_and_counts_tries_while_redis_is_out_of_reach(user: User) -> None:
+    form = {"login": "eve@example.com", "password": "no", "code": "123456"}
+    for path in (reverse(name) for name in sorted(OPEN | SETTING_UP | {"mfa_reauthenticate"})):
+        for visitor in (Client(), enter(user)):
+            assert visitor.get(path).status_code < 500
+            assert visitor.post(path, form).status_code < 500
+    client = Client()
+    assert sign_in(client) == "/console/login/code/"
+    assert client.post("/console/login/code/", {"code": code()}).headers["Location"] == "/console/"
+    floods = [Client().post(LOGIN, {"login": f"x{number}@example.com", "password": "no"}) for number in range(30)]
+    assert floods[-1].status_code == 429

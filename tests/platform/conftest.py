@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from pytest_django import Settings
 
-from retention_app import clock, intake, shared_memory
+from retention_app import clock, intake
 from retention_app.models import Shop, WebhookDelivery
 from tests.conftest import make_shop
 from tests.platform.nodes import customer_node, line_node, order_node, product_node
@@ -109,7 +110,7 @@ class Platform:
 def platform(settings: Settings) -> Iterator[Platform]:
     server = Platform()
     settings.SHOPIFY_DEVSTORE_URL = server.url
-    shared_memory.forget()
+    cache.clear()
     yield server
     server.close()
 

@@ -10,13 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import shopify
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
 from django.utils.http import urlencode
 from pytest_django import Settings
 from time_machine import TimeMachineFixture
 
-from retention_app import clock, shared_memory
+from retention_app import clock
 from retention_app.models import Shop, ShopToken, SyncRun
 from retention_app.shopify import grant
 from retention_app.tenancy import shop_scope
@@ -215,7 +216,7 @@ def test_code_that_was_used_is_refused_by_the_platform_when_memory_was_flushed(
     browser: Client, platform: Platform
 ) -> None:
     query = approved(begin(browser)["state"])
-    shared_memory.forget()
+    cache.clear()
     platform.script(Answer({"error": "invalid_request"}, status=400))
     nothing_changed(come_back(browser, query), platform)
 

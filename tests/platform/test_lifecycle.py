@@ -15,11 +15,12 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 from django.conf import settings as django_settings
+from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
 from config.env import ROOT
-from retention_app import clock, shared_memory
+from retention_app import clock
 from retention_app.models import Customer, Shop, ShopToken, SyncRun
 from retention_app.services.install import shop_reread, shop_uninstalled
 from retention_app.shopify.client import graphql
@@ -94,7 +95,7 @@ def devstore_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def merchant(devstore_url: str, settings: Settings) -> Iterator[Merchant]:
     """Of a shop that hasn't the app."""
     settings.SHOPIFY_DEVSTORE_URL = devstore_url
-    shared_memory.forget()
+    cache.clear()
     merchant = Merchant(devstore_url)
     yield merchant
     merchant.does("shop", status="open", handle="csv")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from loyalty.ledger import members_bring_up_to_date
 from retention_app.events import Consumer, register
 from retention_app.models import Customer, DomainEvent
+from retention_app.removals import deleted_order
 
 CATCH_UP_SLICE = 500  # customers a step
 _OF_ORDERS = frozenset({"order.paid", "order.updated"})  # whose subject is an order the mirror has
@@ -17,6 +18,7 @@ def bring_up_to_date(events: Sequence[DomainEvent]) -> None:
     members_bring_up_to_date(
         {event.customer_id for event in events if event.customer_id is not None},
         order_ids={event.subject_id for event in events if event.type in _OF_ORDERS and event.subject_id is not None},
+        deleted_orders={deleted_order(event) for event in events if event.type == "order.deleted"},
     )
 
 

@@ -73,14 +73,18 @@ class Judgement:
     differences: list[Difference] = field(default_factory=list)
 
 
-def members_bring_up_to_date(customer_ids: Iterable[int], *, order_ids: Iterable[int] = ()) -> Posted:
-    """Post what is missing for these customers, and for members who hold postings of these orders (mirror ids).
+def members_bring_up_to_date(
+    customer_ids: Iterable[int], *, order_ids: Iterable[int] = (), deleted_orders: Iterable[int] = ()
+) -> Posted:
+    """Post what is missing for these customers, and for members who hold postings of these orders (`order_ids` are the
+    mirror's, `deleted_orders` the platform's: the mirror has lost them).
 
     Safe to repeat: with nothing to post it writes nothing. Without a programme it does nothing. Raises `MembersBusy`
     after `TRIES_MAX` rounds.
     """
     posted = Posted()
-    waiting = {*customer_ids, *_holders(order_ids)}
+    orders = {shopify_id for (shopify_id,) in sql.look_up("t.shopify_id", "retention_app_order", "id", order_ids)}
+    waiting = {*customer_ids, *_holders({*orders, *deleted_orders})}
     for _ in range(TRIES_MAX):
         if not waiting:
             return posted
@@ -179,10 +183,9 @@ def _members(customer_ids: Iterable[int]) -> list[tuple[int, int, int, str, int]
     )
 
 
-def _holders(order_ids: Iterable[int]) -> set[int]:
+def _holders(order_shopify_ids: Iterable[int]) -> set[int]:
     """Customers whose members have entries of these orders, whoever the orders belong to now."""
-    orders = sql.look_up("t.shopify_id", "retention_app_order", "id", order_ids)
-    accounts = sql.look_up("DISTINCT t.account_id", "loyalty_entry", "order_shopify_id", (row[0] for row in orders))
+    accounts = sql.look_up("DISTINCT t.account_id", "loyalty_entry", "order_shopify_id", order_shopify_ids)
     members = sql.look_up("t.member_id", "loyalty_account", "id", (row[0] for row in accounts))
     customers = sql.look_up("t.customer_id", "loyalty_member", "id", (row[0] for row in members if row[0] is not None))
     return {customer_id for (customer_id,) in customers}

@@ -153,7 +153,8 @@ def orders_upsert(
     Each written order is marked `event_due`; its facts are told in the same transaction, or, with `defer_events`, later
     by `due_events_tell`: an import writes all aggregates first and tells their facts in chronological order.
     An order whose customer isn't in the mirror is kept without one; one of a customer merged away is the survivor's,
-    one of an erased customer stays with the row that keeps their orders.
+    one of an erased customer stays with the row that keeps their orders, and one whose customer the platform withholds
+    stays with whom it was.
     """
     aggregates = {order["shopify_id"]: order for order in orders}
     if not aggregates:
@@ -161,6 +162,7 @@ def orders_upsert(
     rows = [{**order, "read_at": read_at, "digest": _digest(order)} for order in aggregates.values()]
     with transaction.atomic():
         buyers = tombstones.buyers_for_writing((row["shopify_id"], row["customer_shopify_id"]) for row in rows)
+        buyers |= _buyers_known(order_id for order_id, order in aggregates.items() if order.get("customer_withheld"))
         rows = [{**row, "customer_shopify_id": buyers[row["shopify_id"]]} for row in rows]
         _customers_lock(aggregates.keys(), [row["customer_shopify_id"] for row in rows])
         former = _customers_of(aggregates.keys())
@@ -199,6 +201,13 @@ def _upsert(table: str, rows: Sequence[setwise.Row], columns: setwise.Columns, *
             [current_shop_id(), setwise.rows_json(rows, columns)],
         )
         return list(cursor.fetchall())
+
+
+def _buyers_known(order_shopify_ids: Iterable[int]) -> dict[int, int | None]:
+    """The customers, by the platform's ids, that the mirror has these orders under."""
+    wanted = list(order_shopify_ids)
+    known = Order.objects.filter(shopify_id__in=wanted).values_list("shopify_id", "customer__shopify_id")
+    return dict(known) if wanted else {}
 
 
 def _orders_write(rows: Sequence[setwise.Row]) -> list[tuple[int, int]]:
@@ -341,6 +350,7 @@ def _events_tell(due: Any, origin: DomainEvent.Origin) -> int:
     )
     if not orders:
         return 0
+    _returned_mark(orders)
     refunds: dict[int, list[tuple[int, dt.datetime]]] = {}
     ids = setwise.ids_json(order["id"] for order in orders)
     of_orders = Refund.objects.filter(order_id__in=[order["id"] for order in orders]).order_by("shopify_id")
@@ -356,6 +366,14 @@ def _events_tell(due: Any, origin: DomainEvent.Origin) -> int:
             [current_shop_id(), ids],
         )
     return len(orders)
+
+
+def _returned_mark(orders: Sequence[dict[str, Any]]) -> None:
+    """An order that left the mirror and came back was placed once: what is told of it now is an update."""
+    keys = {f"order.placed:{order['shopify_id']}": order for order in orders if not order["placed_told"]}
+    if keys:
+        for key in DomainEvent.objects.filter(key__in=list(keys)).values_list("key", flat=True):
+            keys[key]["placed_told"] = True
 
 
 def order_facts(order: dict[str, Any], refunds: Sequence[tuple[int, dt.datetime]]) -> list[Fact]:

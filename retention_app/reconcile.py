@@ -19,10 +19,10 @@ from django.db import models, transaction
 from django.db.models import Q
 
 from retention_app import clock, work
-from retention_app.models import Customer, DomainEvent, Order, Product, Reconciliation, Shop, SyncRun
-from retention_app.refresh import AT_A_TIME, forget, refresh
+from retention_app.models import Customer, DomainEvent, Order, Product, Reconciliation, Shop, ShopToken, SyncRun
+from retention_app.refresh import AT_A_TIME, Refreshed, forget, refresh
 from retention_app.shopify.client import Session
-from retention_app.shopify.errors import ShopClosed, Throttled, TransientError
+from retention_app.shopify.errors import AccessDenied, ShopClosed, Throttled, TransientError
 from retention_app.shopify.mapping import instant, numeric_id
 from retention_app.shopify.topics import Kind
 from retention_app.wake import wake
@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 OVERLAP = dt.timedelta(hours=1)  # the platform's lists lag behind its data
 SETTLED = dt.timedelta(seconds=5)  # a row read this soon after its `updated_at` may miss a change of the same second
 READS_OF_STALE = 3
+READS_OF_MISSING = 3
+PAUSE_SECONDS = 1.0  # between two reads of what seems gone: a copy of the platform's data may be slow
+RECENT_ORDERS = dt.timedelta(days=59)
 _RECONCILE = DomainEvent.Origin.RECONCILE
 
 
@@ -65,9 +68,10 @@ def reconciliation_start(*, shop_id: int, kind: Reconciliation.Kind, actor: str 
     as_much = [kind] if kind is Reconciliation.Kind.CHANGES else [Reconciliation.Kind.WHOLE, Reconciliation.Kind.ASKED]
     with transaction.atomic():
         Shop.objects.select_for_update().get(id=shop_id)
-        row = Reconciliation.objects.filter(
-            shop_id=shop_id, state=Reconciliation.State.WAITING, kind__in=as_much, read_at=None
-        ).first()
+        waiting = Reconciliation.objects.filter(shop_id=shop_id, state=Reconciliation.State.WAITING, kind__in=as_much)
+        if kind is Reconciliation.Kind.ASKED:  # who asks wants to know of now; one that has begun may have passed it
+            waiting = waiting.filter(read_at=None)
+        row = waiting.first()
         if row is None:
             now = clock.now()
             row = Reconciliation.objects.create(shop_id=shop_id, kind=kind, requested_at=now, due_at=now, actor=actor)
@@ -127,7 +131,10 @@ class Comparison:
             if clock.now() >= until:
                 return False
             what, name = self.progress["steps"][0]
-            self._STEPS[what](self, _NAMED[name])
+            try:
+                self._STEPS[what](self, _NAMED[name])
+            except AccessDenied:  # the others are compared all the same; the banner asks for what is missing
+                self._leave_out(name)
             self._save(progress=self.progress, checked=dict(self.checked), repaired=dict(self.repaired))
         self._finish()
         return True
@@ -147,6 +154,12 @@ class Comparison:
         self.progress = {"since": f"{since:%Y-%m-%dT%H:%M:%SZ}", "steps": steps, "after": None, "below": 0}
         self._save(progress=self.progress, read_at=clock.now())
 
+    def _leave_out(self, name: str) -> None:
+        """Give up what we may not see; the next comparison begins where this one did."""
+        log.warning("reconciliation_denied", resource=name)
+        self.progress["steps"] = [step for step in self.progress["steps"] if step[1] != name]
+        self.progress |= {"after": None, "below": 0, "denied": True}
+
     def _save(self, **changes: Any) -> None:
         """Keep how far it has come, and the lease."""
         ours = Reconciliation.objects.filter(id=self.row.id, attempts=self.row.attempts, state="waiting")
@@ -157,10 +170,11 @@ class Comparison:
             setattr(self.row, name, value)
 
     def _finish(self) -> None:
+        denied = self.progress.get("denied", False)
         with transaction.atomic():
             self._save(checked=dict(self.checked), repaired=dict(self.repaired), progress={})
             work.done([self.row])
-            if self.row.read_at:
+            if self.row.read_at and not denied:
                 older = Q(reconciled_to=None) | Q(reconciled_to__lt=self.row.read_at)
                 Shop.objects.filter(older, id=self.row.shop_id).update(reconciled_to=self.row.read_at)
         log.info("reconciled", kind=self.row.kind, checked=dict(self.checked), repaired=dict(self.repaired))
@@ -178,7 +192,7 @@ class Comparison:
         """Compare how many there are; where the numbers differ every id is compared next."""
         there = self.session.graphql("ResourceCounts")[f"{resource.name}Count"]["count"]
         self.progress["steps"].pop(0)
-        if there != _rows(resource).filter(resource.present).count():
+        if there != self._present(resource).count():
             self.progress["steps"].insert(0, ["sweep", resource.name])
 
     def _sweep(self, resource: Resource) -> None:
@@ -215,9 +229,9 @@ class Comparison:
         self.checked[resource.name] += len(listed)
         known = {
             shopify_id: (updated_at, read_at)
-            for shopify_id, updated_at, read_at in _rows(resource)
-            .filter(resource.present, shopify_id__in=listed)
-            .values_list("shopify_id", "updated_at", "read_at")
+            for shopify_id, updated_at, read_at in resource.model._default_manager.filter(
+                resource.present, shopify_id__in=listed
+            ).values_list("shopify_id", "updated_at", "read_at")
         }
         behind = {id_ for id_, changed in listed.items() if id_ not in known or known[id_][0] < changed}
         unsettled = {id_ for id_, changed in listed.items() if id_ in known and known[id_][1] < changed + SETTLED}
@@ -234,25 +248,40 @@ class Comparison:
         written: set[int] = set()
         wrong: set[int] = set()
         for batch in _batches(sorted(ids), AT_A_TIME[resource.kind]):
-            brought = refresh(self.row.shop_id, resource.kind, batch, origin=_RECONCILE, keep=self._keep)
+            brought = self._refresh(resource, batch)
             written.update(brought.written)
             wrong.update(
                 id_ for id_, state in brought.states.items() if state is not None and state["updated_at"] < listed[id_]
             )
-            self._keep()
         return written, wrong
 
     def _forget(self, resource: Resource, span: Q, listed: dict[int, dt.datetime]) -> None:
-        """Take out of the mirror what stands in this span of ids, isn't listed, and isn't there when asked for."""
-        known = _rows(resource).filter(span & resource.present).values_list("shopify_id", flat=True)
+        """Take out of the mirror what stands in this span of ids, isn't listed, and isn't there however often asked."""
+        known = self._present(resource).filter(span).values_list("shopify_id", flat=True)
         for batch in _batches(sorted(set(known) - listed.keys()), AT_A_TIME[resource.kind]):
-            brought = refresh(self.row.shop_id, resource.kind, batch, origin=_RECONCILE, keep=self._keep)
-            self.repaired[resource.name] += forget(resource.kind, brought.gone, origin=_RECONCILE)
-            self._keep()
+            gone: frozenset[int] = frozenset(batch)
+            for _ in range(READS_OF_MISSING):
+                if gone:
+                    gone = self._refresh(resource, sorted(gone)).gone
+                    time.sleep(PAUSE_SECONDS if gone else 0)
+            left = Order.objects.filter(customer__shopify_id__in=gone) if resource.kind is Kind.CUSTOMERS else None
+            orders = list(left.values_list("shopify_id", flat=True)) if left is not None else []
+            self.repaired[resource.name] += forget(resource.kind, gone, origin=_RECONCILE)
+            for some in _batches(orders, AT_A_TIME[Kind.ORDERS]):  # a merge nobody told of gave them to somebody else
+                self._refresh(_NAMED["orders"], some)
 
+    def _refresh(self, resource: Resource, ids: list[int]) -> Refreshed:
+        brought = refresh(self.row.shop_id, resource.kind, ids, origin=_RECONCILE, keep=self._keep)
+        self._keep()
+        return brought
 
-def _rows(resource: Resource) -> models.QuerySet[Any]:
-    return resource.model.objects.all()
+    def _present(self, resource: Resource) -> models.QuerySet[Any]:
+        """The rows the platform should list. Without `read_all_orders` it shows those of the last 60 days only: older
+        ones are no business of a comparison."""
+        rows = resource.model._default_manager.filter(resource.present)
+        if resource.kind is Kind.ORDERS and "read_all_orders" not in ShopToken.objects.get().scope.split(","):
+            return rows.filter(Q(created_at__gt=clock.now() - RECENT_ORDERS))
+        return rows
 
 
 def _batches(ids: list[int], size: int) -> Iterator[list[int]]:

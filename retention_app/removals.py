@@ -76,6 +76,11 @@ def orders_gone(shopify_ids: Collection[int], *, origin: DomainEvent.Origin) -> 
     return len(orders)
 
 
+def deleted_order(event: DomainEvent) -> int:
+    """The platform's id of the order that an `order.deleted` tells of; the mirror has it no more."""
+    return int(event.key.split(":")[1])
+
+
 def customers_merge(*, kept_id: int, deleted_id: int, origin: DomainEvent.Origin) -> bool:
     """Fold a customer the platform merged away into the survivor (Shopify ids): orders and codes move, chains of merges
     end at the last survivor. Answers whether anything changed; False too when the mirror doesn't know either."""

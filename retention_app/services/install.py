@@ -166,6 +166,8 @@ def shop_reread(*, shop_id: int, domain: str = "") -> None:
     scopes = ",".join(scope["handle"] for scope in granted)
     ShopToken.objects.update(scope=scopes)
     trouble.scopes_granted(shop_id, scopes)
+    if shop.missing_scopes and not Shop.objects.filter(id=shop_id).exclude(missing_scopes="").exists():
+        sync.sync_start(shop_id=shop_id)  # what came meanwhile may have come without what we may see again
 
 
 def _about_at(shop_id: int, domain: str) -> dict[str, Any] | None:
@@ -181,7 +183,8 @@ def _about_at(shop_id: int, domain: str) -> dict[str, Any] | None:
 
 def _known(about: dict[str, Any]) -> Shop | None:
     """The row of this shop, locked, under its present name. Its deliveries move with it; a row of another shop that had
-    the name before it, and is called something else by now, gives the name up until its staff opens the app.
+    the name before it, and is called something else by now, gives the name up until its staff opens the app, and takes
+    along what was worked off under it (what waits says itself whose it is).
     """
     rows = list(
         Shop.objects.select_for_update()
@@ -194,13 +197,18 @@ def _known(about: dict[str, Any]) -> Shop | None:
         return holder
     if holder is not None and holder is not ours:
         log.warning("shop_lost_its_name", shop_id=holder.id, domain=holder.domain)
+        worked_off = WebhookDelivery.objects.filter(shop_domain=holder.domain).exclude(
+            state=WebhookDelivery.State.WAITING
+        )
         holder.domain = f"{holder.shopify_id}.former.{holder.domain}"  # no shop is called so, nobody comes from there
+        worked_off.update(shop_domain=holder.domain)
         holder.state, holder.uninstalled_at = Shop.State.UNINSTALLED, clock.now()
         holder.save(update_fields=["domain", "state", "uninstalled_at"])
     if ours is not None and ours.domain != about["domain"]:
         log.info("shop_renamed", shop_id=ours.id, former=ours.domain, domain=about["domain"])
-        deliveries = WebhookDelivery.objects.filter(shop_domain=ours.domain, state=WebhookDelivery.State.WAITING)
-        deliveries.update(shop_domain=about["domain"], due_at=clock.now())
+        deliveries = WebhookDelivery.objects.filter(shop_domain=ours.domain)
+        deliveries.filter(state=WebhookDelivery.State.WAITING).update(due_at=clock.now())
+        deliveries.update(shop_domain=about["domain"])
         ours.domain = about["domain"]
         ours.save(update_fields=["domain"])
     return ours

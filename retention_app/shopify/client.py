@@ -69,10 +69,10 @@ class Session:
         """Run one of our documents and answer its `data`.
 
         Waits for cost points up to `THROTTLE_SECONDS_MAX`, repeats a query (a mutation only when it surely wasn't run),
-        refreshes the token once. Protected fields the platform withholds come as null. Raises `Throttled`,
-        `TransientError`, `ShopClosed` (`Unauthorized`, `ShopUnavailable`, `ScopesMissing`; the shop's `trouble` then
-        says so), `AccessDenied`, `QueryTooCostly`, `QueryRefused` or `UnreadableAnswer`. Business refusals
-        (`userErrors`) are the caller's to read. Call it outside transactions.
+        refreshes the token once. Protected fields the platform withholds come as null, listed as `withheld` beside.
+        Raises `Throttled`, `TransientError`, `ShopClosed` (`Unauthorized`, `ShopUnavailable`, `ScopesMissing`; the
+        shop's `trouble` then says so), `AccessDenied`, `QueryTooCostly`, `QueryRefused` or `UnreadableAnswer`.
+        Business refusals (`userErrors`) are the caller's to read. Call it outside transactions.
         """
         deadline = time.monotonic() + THROTTLE_SECONDS_MAX
         failures, rejected, let_in = 0, None, False
@@ -224,11 +224,24 @@ def _check_errors(errors: Any, data: Any, wait_seconds: float, operation_name: s
             for error in errors
         ):
             log.warning("shopify_fields_withheld", operation=operation_name, fields=len(errors))
+            for error in errors:
+                _mark_withheld(data, error["path"])
             return
         raise AccessDenied(message)
     if "INTERNAL_SERVER_ERROR" in codes:
         raise TransientError(message)
     raise QueryRefused(message)
+
+
+def _mark_withheld(data: Answer, path: list[Any]) -> None:
+    """Tell null that means "not for you" from null that means "nothing": `withheld` lists an object's such fields."""
+    parent: Any = data
+    try:
+        for step in path[:-1]:
+            parent = parent[step]
+        parent.setdefault("withheld", []).append(path[-1])
+    except (LookupError, TypeError, AttributeError):
+        log.warning("shopify_error_path_unknown", path=path)
 
 
 def _request_id(response: httpx.Response) -> str | None:

@@ -118,6 +118,7 @@ def order(node: Node, lines: Sequence[Node]) -> Row:
     return {
         "shopify_id": numeric_id(node["id"]),
         "customer_shopify_id": numeric_id(node["customer"]["id"]) if node.get("customer") else None,
+        "customer_withheld": "customer" in node.get("withheld", ()),
         "name": _text(node["name"], 64),
         "currency": currency,
         "processed_at": instant(node["processedAt"]),

@@ -32,8 +32,8 @@ FULL = os.environ.get("STORM") == "full"
 SIZES = {  # histories, customers, codes
     ("postgresql", True): (2000, 300, 1000),
     ("sqlite", True): (300, 60, 150),
-    ("postgresql", False): (100, 24, 40),
-    ("sqlite", False): (40, 12, 12),
+    ("postgresql", False): (80, 20, 25),
+    ("sqlite", False): (30, 10, 8),
 }
 STEPS_MAX = 5
 MERGE_SHARE = 0.1  # of customers

@@ -94,3 +94,22 @@ def test_events_in_any_order_end_the_same(two: Shop) -> None:
     EventRun.objects.filter(state="waiting").order_by("-id").update(cursor=0)
     work_off()
     assert points_of(two) == {2: 90}
+
+
+def test_a_deleted_order_that_comes_back_earns_again(two: Shop) -> None:
+    removals.orders_gone([10], origin=LIVE)
+    work_off()
+    mirrored(order_row(10, customer=1, net_minor=5000))
+    work_off()
+    assert points_of(two) == {1: 50, 2: 30}
+    removals.orders_gone([10], origin=LIVE)
+    mirrored(order_row(10, customer=1, net_minor=5000))
+    work_off()
+    assert points_of(two) == {1: 50, 2: 30}
+
+
+def test_an_order_moved_and_deleted_before_anybody_looked_leaves_nothing_behind(two: Shop) -> None:
+    mirrored(order_row(10, customer=2, net_minor=5000))
+    removals.orders_gone([10], origin=LIVE)
+    work_off()
+    assert points_of(two) == {1: 0, 2: 30}

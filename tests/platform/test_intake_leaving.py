@@ -162,3 +162,19 @@ def test_consent_reads_the_customer_again(shop: Shop, store: Store, apply: Apply
     body = {"customer_id": 8101, "email_address": "ana@example.com", "email_marketing_consent": {"state": "subscribed"}}
     apply(delivery("customers_email_marketing_consent/update", body))
     assert Customer.objects.get().shopify_id == 8101
+
+
+def test_a_withheld_customer_is_not_nobody(filled: Store, apply: Apply, platform: Platform) -> None:
+    """Without permission to read customers an order's customer is null, with an error that says why."""
+    node = order_node(6001, line_node(1, "30.00"), customer=None, updatedAt="2026-11-21T12:00:00Z")
+    platform.script(errors("ACCESS_DENIED", body={"nodes": [node]}, path=["nodes", 0, "customer"]))
+    apply(delivery("orders/updated", {"id": 6001}))
+    order = Order.objects.select_related("customer").get()
+    assert order.customer is not None
+    assert (order.customer.shopify_id, order.updated_at.hour) == (8101, 12)  # written, and still theirs
+
+
+def test_a_customer_taken_off_an_order_leaves_it(filled: Store, apply: Apply) -> None:
+    filled.add(order_node(6001, line_node(1, "40.90"), customer=None, updatedAt="2026-11-21T12:00:00Z"))
+    apply(delivery("orders/updated", {"id": 6001}))
+    assert Order.objects.get().customer is None

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from retention_app import clock, work
 from retention_app.models import AuditEntry, Outbound, Shop
 from retention_app.observability import OUTBOUND
+from retention_app.shopify.bucket import people_waiting
 from retention_app.shopify.client import Session
 from retention_app.shopify.errors import ScopesMissing, ShopClosed, ShopifyError, Throttled, TransientError
 from retention_app.tenancy import current_shop_id, shop_scope
@@ -41,6 +43,10 @@ class Expired(Refused):
 
 class NotStuck(Exception):
     """Only what needs attention can be tried again, only what isn't done yet or under way be given up."""
+
+
+class MayBeDone(NotStuck):
+    """It was asked for, and whether it was done isn't known yet; the message says what to do, for who gives it up."""
 
 
 class Kind(ABC):
@@ -250,24 +256,61 @@ def outbound_retry(*, call: Outbound, actor: str = "") -> None:
         _wake(call.shop_id)
 
 
-def outbound_skip(*, call: Outbound, reason: str, actor: str = "") -> None:
-    """Give up a call that isn't done and that no worker has in hand; `actor` as above. Raises `NotStuck`."""
+def outbound_skip(*, call: Outbound, reason: str, actor: str = "", also: Callable[[], None] | None = None) -> None:
+    """Give up a call as it was read, unless the outside has done it: then it is done. `actor` as above; `also` runs in
+    the transaction. Asks the platform about what was asked of it, so call it outside transactions then.
+
+    Raises `NotStuck` when it is finished, in a worker's hand or changed meanwhile, `MayBeDone` when nobody can tell.
+    """
     now = clock.now()
-    given_up = Q(state=Outbound.State.DEAD) | (
-        Q(state=Outbound.State.WAITING) & (Q(lease_until=None) | Q(lease_until__lte=now))
-    )
-    with shop_scope(call.shop_id), transaction.atomic():
-        touched = Outbound.objects.filter(given_up, id=call.id).update(
-            state=Outbound.State.SKIPPED, done_at=now, lease_until=None, reason=reason
+    with shop_scope(call.shop_id):
+        effect = _found(call) if call.called_at else None
+        if effect is None:
+            outcome = {"state": Outbound.State.SKIPPED, "reason": reason}
+        else:
+            outcome = {"state": Outbound.State.DONE, "error_class": "", "error": ""}
+        as_read = Outbound.objects.filter(
+            Q(lease_until=None) | Q(lease_until__lte=now),
+            id=call.id,
+            state__in=[Outbound.State.WAITING, Outbound.State.DEAD],
+            called_at=call.called_at,
+            retried_at=call.retried_at,
         )
-        _people_did(call, touched, actor, "outbound.skipped", reason=reason)
+        with transaction.atomic():
+            touched = as_read.update(done_at=now, lease_until=None, **outcome)
+            code = "outbound.skipped" if effect is None else "outbound.found"
+            _people_did(call, touched, actor, code, effect, reason=reason)
+            if also:
+                also()
 
 
-def _people_did(call: Outbound, touched: int, actor: str, code: str, **data: str) -> None:
+def _found(call: Outbound) -> int | None:
+    """The platform's id of what was asked for, None when it isn't there. Raises `MayBeDone`."""
+    if call.state == Outbound.State.WAITING:
+        raise MayBeDone(_("It was asked for already and may be done, so it isn't given up. The next try finds out."))
+    if call.state != Outbound.State.DEAD:
+        raise NotStuck
+    try:
+        if not _may_be_called(call.shop_id):
+            raise ShopClosed
+        with people_waiting():
+            return _kinds[call.kind].look_up(call, Session(call.shop_id))
+    except Refused:  # what is there isn't ours
+        return None
+    except ShopifyError as error:
+        raise MayBeDone(
+            _(
+                "It was asked for already and may be done, and Shopify can't be asked now, so it isn't given up. "
+                "Try again later."
+            )
+        ) from error
+
+
+def _people_did(call: Outbound, touched: int, actor: str, code: str, effect: int | None = None, **data: str) -> None:
     if not touched:
         raise NotStuck
     call.refresh_from_db()
-    _kinds[call.kind].settle(call, None)
+    _kinds[call.kind].settle(call, effect)
     if actor:
         AuditEntry.objects.create(
             shop_id=call.shop_id, code=code, actor=actor, at=clock.now(), data={"outbound": call.id, **data}

@@ -53,6 +53,7 @@ def _text(row: AuditEntry) -> str:
         "offers.code.given": _("Discount code given"),
         "outbound.retried": _("Retried a change in Shopify"),
         "outbound.skipped": _("Skipped a change in Shopify"),
+        "outbound.found": _("Found a change done in Shopify that was to be skipped"),
         "delivery.retried": _("Retried a message from Shopify"),
         "delivery.skipped": _("Skipped a message from Shopify"),
     }

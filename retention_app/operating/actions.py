@@ -15,6 +15,7 @@ from django.db.models.functions import RowNumber
 from retention_app import clock, outbound, setwise, tasks
 from retention_app.models import OperatorAction, Outbound, WebhookDelivery
 from retention_app.operating.queues import Queue, Wanted, stuck
+from retention_app.outbound import NotStuck
 from retention_app.tenancy import shop_scope
 from retention_app.wake import wake
 
@@ -25,10 +26,6 @@ BODY_SHOWN_MAX = 262_144  # characters
 
 # A waiting row keeps its count, an outbound call always does: it is the claim's token, which a slow worker may hold.
 _ATTEMPTS = Case(When(state="dead", then=0), default=F("attempts"), output_field=PositiveIntegerField())
-
-
-class NotStuck(Exception):
-    """The row is finished, or a worker has it in hand."""
 
 
 @dataclass(frozen=True)
@@ -112,21 +109,27 @@ def batch_replay(*, batch: Batch, per_second: int, operator: AbstractBaseUser, r
     return len(ids)
 
 
-def row_drop(*, queue: Queue, row_id: int, operator: AbstractBaseUser, reason: str) -> None:
-    """Give a row up for good. Raises `NotStuck`."""
+def row_drop(*, queue: Queue, row_id: int, operator: AbstractBaseUser, reason: str) -> bool:
+    """Give a row up for good; answers False for a call that the platform turns out to have done: then it is done.
+    Raises `NotStuck`, and `MayBeDone` for a call of which nobody can tell."""
     assert queue.given_up, "Privacy requests are answered, never dropped."
+    target = f"{queue.key}:{row_id}"
+    call = queue.rows.filter(id=row_id).first() if queue.model is Outbound else None
+    if call is not None:
+
+        def note() -> None:
+            act = "dropped" if call.state == Outbound.State.SKIPPED else "found"
+            _acted(operator, f"console.{queue.key}.{act}", target=target, reason=reason)
+
+        outbound.outbound_skip(call=call, reason=reason, also=note)
+        return bool(call.state == Outbound.State.SKIPPED)
     with transaction.atomic():
-        call = queue.rows.filter(id=row_id).first() if queue.model is Outbound else None
-        if call is not None:
-            try:
-                outbound.outbound_skip(call=call, reason=reason)
-            except outbound.NotStuck as error:
-                raise NotStuck from error
-        elif not queue.rows.filter(_free(), id=row_id).update(
+        if not queue.rows.filter(_free(), id=row_id).update(
             state=queue.given_up, done_at=clock.now(), lease_until=None
         ):
             raise NotStuck
-        _acted(operator, f"console.{queue.key}.dropped", target=f"{queue.key}:{row_id}", reason=reason)
+        _acted(operator, f"console.{queue.key}.dropped", target=target, reason=reason)
+    return True
 
 
 def body_reveal(*, delivery_id: int, operator: AbstractBaseUser, reason: str) -> Body:

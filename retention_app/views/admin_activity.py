@@ -17,7 +17,7 @@ from retention_app.activity import listing
 from retention_app.activity.listing import ATTENTION, CursorUnreadable, activity_page, source_named
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Outbound, Reconciliation, WebhookDelivery
-from retention_app.outbound import NotStuck, outbound_retry, outbound_skip
+from retention_app.outbound import MayBeDone, NotStuck, outbound_retry, outbound_skip
 from retention_app.reconcile import reconciliation_start
 from retention_app.services.deliveries import delivery_retry, delivery_skip
 from retention_app.views.admin_page import done, page
@@ -123,7 +123,7 @@ def retry(request: ShopRequest, source: str, row_id: int) -> HttpResponse:
 
 @shop_view(methods=["POST"])
 def skip(request: ShopRequest, source: str, row_id: int) -> HttpResponse:
-    """Give up what needs attention, with a reason."""
+    """Give up what needs attention, with a reason, unless Shopify has done it."""
     row = source_named(source).row(request.shop, row_id)
     form = SkipForm(request.POST)
     if not form.is_valid():
@@ -136,9 +136,12 @@ def skip(request: ShopRequest, source: str, row_id: int) -> HttpResponse:
             delivery_skip(shop=request.shop, delivery=row, reason=reason, actor=request.actor)
         else:
             raise Http404("activity")
+    except MayBeDone as error:
+        form.add_error(None, str(error))
+        return _item_page(request, source, row_id, form, status=422)
     except NotStuck:
         return done(request, back, toast=_("Already taken care of"))
-    return done(request, back, toast=_("Skipped"))
+    return done(request, back, toast=_("Already done in Shopify") if row.state == Outbound.State.DONE else _("Skipped"))
 
 
 @shop_view(methods=["POST"])

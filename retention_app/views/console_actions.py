@@ -16,7 +16,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from retention_app.models import WebhookDelivery
 from retention_app.operating import actions
-from retention_app.operating.actions import RATE_MAX, Batch, NotStuck
+from retention_app.operating.actions import RATE_MAX, Batch
+from retention_app.outbound import MayBeDone, NotStuck
 from retention_app.views.console import ID_MAX, queue_named, row_context, row_named, row_url, wanted_from
 
 RATE = 10  # rows a second, unless the operator says otherwise
@@ -65,9 +66,14 @@ def row_drop(request: HttpRequest, queue: str, row_id: int) -> HttpResponse:
     row, form = row_named(chosen, row_id), DropForm(_posted(request))
     if form.is_valid():
         try:
-            actions.row_drop(queue=chosen, row_id=row.id, operator=_operator(request), **form.cleaned_data)
+            dropped = actions.row_drop(queue=chosen, row_id=row.id, operator=_operator(request), **form.cleaned_data)
+        except MayBeDone as error:
+            return _refused(request, row_url(chosen, row.id), str(error))
         except NotStuck:
             return _refused(request, row_url(chosen, row.id))
+        if not dropped:
+            messages.success(request, _("Nothing was dropped: Shopify has done it already, so it counts as done."))
+            return HttpResponseRedirect(row_url(chosen, row.id))
         messages.success(request, _("It is dropped. Nothing tries it again."))
         return HttpResponseRedirect(reverse("console_stuck", args=[chosen.key]))
     return _ask(request, "drop", form, queue=chosen, row=row, back=row_url(chosen, row.id))
@@ -121,8 +127,7 @@ def _ask(request: HttpRequest, act: str, form: forms.Form, **context: Any) -> Ht
     return render(request, "retention_app/console/confirm.html", context, status=status)
 
 
-def _refused(request: HttpRequest, back: str) -> HttpResponse:
-    messages.error(
-        request, _("Nothing was done: the row is finished, or a worker has it in hand. Look again in a minute.")
-    )
+def _refused(request: HttpRequest, back: str, why: str = "") -> HttpResponse:
+    why = why or _("The row is finished, or a worker has it in hand. Look again in a minute.")
+    messages.error(request, _("Nothing was done: %(why)s") % {"why": why})
     return HttpResponseRedirect(back)

@@ -15,6 +15,8 @@ from retention_app.models import OperatorAction, Outbound, Shop, WebhookDelivery
 from retention_app.operating import actions
 from retention_app.operating.queues import QUEUES, Wanted, ages, stuck
 from retention_app.selectors import backlog
+from retention_app.services.storefront_driver import ScriptTag
+from retention_app.shopify.errors import TransientError
 from tests.console.conftest import QUEUES as NAMES
 from tests.console.conftest import make_row
 from tests.screens.conftest import sane, see
@@ -218,3 +220,51 @@ def test_a_replayed_call_reads_before_it_is_made_again(operator: Client, alpha: 
     call = Outbound.objects.get()
     assert call.called_at == called
     assert call.retried_at is not None
+
+
+# --- calls that may have been made ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(alpha: Shop, monkeypatch: pytest.MonkeyPatch) -> Outbound:
+    """A call that was asked for, got no answer and was put aside."""
+    monkeypatch.setattr(ScriptTag, "look_up", lambda *_given: 5)
+    row: Outbound = make_row("outbound", alpha, called_at=clock.now())
+    return row
+
+
+def test_a_call_that_the_platform_has_done_is_done_and_not_dropped(operator: Client, made: Outbound) -> None:
+    path = f"/console/queues/outbound/{made.pk}/"
+    assert "we look there first" in see(operator.get(f"{path}drop/").content.decode()).text
+    answer = operator.post(f"{path}drop/", {"reason": "x"}, follow=True)
+    assert "Shopify has done it already" in see(answer.content.decode()).text
+    made.refresh_from_db()
+    assert (made.state, made.reason, made.shop.script_tag_id) == ("done", "", 5)
+    assert OperatorAction.objects.get().code == "console.outbound.found"
+
+
+def test_a_call_of_which_nobody_can_tell_is_not_dropped(
+    operator: Client, made: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_given: Any) -> None:
+        raise TransientError("down")
+
+    monkeypatch.setattr(ScriptTag, "look_up", down)
+    path = f"/console/queues/outbound/{made.pk}/drop/"
+    for state, said in (("dead", "can't be asked now"), ("waiting", "The next try finds out")):
+        Outbound.objects.update(state=state)
+        answer = operator.post(path, {"reason": "x"}, follow=True)
+        assert said in see(answer.content.decode()).text
+        made.refresh_from_db()
+        assert made.state == state
+    assert not OperatorAction.objects.exists()
+
+
+def test_a_call_that_the_platform_has_not_done_is_dropped(
+    operator: Client, made: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptTag, "look_up", lambda *_given: None)
+    operator.post(f"/console/queues/outbound/{made.pk}/drop/", {"reason": "x"})
+    made.refresh_from_db()
+    assert made.state == "skipped"
+    assert OperatorAction.objects.get().code == "console.outbound.dropped"

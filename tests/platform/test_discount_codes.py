@@ -199,12 +199,26 @@ def test_refusal_is_kept_and_a_retry_makes_the_code(ana: Customer, discounts: Di
     assert worked(given) == ("active", "done")
 
 
-def test_missing_permission_needs_attention_and_a_skip_settles_it(ana: Customer, platform: Platform) -> None:
-    platform.script(errors("ACCESS_DENIED"))
+def test_missing_permission_needs_attention_and_a_skip_settles_it(
+    ana: Customer, platform: Platform, discounts: Discounts
+) -> None:
+    denied = errors("ACCESS_DENIED")
+    platform.answer = lambda call: denied if call.operation == "DiscountCodeBasicCreate" else discounts.answer(call)
     given = give(ana)
     assert worked(given) == ("refused", "dead")
     outbound_skip(call=Outbound.objects.get(), reason="Gave a gift instead", actor="42")
     assert worked(given) == ("refused", "skipped")
+
+
+def test_code_that_was_made_without_our_knowing_is_kept_instead_of_skipped(ana: Customer, discounts: Discounts) -> None:
+    discounts.fate = ["unanswered"]
+    given = give(ana)
+    assert worked(given) == ("requested", "waiting")
+    Outbound.objects.update(state="dead")
+    DiscountCode.objects.update(state="refused")
+    outbound_skip(call=Outbound.objects.get(), reason="Gave a gift instead", actor="42")
+    assert worked(given) == ("active", "done")
+    assert given.shopify_id == 91
 
 
 def test_code_whose_last_day_is_over_is_not_made(ana: Customer, platform: Platform) -> None:

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from retention_app import clock, outbound, tasks, work
 from retention_app.models import AuditEntry, FailedTry, Outbound, Shop
-from retention_app.outbound import Kind, NotStuck, Refused, outbound_request, outbound_retry, outbound_skip
+from retention_app.outbound import Kind, MayBeDone, NotStuck, Refused, outbound_request, outbound_retry, outbound_skip
 from retention_app.selectors import backlog
 from retention_app.shopify.client import Session
 from retention_app.shopify.errors import (
@@ -300,9 +300,85 @@ def test_skip_gives_up_with_a_reason(stuck: Outbound, probe: Probe) -> None:
 
 
 def test_operators_acts_are_not_the_shops(stuck: Outbound) -> None:
-    outbound_retry(call=stuck)
     outbound_skip(call=stuck, reason="no longer wanted")
     assert not AuditEntry.objects.exists()
+
+
+def test_call_that_may_be_under_way_outside_is_not_given_up(call: Outbound, probe: Probe) -> None:
+    probe.after = [TransientError("timed out")]
+    worked(call)
+    with pytest.raises(MayBeDone, match="The next try finds out"):
+        outbound_skip(call=call, reason="no", actor="42")
+    assert (worked(call, later=5).state, call.reason) == ("done", "")
+    assert not AuditEntry.objects.exists()
+
+
+def test_call_that_worked_is_found_instead_of_given_up(stuck: Outbound, probe: Probe) -> None:
+    probe.there["one"] = 7
+    outbound_skip(call=stuck, reason="The customer was called", actor="42")
+    assert (stuck.state, stuck.reason, stuck.error, probe.settled[-1]) == ("done", "", "", ("done", 7))
+    assert probe.did == []
+    entry = AuditEntry.objects.get()
+    assert (entry.code, entry.data) == ("outbound.found", {"outbound": stuck.id, "reason": "The customer was called"})
+
+
+def test_what_is_there_and_not_ours_does_not_keep_a_call_from_being_given_up(
+    stuck: Outbound, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(call: Outbound, session: Session) -> int:
+        raise Refused("another's")
+
+    monkeypatch.setattr(probe, "look_up", refuse)
+    outbound_skip(call=stuck, reason="no")
+    assert stuck.state == "skipped"
+
+
+@pytest.mark.parametrize("error", [TransientError("down"), Throttled(9), ShopUnavailable("frozen"), AccessDenied("no")])
+def test_call_is_not_given_up_while_the_platform_can_not_be_asked(
+    stuck: Outbound, probe: Probe, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(call: Outbound, session: Session) -> int:
+        raise error
+
+    monkeypatch.setattr(probe, "look_up", fail)
+    with pytest.raises(MayBeDone, match="can't be asked now"):
+        outbound_skip(call=stuck, reason="no", actor="42")
+    stuck.refresh_from_db()
+    assert (stuck.state, stuck.reason) == ("dead", "")
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "closed", [{"state": "uninstalled"}, {"calls_paused_until": dt.datetime(2222, 1, 1, tzinfo=dt.UTC)}]
+)
+def test_shop_that_may_not_be_called_is_not_asked_either(
+    stuck: Outbound, probe: Probe, closed: dict[str, object]
+) -> None:
+    Shop.objects.update(**closed)
+    with pytest.raises(MayBeDone):
+        outbound_skip(call=stuck, reason="no")
+    assert probe.looked == []
+
+
+def test_call_that_was_never_made_is_given_up_without_asking(call: Outbound, probe: Probe) -> None:
+    Shop.objects.update(state=Shop.State.UNINSTALLED)
+    outbound_skip(call=call, reason="no")
+    assert (call.state, probe.looked) == ("skipped", [])
+
+
+def test_call_somebody_tries_again_meanwhile_is_not_given_up(
+    stuck: Outbound, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def try_again(call: Outbound, session: Session) -> None:
+        assert not connection.in_atomic_block or connection.savepoint_ids == outer
+        outbound_retry(call=Outbound.objects.get())
+        Outbound.objects.update(state=Outbound.State.DEAD)  # and it fails again
+
+    outer = list(connection.savepoint_ids)
+    monkeypatch.setattr(probe, "look_up", try_again)
+    with pytest.raises(NotStuck):
+        outbound_skip(call=stuck, reason="no")
+    assert Outbound.objects.get().state == "dead"
 
 
 def test_only_what_is_stuck_is_tried_again(call: Outbound) -> None:

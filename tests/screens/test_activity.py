@@ -23,7 +23,8 @@ from retention_app.models import (
     SyncRun,
     WebhookDelivery,
 )
-from retention_app.offers.codes import discount_code_give
+from retention_app.offers.codes import DiscountCodeCall, discount_code_give
+from retention_app.shopify.errors import TransientError
 from retention_app.tenancy import shop_scope
 from tests.screens.conftest import sane, see
 from tests.screens.test_pages import queries_of
@@ -274,7 +275,10 @@ def test_retry_puts_a_message_back(busy: Shop, staff: Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["call", "received"])
-def test_skip_asks_for_a_reason_and_keeps_it(busy: Shop, staff: Client, kind: str) -> None:
+def test_skip_asks_for_a_reason_and_keeps_it(
+    busy: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(DiscountCodeCall, "look_up", lambda *_given: None)
     row: Any = Outbound.objects.get() if kind == "call" else WebhookDelivery.objects.get(state="dead")
     path = f"/app/activity/{kind}-{row.id}/skip/"
     unsaid = staff.post(path, {"reason": " "})
@@ -287,6 +291,34 @@ def test_skip_asks_for_a_reason_and_keeps_it(busy: Shop, staff: Client, kind: st
     with shop_scope(busy.id):
         assert AuditEntry.objects.latest("id").data["reason"] == "Called the customer"
     assert "Skipped" in listed(staff)
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "said"), [(91, "done", ""), (None, "skipped", ""), ("down", "dead", "can't be asked now")]
+)
+def test_skip_looks_in_shopify_for_what_was_asked_for(
+    busy: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch, found: Any, state: str, said: str
+) -> None:
+    def look_up(*_given: Any) -> Any:
+        if found == "down":
+            raise TransientError("down")
+        return found
+
+    monkeypatch.setattr(DiscountCodeCall, "look_up", look_up)
+    row = Outbound.objects.get()
+    assert "We look in Shopify first" in told(staff, f"/app/activity/call-{row.id}/")
+    answer = staff.post(f"/app/activity/call-{row.id}/skip/", {"reason": "x"}, headers={"HX-Request": "true"})
+    if said:
+        assert answer.status_code == 422
+        seen = see(answer.content.decode())
+        sane(seen)
+        assert said in seen.text
+    else:
+        toast = "Already done in Shopify" if state == "done" else "Skipped"
+        assert json.loads(answer["HX-Trigger"]) == {"toast": toast}
+        assert ("Found a change done" in listed(staff, "?tab=staff")) is (state == "done")
+    row.refresh_from_db()
+    assert row.state == state
 
 
 @pytest.mark.parametrize("source", ["import", "check", "change"])

@@ -8,6 +8,7 @@ PRODUCTION = True
 for _name in (
     "SECRET_KEY",
     "FIELD_ENCRYPTION_KEYS",
+    "PRIVACY_PEPPER",
     "APP_URL",
     "DATABASE_URL",
     "SHOPIFY_API_KEY",

@@ -83,6 +83,27 @@ def test_a_wrong_number_of_days_stops_the_start_with_a_line(value: str) -> None:
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize("pepper", ["", "a-pepper"])
+def test_production_starts_with_a_pepper_of_its_own_only(pepper: str) -> None:
+    """With the secret key in its stead, a new secret key would bring everybody back who was erased."""
+    production = {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SECRET_KEY": "x" * 60,
+        "FIELD_ENCRYPTION_KEYS": "dGVzdC1vbmx5LW5vdC1hLXNlY3JldC0wMTIzNDU2Nzg=",
+        "APP_URL": "https://encore.example.com",
+        "DATABASE_URL": "postgresql://encore_app:password@db:5432/encore",
+        "CELERY_BROKER_URL": "redis://redis:6379/1",
+        "SHOPIFY_API_KEY": "id",
+        "SHOPIFY_API_SECRET": "secret",
+        "SHOPIFY_DEVSTORE_URL": "",
+        "PRIVACY_PEPPER": pepper,
+    }
+    command = [sys.executable, "-c", "import config.settings.production"]
+    ran = subprocess.run(command, env={**os.environ, **production}, cwd=ROOT, capture_output=True, text=True)
+    refusal = "" if pepper else "Encore can't start: PRIVACY_PEPPER is not set (see .env.example).\n"
+    assert (ran.returncode, ran.stderr) == (0 if pepper else 1, refusal)
+
+
 def test_the_job_is_scheduled(db: None) -> None:
     assert SCHEDULE["retention"]["task"] == tasks.retention_work.name
     tasks.retention_work()

@@ -31,6 +31,7 @@ def settle(stack: Stack, expected: dict[int, int], seconds: float) -> dict[Any, 
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         stack.devstore("POST", "/devstore/webhooks/flush")
+        stack.make_due()
         waiting = stack.devstore("GET", "/devstore/state")["counts"]["webhooks_waiting"]
         backlog = stack.manage_json("backlog")
         if not waiting and not backlog["deliveries"] and not backlog["event_runs"]:

@@ -79,13 +79,9 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
     """Bring the mirror up to what these leased deliveries hint at, and finish, postpone or put aside each of them.
 
     Runs inside the shop's scope, outside transactions (it talks to the platform). What speaks of people who were erased
-    is forgotten as soon as it is done.
+    is forgotten before anything else, so that a worker killed anywhere leaves nothing of them.
     """
-    _apply(shop, deliveries)
     deliveries_of_erased_forget(shop, deliveries)
-
-
-def _apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
     wanted: dict[Kind, ByResource] = {kind: defaultdict(list) for kind in Kind}
     for delivery in deliveries:
         try:

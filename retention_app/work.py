@@ -100,17 +100,23 @@ def _held(rows: Sequence[_Row]) -> Q:
     return held & Q(state="waiting")
 
 
-def lease_renew(rows: Sequence[_Row]) -> None:
-    """Keep the leases of those that are neither finished nor put back, while the work goes on."""
-    if rows:
-        type(rows[0])._default_manager.filter(_held(rows), lease_until__isnull=False).update(lease_until=_lease_end())
+def lease_renew(rows: Sequence[_Row]) -> int:
+    """Keep the leases of those that are neither finished nor put back, while the work goes on; answers how many."""
+    if not rows:
+        return 0
+    ours = type(rows[0])._default_manager.filter(_held(rows), lease_until__isnull=False)
+    return ours.update(lease_until=_lease_end())
 
 
-def done(rows: Sequence[_Row]) -> None:
-    if rows:
-        type(rows[0])._default_manager.filter(_held(rows)).update(
-            state="done", done_at=clock.now(), lease_until=None, error_class="", error=""
-        )
+def done(rows: Sequence[_Row]) -> int:
+    """Finish these; answers how many were still the claim's."""
+    if not rows:
+        return 0
+    return (
+        type(rows[0])
+        ._default_manager.filter(_held(rows))
+        .update(state="done", done_at=clock.now(), lease_until=None, error_class="", error="")
+    )
 
 
 def failed(row: _Row, error: Exception, *, permanent: bool = False) -> None:

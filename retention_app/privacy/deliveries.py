@@ -1,5 +1,5 @@
 """Raw deliveries that name somebody who was erased: done with, they are deleted; one still to be worked on keeps the id
-of what it hints at and nothing else."""
+of what it hints at and nothing else. Only what asks for something by law keeps its words until that is done."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 
 import orjson
 
-from retention_app.models import Shop, WebhookDelivery
+from retention_app.models import PrivacyRequest, Shop, WebhookDelivery
 from retention_app.privacy import tombstones
 from retention_app.privacy.person import Person, leaves
 from retention_app.shopify.topics import TOPIC_HANDLERS, Kind
 
 BATCH = 200  # bodies in memory at a time
 
-_ABOUT_PEOPLE = frozenset({Kind.CUSTOMERS, Kind.MERGED})
+_REQUESTS = frozenset({Kind.DATA_REQUEST, Kind.CUSTOMER_REDACT, Kind.SHOP_REDACT})
+_ABOUT_PEOPLE = _REQUESTS | {Kind.CUSTOMERS, Kind.MERGED}
+_UNDERSTOOD = (WebhookDelivery.State.WAITING, WebhookDelivery.State.DONE)
 _KEPT = ("shop_id", "shop_domain", "myshopify_domain", "updated_at", "created_at")  # what intake reads beside the id
 _CUSTOMER = "gid://shopify/Customer/"
 
@@ -42,7 +44,9 @@ def _is_named_in(person: Person, body: bytes) -> bool:
 
 
 def deliveries_forget(deliveries: Sequence[WebhookDelivery]) -> int:
-    """Delete these deliveries, and cut those still waiting down to their hint. Answers how many said something."""
+    """Delete these deliveries, and cut those still waiting down to their hint; those of open requests stay. Answers how
+    many said something."""
+    deliveries = _without_open_requests(deliveries)
     rows = WebhookDelivery.objects.filter(id__in=[delivery.id for delivery in deliveries])
     cut = set()
     for delivery in rows.filter(state=WebhookDelivery.State.WAITING):
@@ -51,6 +55,19 @@ def deliveries_forget(deliveries: Sequence[WebhookDelivery]) -> int:
             cut.add(delivery.id)
     rows.exclude(id__in=cut).delete()
     return len(deliveries)
+
+
+def _without_open_requests(deliveries: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:
+    """Without those whose request isn't done: it needs their words, and deletes them when it finishes."""
+    asking = {
+        delivery.webhook_id
+        for delivery in deliveries
+        if (handling := TOPIC_HANDLERS.get(delivery.topic)) and handling.kind in _REQUESTS
+        if delivery.state in _UNDERSTOOD
+    }
+    answered = PrivacyRequest.objects.filter(key__in=asking, state=PrivacyRequest.State.DONE)
+    still_open = asking.difference(answered.values_list("key", flat=True))
+    return [delivery for delivery in deliveries if delivery.webhook_id not in still_open]
 
 
 def _hint(delivery: WebhookDelivery) -> bytes | None:
@@ -78,7 +95,8 @@ def deliveries_of_erased_forget(shop: Shop, deliveries: Sequence[WebhookDelivery
     """Forget those of a claim that speak of somebody who was erased, and all of a shop that was: what comes late isn't
     kept."""
     if shop.state == Shop.State.REDACTED:
-        WebhookDelivery.objects.filter(id__in=[delivery.id for delivery in deliveries]).delete()
+        forgotten = [delivery.id for delivery in _without_open_requests(deliveries)]
+        WebhookDelivery.objects.filter(id__in=forgotten).delete()
         return
     named = {delivery.id: _customers_in(delivery) for delivery in deliveries}
     gone = tombstones.erased({id_ for ids in named.values() for id_ in ids})

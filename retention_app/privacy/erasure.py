@@ -48,6 +48,8 @@ from retention_app.tenancy import current_shop_id
 
 log = structlog.get_logger(__name__)
 
+Keep = Callable[[], None]
+
 ERASED = "[erased]"  # stands for a text that named an erased person
 
 _NOBODY = {"first_name": "", "last_name": "", "email": "", "locale": "", "search_name": "", "search_email": ""}
@@ -72,7 +74,7 @@ def customer_erase(
     shopify_id: int,
     *,
     body: bytes | None,
-    keep: Callable[[], None],
+    keep: Keep,
     finish: Callable[[Mapping[str, int]], None],
 ) -> None:
     """Erase a customer of the shop in scope, with whoever was merged into them. `body` is the request's, `keep` is
@@ -86,8 +88,8 @@ def customer_erase(
     proof: Counter[str] = Counter()
     for named in deliveries_naming(shop, person, keep):
         proof["deliveries"] += deliveries_forget(named)
-    proof["exports"] = _exports_delete(person)
-    proof["texts"] = _texts_clear(shop, person)
+    proof["exports"] = _exports_delete(person, keep)
+    proof["texts"] = _texts_clear(shop, person, keep)
     SyncItem.objects.filter(run__phase=SyncRun.Phase.FAILED).delete()  # nobody reads what a given-up import staged
     with transaction.atomic():
         tombstones.erasure_lock()
@@ -122,18 +124,18 @@ def _row_erase(row: Customer) -> None:
     Customer.objects.filter(id=row.id).update(shopify_id=random_id, gone_at=row.gone_at or clock.now(), **_NOBODY)
 
 
-def _exports_delete(person: Person) -> int:
+def _exports_delete(person: Person, keep: Keep) -> int:
     """Delete earlier files about the person; answers how many."""
-    about = [
-        export.id
-        for export in PrivacyExport.objects.all()
-        if any(each["shopify_id"] in person.ids for each in people_of(export))
-    ]
+    about = []
+    for export in PrivacyExport.objects.all():
+        if any(each["shopify_id"] in person.ids for each in people_of(export)):
+            about.append(export.id)
+        keep()
     PrivacyExport.objects.filter(id__in=about).delete()
     return len(about)
 
 
-def _texts_clear(shop: Shop, person: Person) -> int:
+def _texts_clear(shop: Shop, person: Person, keep: Keep) -> int:
     """Take away the free texts that name the person; answers how many."""
     cleared = 0
     words = sorted({*person.emails, *person.phones, *person.names})
@@ -143,9 +145,11 @@ def _texts_clear(shop: Shop, person: Person) -> int:
             rows = rows.filter(**{of_shop: shop.domain})
         named: Q = functools.reduce(operator.or_, (Q(**{f"{column}__icontains": word}) for word in words))
         cleared += rows.filter(named).update(**{column: ERASED})
+        keep()
     for entry in AuditEntry.objects.exclude(data={}):
         if person.is_named_in(entry.data) or any(name in str(entry.data) for name in person.names):
             cleared += AuditEntry.objects.filter(id=entry.id).update(data={"erased": True})
+        keep()
     return cleared
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -17,9 +17,9 @@ from retention_app.privacy.person import family, orders_named
 KEPT = dt.timedelta(days=30)  # how long the file waits to be fetched
 
 
-def export_write(request: PrivacyRequest, body: bytes | None) -> dict[str, int]:
+def export_write(request: PrivacyRequest, body: bytes | None, *, keep: Callable[[], None]) -> dict[str, int]:
     """Write the file that answers a data request, in the caller's transaction; answers its proof. A customer we hold
-    nothing about gets no file."""
+    nothing about gets no file. `keep` is called now and then."""
     assert request.customer_shopify_id is not None  # emptied only when done
     shop = Shop.objects.get(id=request.shop_id)
     customers = family(request.customer_shopify_id)
@@ -36,9 +36,11 @@ def export_write(request: PrivacyRequest, body: bytes | None) -> dict[str, int]:
         "discount_codes": _codes([customer.id for customer in customers]),
     }
     for engine in engines():
+        keep()
         part = engine.customer_export(shop, [customer.id for customer in customers])
         if part is not None:
             content[engine.name] = part
+    keep()
     PrivacyExport.objects.update_or_create(
         shop_id=shop.id,
         request=request,

@@ -10,18 +10,26 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from retention_app import clock, work
+from retention_app import clock, trouble, work
 from retention_app.models import PrivacyRequest, Shop, WebhookDelivery
 from retention_app.privacy import erasure, export, shop_erasure
+from retention_app.services.install import shop_uninstalled
+from retention_app.shopify.client import Session
+from retention_app.shopify.errors import AppRefused, ScopesMissing, ShopClosed, TransientError
 from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
 
 DEADLINE = dt.timedelta(days=30)  # the platform's
+SHOP_REDACT_AFTER = dt.timedelta(hours=48)  # so long after it took the app off, the platform asks to erase a shop
 
 Kind = PrivacyRequest.Kind
 Keep = Callable[[], None]
 Proof = Mapping[str, Any]
+
+
+class Overtaken(Exception):
+    """The claim ran out and another worker has the request: everything is left to it."""
 
 
 def request_record(shop: Shop, delivery: WebhookDelivery, *, kind: Kind, customer_shopify_id: int | None) -> None:
@@ -51,10 +59,15 @@ def request_work(request: PrivacyRequest) -> None:
         nonlocal renewed_at
         if time.monotonic() - renewed_at > work.LEASE_SECONDS / 3:
             renewed_at = time.monotonic()
-            work.lease_renew([request])
+            if not work.lease_renew([request]):
+                raise Overtaken
 
     try:
         _DO[Kind(request.kind)](request, keep)
+    except Overtaken:
+        log.warning("privacy_request_overtaken", request_id=request.id, kind=request.kind)
+    except TransientError as error:
+        work.postponed(request, error, since=request.received_at)
     except Exception as error:
         log.exception("privacy_request_failed", request_id=request.id, kind=request.kind)
         work.failed(request, error)
@@ -63,20 +76,24 @@ def request_work(request: PrivacyRequest) -> None:
 
 
 def _finish(request: PrivacyRequest, proof: Proof) -> None:
-    """Done: the proof stays, whom it was about goes. In the transaction that made the proof true."""
+    """Done: the proof stays, whom it was about goes, the delivery too. In the transaction that made the proof true.
+
+    Raises `Overtaken`."""
+    if not work.done([request]):
+        raise Overtaken
     PrivacyRequest.objects.filter(id=request.id).update(proof=dict(proof), customer_shopify_id=None)
-    work.done([request])
+    WebhookDelivery.objects.filter(webhook_id=request.key).delete()
 
 
 def _body(request: PrivacyRequest) -> bytes | None:
-    """The request as it came: it alone knows phone numbers. None once it is too old, or was forgotten already."""
+    """The request as it came: it alone knows phone numbers. None once it is too old."""
     body = WebhookDelivery.objects.filter(webhook_id=request.key).values_list("body", flat=True).first()
     return None if body is None else bytes(body)
 
 
 def _data_request(request: PrivacyRequest, keep: Keep) -> None:
     with transaction.atomic():
-        _finish(request, export.export_write(request, _body(request)))
+        _finish(request, export.export_write(request, _body(request), keep=keep))
 
 
 def _customer_redact(request: PrivacyRequest, keep: Keep) -> None:
@@ -86,9 +103,27 @@ def _customer_redact(request: PrivacyRequest, keep: Keep) -> None:
 
 
 def _shop_redact(request: PrivacyRequest, keep: Keep) -> None:
-    proof = shop_erasure.shop_erase(Shop.objects.get(id=request.shop_id), keep=keep)
+    shop = Shop.objects.get(id=request.shop_id)
+    if shop.state == Shop.State.INSTALLED and not _is_installed_again(shop, request):
+        shop_uninstalled(shop, at=request.received_at)  # its own notice never came
+    proof = shop_erasure.shop_erase(shop, keep=keep)
     with transaction.atomic():
         _finish(request, proof)
+
+
+def _is_installed_again(shop: Shop, request: PrivacyRequest) -> bool:
+    """Whether the shop came back after what led to the request; where the dates don't tell, its token does. Raises what
+    leaves it open: `TransientError`, or a mistake of ours."""
+    if shop.installed_at > request.received_at - SHOP_REDACT_AFTER:
+        return True
+    trouble.look_again(shop.id)
+    try:
+        Session(shop.id).graphql("ShopInfo")
+    except (AppRefused, ScopesMissing):
+        raise
+    except ShopClosed:
+        return False
+    return True
 
 
 _DO: Mapping[Kind, Callable[[PrivacyRequest, Keep], None]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from django.db import DatabaseError, connection, models, transaction
 
 from loyalty.models import Entry, LedgerTransaction, ProgrammeVersion
 from loyalty.verification import ledger_verify
-from retention_app import clock, mirror
+from retention_app import clock, mirror, work
 from retention_app.models import (
     Customer,
     DomainEvent,
@@ -30,8 +31,10 @@ from retention_app.models import (
     WebhookDelivery,
 )
 from retention_app.privacy import shop_erasure
+from retention_app.privacy.requests import request_work
 from retention_app.services.install import shop_installed
 from retention_app.shopify.auth import staff_from
+from retention_app.shopify.client import Session
 from retention_app.shopify.errors import ShopUnavailable
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
@@ -110,18 +113,116 @@ def test_told_twice_changes_nothing(left: Shop, ask: Ask) -> None:
     ask(REDACT, left)
     once = Shop.objects.values().get(id=left.id)
     again = ask(REDACT, left)
-    assert (again.state, again.proof) == ("done", {"rows": 0})
+    assert (again.state, again.proof) == ("done", {"rows": 1})  # what asked for it
     assert Shop.objects.values().get(id=left.id) == once
 
 
-def test_a_shop_that_has_the_app_again_is_left_alone(told: Shop, ask: Ask) -> None:
-    before = rows_of(told)
-    request = ask(REDACT, told)
+@pytest.fixture
+def untold(told: Shop) -> Shop:
+    """Our shop, installed long ago as far as we know: if it took the app off, the notice was lost."""
+    Shop.objects.filter(id=told.id).update(installed_at=clock.now() - dt.timedelta(days=90))
+    SyncRun.objects.create(shop=told, phase="orders", started_at=clock.now(), due_at=clock.now() + dt.timedelta(days=1))
+    return told
+
+
+@pytest.mark.parametrize("installed", [dt.timedelta(hours=47), dt.timedelta(days=90)])
+def test_a_shop_that_has_the_app_again_is_left_alone(
+    untold: Shop, ask: Ask, platform: Platform, installed: dt.timedelta
+) -> None:
+    """It came back within the platform's 48 hours, or its token still opens it."""
+    young = installed < dt.timedelta(hours=48)
+    Shop.objects.filter(id=untold.id).update(installed_at=clock.now() - installed)
+    platform.script(Answer(status=401) if young else data(shop={"id": "gid://shopify/Shop/548380014"}))
+    before = rows_of(untold)
+    request = ask(REDACT, untold)
     assert (request.state, request.proof) == ("done", {"ignored": "installed again"})
-    after = rows_of(told)
+    after = rows_of(untold)
     assert after.pop("PrivacyRequest") == 1
-    assert after.pop("WebhookDelivery") == before.pop("WebhookDelivery") + 1
     assert after == before
+    untold.refresh_from_db()
+    assert untold.state == "installed"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Answer(status=401), Answer({"error": "invalid_grant"}, status=400)],  # uninstalled
+        [Answer(status=402)],
+        [Answer(status=404)],
+    ],
+    ids=["refused", "frozen", "unknown"],
+)
+def test_a_shop_whose_notice_of_uninstalling_was_lost_is_erased(
+    untold: Shop, ask: Ask, platform: Platform, answers: list[Answer]
+) -> None:
+    platform.script(*answers)
+    request = ask(REDACT, untold)
+    assert (request.state, request.error) == ("done", "")
+    assert request.proof["rows"] > 20
+    assert rows_of(untold) == {"PrivacyRequest": 1}
+    untold.refresh_from_db()
+    assert (untold.state, found()) == ("redacted", set())
+
+
+def test_a_shop_closed_a_moment_ago_is_asked_all_the_same(untold: Shop, ask: Ask, platform: Platform) -> None:
+    Shop.objects.filter(id=untold.id).update(trouble="frozen", trouble_since=clock.now(), trouble_met_at=clock.now())
+    platform.script(data(shop={"id": "gid://shopify/Shop/548380014"}))
+    assert ask(REDACT, untold).proof == {"ignored": "installed again"}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [[Answer(status=503)], [Answer(status=401), Answer({"error": "invalid_client"}, status=400)]],
+    ids=["failing", "our_keys_refused"],
+)
+def test_nothing_is_erased_before_the_platform_has_said_whether_the_app_is_installed(
+    untold: Shop, ask: Ask, platform: Platform, monkeypatch: pytest.MonkeyPatch, answers: list[Answer]
+) -> None:
+    monkeypatch.setattr("retention_app.shopify.client.BACKOFF_SECONDS", 0)
+    before = rows_of(untold)
+    platform.script(*answers)
+    request = ask(REDACT, untold)
+    assert (request.state, request.proof) == ("waiting", {})
+    after = rows_of(untold)
+    assert (after.pop("PrivacyRequest"), after.pop("WebhookDelivery")) == (1, before.pop("WebhookDelivery") + 1)
+    assert after == before
+
+
+def test_a_platform_that_fails_for_hours_costs_the_request_no_attempt(
+    untold: Shop, ask: Ask, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retention_app.shopify.client.BACKOFF_SECONDS", 0)
+    platform.script(Answer(status=503))
+    request = ask(REDACT, untold)
+    assert (request.attempts, request.error_class) == (0, "TransientError")
+
+
+def test_a_shop_that_comes_back_while_we_ask_is_left_alone(
+    untold: Shop, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def comes_back(*args: Any) -> None:
+        Shop.objects.filter(id=untold.id).update(installed_at=clock.now())
+        raise ShopUnavailable("The token of before is refused.")
+
+    monkeypatch.setattr(Session, "graphql", comes_back)
+    assert ask(REDACT, untold).proof == {"ignored": "installed again"}
+
+
+def test_an_overtaken_worker_deletes_no_more(left: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its successor may be done and the shop installed again."""
+    delivery = deliver(REDACT, asks(REDACT, left), state="done")
+    now = clock.now()
+    request = PrivacyRequest.objects.create(
+        shop=left, kind="shop_redact", key=delivery.webhook_id, received_at=now, deadline_at=now, due_at=now, attempts=2
+    )
+    request.attempts = 1  # as the slow worker knows it
+    monkeypatch.setattr(work, "LEASE_SECONDS", 0)
+    orders = rows_of(left)["Order"]
+    with shop_scope(left.id):
+        request_work(request)
+    assert rows_of(left)["Order"] == orders
+    request.refresh_from_db()
+    assert (request.state, request.attempts, request.error) == ("waiting", 2, "")
 
 
 def test_what_comes_later_is_not_kept(left: Shop, ask: Ask, work_off: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from retention_app import clock, intake, work
-from retention_app.models import Customer, DomainEvent, Order, Product, Shop, ShopToken, SyncRun, WebhookDelivery
+from retention_app.models import Customer, DomainEvent, FailedTry, Order, Product, Shop, ShopToken, SyncRun, WebhookDelivery
 from retention_app.shopify import reads
 from tests.platform.conftest import Answer, Platform, Store, cost, delivery, errors, states
 from tests.platform.nodes import customer_node, line_node, order_node
@@ -194,6 +194,57 @@ def test_fault_of_ours_is_tried_again(apply: Callable[..., None], monkeypatch: p
     assert row.due_at > clock.now()
 
 
+@pytest.mark.parametrize(
+    ("what", "topic", "body"),
+    [
+        ("shop_uninstalled", "app/uninstalled", {"id": 548380014, "myshopify_domain": "alpha.myshopify.com"}),
+        ("request_record", "customers/redact", {"shop_domain": "alpha.myshopify.com", "customer": {"id": 1}}),
+        ("_sync_wake", "bulk_operations/finish", {"admin_graphql_api_id": "gid://shopify/BulkOperation/1"}),
+        ("forget", "customers/delete", {"id": 1}),
+        (
+            "customers_merge",
+            "customers/merge",
+            {
+                "admin_graphql_api_customer_deleted_id": "gid://shopify/Customer/1",
+                "admin_graphql_api_customer_kept_id": "gid://shopify/Customer/8101",
+                "status": "completed",
+            },
+        ),
+    ],
+)
+def test_fault_of_ours_while_acting_is_tried_again_and_holds_up_no_other(
+    apply: Callable[..., None], monkeypatch: pytest.MonkeyPatch, what: str, topic: str, body: Any
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("a slip")
+
+    monkeypatch.setattr(intake, what, broken)
+    apply(delivery(topic, body), delivery("orders/create", {"id": 6001}))
+    assert list(WebhookDelivery.objects.order_by("id").values_list("state", "error_class")) == [
+        ("waiting", "RuntimeError"),
+        ("done", ""),
+    ]
+    assert FailedTry.objects.count() == 1
+
+
+def test_fault_of_one_deletion_is_its_own(apply: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    forget = intake.forget
+
+    def trip(kind: Any, ids: set[int], **given: Any) -> None:
+        if 2 in ids:
+            raise RuntimeError("a slip")
+        forget(kind, ids, **given)
+
+    monkeypatch.setattr(intake, "forget", trip)
+    apply(*(delivery("customers/delete", {"id": number}) for number in (1, 2, 3)))
+    assert states() == ["done", "waiting", "done"]
+
+
+def test_workers_that_died_are_no_reads_of_what_is_missing(apply: Callable[..., None]) -> None:
+    apply(delivery("orders/updated", {"id": 1}, attempts=intake.READS_OF_MISSING, lapses=1))
+    assert states() == ["waiting"]
+
+
 def test_throttled_deliveries_wait_without_counting(platform: Platform, apply: Callable[..., None]) -> None:
     platform.script(errors("THROTTLED", **cost(requested=999, available=-9000)))
     apply(delivery("orders/create", {"id": 6001}))
@@ -305,7 +356,7 @@ def test_batch_costs_the_same_statements_whatever_its_size(
 ) -> None:
     store.add(*(order_node(each, line_node(each, "1.00")) for each in range(1, number + 1)))
     deliveries = [delivery("orders/create", {"id": each}) for each in range(1, number + 1)]
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(40):
         apply(*deliveries)
     assert Order.objects.count() == number
 

@@ -21,10 +21,11 @@ STORAGES = {
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-if REDIS_URL:  # noqa: F405
+_redis = env.str("REDIS_URL", "")  # noqa: F405
+if _redis:
     # A number of each test process's own (whole installations take the low ones): clearing a cache empties all of it.
     _process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    CACHES["default"]["LOCATION"] = REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{8 + _process}"  # noqa: F405
+    CACHES["default"]["LOCATION"] = REDIS_URL = f"{_redis.rsplit('/', 1)[0]}/{8 + _process}"  # noqa: F405
 
 for _alias in DATABASES.values():  # noqa: F405
     if "pool" in _alias["OPTIONS"]:

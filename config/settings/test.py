@@ -13,6 +13,7 @@ os.environ.update(
     CELERY_BROKER_URL="memory://",  # wake-ups go nowhere: tests do the worker's part themselves
 )
 
+from config.env import env
 from config.settings.base import *  # noqa: F403
 
 STORAGES = {
@@ -21,7 +22,7 @@ STORAGES = {
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-_redis = env.str("REDIS_URL", "")  # noqa: F405
+_redis = env.str("REDIS_URL", "")
 if _redis:
     # A number of each test process's own (whole installations take the low ones): clearing a cache empties all of it.
     _process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

@@ -97,25 +97,14 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
             else:
                 wanted[hint.kind][hint.resource_id].append(hint)
 
-    for delivery in _all(wanted.pop(Kind.UNINSTALLED)):
-        shop_uninstalled(shop, at=_triggered_at(delivery))
-        work.done([delivery])
-    for kind, asked in _COMPLIANCE.items():
-        for customer_id, hints in wanted.pop(kind).items():
-            for hint in hints:
-                whom = None if kind is Kind.SHOP_REDACT else customer_id
-                request_record(shop, hint.delivery, kind=asked, customer_shopify_id=whom)
-                work.done([hint.delivery])
+    keep = _keeping(deliveries)
+    for kind in _NAMING_THE_SHOP:
+        _bring(shop, kind, wanted.pop(kind), keep)
     if shop.state != Shop.State.INSTALLED:  # nothing can be read any more; a re-install imports everything anew
         work.done([delivery for rows in wanted.values() for delivery in _all(rows)])
         return
-    finished = wanted.pop(Kind.BULK_FINISHED)
-    _sync_wake(shop, finished)
-    work.done(_all(finished))
-    keep = _keeping(deliveries)
     for kind, rows in wanted.items():
-        if rows:
-            _bring(shop, kind, rows, keep)
+        _bring(shop, kind, rows, keep)
 
 
 def _all(rows: ByResource) -> list[WebhookDelivery]:
@@ -219,8 +208,8 @@ def _triggered_at(delivery: WebhookDelivery) -> dt.datetime:
 
 
 def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
-    """Read the resources and upsert them, a batch at a time. A failing batch is split until the bad one is alone; while
-    the platform is out of reach, what is left is put back."""
+    """Do what is said, a batch at a time. A failing batch is split until the bad one is alone; while the platform is
+    out of reach, what is left is put back."""
     size = AT_A_TIME.get(kind, _NAMED_AT_A_TIME)
     batches = deque(_slice(rows, start, start + size) for start in range(0, len(rows), size))
     while batches:
@@ -229,7 +218,7 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
         left = [*deliveries, *(delivery for rest in batches for delivery in _all(rest))]
         keep()
         try:
-            refreshed = _refresh(shop, kind, batch, keep)
+            _take_in(shop, kind, batch, keep)
         except Throttled as error:
             work.wait(left, seconds=error.wait_seconds)
             return
@@ -249,18 +238,34 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
             log.exception("deliveries_failed", kind=kind.value, delivery_ids=[delivery.id for delivery in deliveries])
             for delivery in deliveries:
                 work.failed(delivery, error, permanent=isinstance(error, ShopifyError))
-        else:
-            _finish(kind, batch, refreshed)
 
 
 def _slice(rows: ByResource, start: int, stop: int | None) -> ByResource:
     return dict(itertools.islice(rows.items(), start, stop))
 
 
-def _refresh(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> Refreshed:
-    if kind is Kind.SHOP:
+def _take_in(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
+    """Act on what the bodies say, or read the resources again and upsert them, and finish the deliveries. Done once
+    more after a failure half-way it changes nothing."""
+    if kind is Kind.UNINSTALLED:
+        for delivery in _all(rows):
+            shop_uninstalled(shop, at=_triggered_at(delivery))
+    elif kind in _COMPLIANCE:
+        for customer_id, hints in rows.items():
+            for hint in hints:
+                whom = None if kind is Kind.SHOP_REDACT else customer_id
+                request_record(shop, hint.delivery, kind=_COMPLIANCE[kind], customer_shopify_id=whom)
+    elif kind is Kind.BULK_FINISHED:
+        _sync_wake(shop, rows)
+    elif kind is Kind.SHOP:
         shop_reread(shop_id=shop.id, domain=[hint.shop_domain for hints in rows.values() for hint in hints][-1])
-        return Refreshed({}, frozenset(), [])
+    else:
+        _finish(kind, rows, _refresh(shop, kind, rows, keep))
+        return
+    work.done(_all(rows))
+
+
+def _refresh(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> Refreshed:
     if kind is not Kind.MERGED:
         return refresh(shop.id, kind, list(rows), origin=_LIVE, keep=keep)
     survivors = {hint.survivor_id for hints in rows.values() for hint in hints if hint.survivor_id}
@@ -269,15 +274,7 @@ def _refresh(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> Refreshed:
 
 def _finish(kind: Kind, rows: ByResource, refreshed: Refreshed) -> None:
     """Act on what is gone and finish the deliveries; those that know of a newer state come again."""
-    if kind is Kind.SHOP:
-        work.done(_all(rows))
-        return
     outdated = list(_outdated(rows, refreshed))
-    for hint, error in outdated:
-        if isinstance(error, StaleAnswer) and not hint.gone:
-            work.postponed(hint.delivery, error, since=hint.delivery.received_at)
-        else:
-            work.failed(hint.delivery, error)
     waiting = {hint.delivery.id for hint, _ in outdated}
     settled = [hint for hints in rows.values() for hint in hints if hint.delivery.id not in waiting]
     told_gone = {hint.resource_id for hint in settled if hint.gone} & refreshed.gone
@@ -288,6 +285,11 @@ def _finish(kind: Kind, rows: ByResource, refreshed: Refreshed) -> None:
         kind = Kind.CUSTOMERS
     forget(kind, told_gone, origin=_LIVE)
     work.done([hint.delivery for hint in settled])
+    for hint, error in outdated:
+        if isinstance(error, StaleAnswer) and not hint.gone:
+            work.postponed(hint.delivery, error, since=hint.delivery.received_at)
+        else:
+            work.failed(hint.delivery, error)
 
 
 def _outdated(rows: ByResource, refreshed: Refreshed) -> Iterator[tuple[Hint, Exception]]:
@@ -296,7 +298,7 @@ def _outdated(rows: ByResource, refreshed: Refreshed) -> Iterator[tuple[Hint, Ex
     for resource_id, hints in rows.items():
         state = refreshed.states[resource_id]
         for hint in hints:
-            early = hint.delivery.attempts < READS_OF_MISSING
+            early = work.tries(hint.delivery) < READS_OF_MISSING
             if hint.gone:
                 if resource_id not in refreshed.gone and early:
                     yield hint, StaleAnswer("The platform still knows what it told us is gone.")
@@ -324,8 +326,6 @@ def _keeping(deliveries: Sequence[WebhookDelivery]) -> Keep:
 
 def _sync_wake(shop: Shop, finished: ByResource) -> None:
     """Tell the running import that one of its files is ready."""
-    if not finished:
-        return
     with transaction.atomic():
         run = (
             SyncRun.objects.filter(shop=shop)

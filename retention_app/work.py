@@ -2,7 +2,8 @@
 
 A claim is one conditional UPDATE, so two workers never hold the same row; a worker that dies lets its lease run out.
 One that was only slow finishes nothing any more: a row is touched as long as it waits with the claim's `attempts`.
-Every failed try leaves a `FailedTry` behind for the operators.
+Every failed try leaves a `FailedTry` behind for the operators. Of rows that are claimed many at a time, those whose
+leases ran out again and again are claimed alone, until it shows which of them kills its workers.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from retention_app.observability import redacted
 LEASE_SECONDS = 30
 ATTEMPTS_MAX = 8
 DELIVERIES_PER_CLAIM = 200
+BYTES_PER_CLAIM = 32 * 2**20  # of deliveries' bodies; a claim takes one row at least
+SHARED_LAPSES_MAX = 2  # claims that nobody finished, after which a row is claimed alone
+LAPSES_MAX = 5  # claims that nobody finished, the last of them of the row alone: it is put aside
 CLOSED_SHOP_SECONDS = 900  # how long work waits for a shop that nobody lets us into, or into part of it
 AGE_MAX = dt.timedelta(hours=48)  # how long a row waits for a failing platform
 _BACKOFF_SECONDS_MAX = 900
@@ -43,6 +47,8 @@ Queued = EventRun | WebhookDelivery | Outbound | Reconciliation | PrivacyRequest
 _Row = TypeVar("_Row", EventRun, WebhookDelivery, Outbound, Reconciliation, PrivacyRequest)
 _Claimed = TypeVar("_Claimed", EventRun, WebhookDelivery, Outbound, Reconciliation, PrivacyRequest, SyncRun)
 
+SHARED = (EventRun, WebhookDelivery)  # claimed many at a time; they count in `lapses` the leases that ran out
+
 QUEUES: dict[type[Queued], FailedTry.Queue] = {
     WebhookDelivery: FailedTry.Queue.DELIVERY,
     EventRun: FailedTry.Queue.RUN,
@@ -50,6 +56,10 @@ QUEUES: dict[type[Queued], FailedTry.Queue] = {
     Reconciliation: FailedTry.Queue.RECONCILIATION,
     PrivacyRequest: FailedTry.Queue.PRIVACY,
 }
+
+
+class WorkerDied(Exception):
+    """Whoever had the row in hand never told how it ended, time and again."""
 
 
 def retry_at(attempts: int) -> dt.datetime:
@@ -66,8 +76,16 @@ def _lease_end() -> dt.datetime:
 
 
 def claim(model: type[_Row], *, limit: int, **having: int | str) -> list[_Row]:
-    """Lease up to `limit` due rows with these column values, oldest first."""
-    return _claim(model, {"state": "waiting", **having}, limit)
+    """Lease up to `limit` due rows with these column values, oldest first; of deliveries no more than fit into
+    `BYTES_PER_CLAIM`. A row that kills its workers is put aside instead."""
+    while rows := _claim(model, {"state": "waiting", **having}, limit):
+        deadly = [row for row in rows if _lapses(row) >= LAPSES_MAX]
+        if not deadly:
+            return rows
+        for row in deadly:
+            error = WorkerDied(f"{LAPSES_MAX} workers died or hung with it, the last ones with it alone: put aside.")
+            failed(row, error, permanent=True)
+    return []
 
 
 def sync_claim(*, run_id: int) -> bool:
@@ -79,14 +97,40 @@ def _claim(model: type[_Claimed], having: dict[str, int | str], limit: int, cond
     table, now = model._meta.db_table, clock.now()
     wanted = " AND ".join([condition, *(f"{column} = %s" for column in having)])
     skip_locked = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    weight, count_lapses = "0", ""
+    if model in SHARED:
+        lapses = "lapses + CASE WHEN lease_until IS NULL THEN 0 ELSE 1 END"
+        size = "length(body)" if model is WebhookDelivery else "0"
+        weight = f"CASE WHEN {lapses} >= {SHARED_LAPSES_MAX} THEN {BYTES_PER_CLAIM + 1} ELSE {size} END"
+        count_lapses = f", lapses = {lapses}"
     # Chosen apart, once: as a mere subquery PostgreSQL may choose anew for each row, and lease more than the limit.
     rows = model._default_manager.raw(
-        f"WITH due AS MATERIALIZED (SELECT id FROM {table} WHERE {wanted} AND due_at <= %s"
-        f" AND (lease_until IS NULL OR lease_until <= %s) ORDER BY id LIMIT %s{skip_locked})"
-        f" UPDATE {table} SET lease_until = %s, attempts = attempts + 1 WHERE id IN (SELECT id FROM due) RETURNING *",
-        [*having.values(), setwise.instant(now), setwise.instant(now), limit, setwise.instant(_lease_end())],
+        f"WITH due AS MATERIALIZED (SELECT id, {weight} AS weight FROM {table} WHERE {wanted} AND due_at <= %s"
+        f" AND (lease_until IS NULL OR lease_until <= %s) ORDER BY id LIMIT %s{skip_locked}),"
+        " summed AS (SELECT id, row_number() OVER so_far AS place, sum(weight) OVER so_far AS total"
+        " FROM due WINDOW so_far AS (ORDER BY id))"
+        f" UPDATE {table} SET lease_until = %s, attempts = attempts + 1{count_lapses}"
+        " WHERE id IN (SELECT id FROM summed WHERE place = 1 OR total <= %s) RETURNING *",
+        [
+            *having.values(),
+            setwise.instant(now),
+            setwise.instant(now),
+            limit,
+            setwise.instant(_lease_end()),
+            BYTES_PER_CLAIM,
+        ],
     )
     return sorted(rows, key=lambda row: row.pk)
+
+
+def _lapses(row: Queued) -> int:
+    return row.lapses if isinstance(row, SHARED) else 0
+
+
+def tries(row: Queued) -> int:
+    """How often a claimed row has been tried since it came or was put back by people. A worker that died with it, and
+    maybe with many others, tried nothing."""
+    return row.attempts - _lapses(row)
 
 
 def _held(rows: Sequence[_Row]) -> Q:
@@ -121,8 +165,8 @@ def done(rows: Sequence[_Row]) -> int:
 
 def failed(row: _Row, error: Exception, *, permanent: bool = False) -> None:
     """Put a row back for later, or aside (dead) when trying again can't help or it has failed `ATTEMPTS_MAX` times."""
-    dead = permanent or row.attempts >= ATTEMPTS_MAX
-    _put_back(row, error, dead=dead, due_at=retry_at(row.attempts), attempts=row.attempts)
+    dead = permanent or tries(row) >= ATTEMPTS_MAX
+    _put_back(row, error, dead=dead, due_at=retry_at(tries(row)), attempts=row.attempts)
 
 
 def postponed(row: _Row, error: Exception, *, since: dt.datetime) -> None:
@@ -162,6 +206,7 @@ def _put_back(row: _Row, error: Exception, *, dead: bool, due_at: dt.datetime, a
             attempts=attempts,
             error_class=error_class,
             error=message,
+            **({"lapses": 0} if dead and model in SHARED else {}),
         )
         if touched:
             FailedTry.objects.create(
@@ -180,8 +225,8 @@ def run_advanced(run: EventRun, cursor: int) -> bool:
     Getting on makes up for failures, so the count of attempts starts anew; the former cursor completes the token.
     """
     ours = EventRun.objects.filter(_held([run]), cursor=run.cursor)
-    run.cursor, run.attempts = cursor, 1
-    return bool(ours.update(cursor=cursor, attempts=1, lease_until=_lease_end()))
+    run.cursor, run.attempts, run.lapses = cursor, 1, 0
+    return bool(ours.update(cursor=cursor, attempts=1, lapses=0, lease_until=_lease_end()))
 
 
 def run_handed_over(run: EventRun) -> None:

@@ -207,6 +207,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="eventrun",
+            name="lapses",
+            field=models.PositiveIntegerField(db_default=0, default=0),
+        ),
+        migrations.AddField(
+            model_name="eventrun",
             name="error_class",
             field=models.CharField(blank=True, db_default="", max_length=64),
         ),
@@ -284,6 +289,11 @@ class Migration(migrations.Migration):
             model_name="shop",
             name="trouble_met_at",
             field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name="webhookdelivery",
+            name="lapses",
+            field=models.PositiveIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
             model_name="webhookdelivery",

@@ -49,7 +49,8 @@ class EventRun(models.Model):
     cursor = models.BigIntegerField(default=0)  # how far a consumer that works in steps has come
     created_at = models.DateTimeField(default=clock.now)
     due_at = models.DateTimeField()
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)  # claims: who writes must hold the newest
+    lapses = models.PositiveIntegerField(default=0, db_default=0)  # of these, claims whose lease ran out
     lease_until = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
     error_class = models.CharField(max_length=64, blank=True, db_default="")

@@ -24,7 +24,8 @@ class WebhookDelivery(models.Model):
     received_at = models.DateTimeField()
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     due_at = models.DateTimeField()
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)  # claims: who writes must hold the newest
+    lapses = models.PositiveIntegerField(default=0, db_default=0)  # of these, claims whose lease ran out
     lease_until = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
     error_class = models.CharField(max_length=64, blank=True, db_default="")

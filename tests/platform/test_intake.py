@@ -10,7 +10,17 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from retention_app import clock, intake, work
-from retention_app.models import Customer, DomainEvent, FailedTry, Order, Product, Shop, ShopToken, SyncRun, WebhookDelivery
+from retention_app.models import (
+    Customer,
+    DomainEvent,
+    FailedTry,
+    Order,
+    Product,
+    Shop,
+    ShopToken,
+    SyncRun,
+    WebhookDelivery,
+)
 from retention_app.shopify import reads
 from tests.platform.conftest import Answer, Platform, Store, cost, delivery, errors, states
 from tests.platform.nodes import customer_node, line_node, order_node
@@ -200,7 +210,6 @@ def test_fault_of_ours_is_tried_again(apply: Callable[..., None], monkeypatch: p
         ("shop_uninstalled", "app/uninstalled", {"id": 548380014, "myshopify_domain": "alpha.myshopify.com"}),
         ("request_record", "customers/redact", {"shop_domain": "alpha.myshopify.com", "customer": {"id": 1}}),
         ("_sync_wake", "bulk_operations/finish", {"admin_graphql_api_id": "gid://shopify/BulkOperation/1"}),
-        ("forget", "customers/delete", {"id": 1}),
         (
             "customers_merge",
             "customers/merge",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import time_machine
@@ -161,6 +163,94 @@ def test_a_try_of_a_lost_claim_leaves_nothing(delivery: WebhookDelivery) -> None
     WebhookDelivery.objects.update(attempts=2)
     work.failed(slow, ValueError("late"))
     assert not FailedTry.objects.exists()
+
+
+# --- claims that nobody finishes --------------------------------------------------------------------------------------
+
+
+def stored(*bodies: bytes, **fields: Any) -> list[WebhookDelivery]:
+    now = clock.now()
+    given = {"topic": "orders/create", "shop_domain": DOMAIN, "received_at": now, "due_at": now, **fields}
+    number = WebhookDelivery.objects.count()
+    return [
+        WebhookDelivery.objects.create(webhook_id=f"wh-{number + each}", body=body, **given)
+        for each, body in enumerate(bodies)
+    ]
+
+
+def test_a_claim_takes_bodies_up_to_its_bytes_and_at_least_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "BYTES_PER_CLAIM", 10)
+    rows = stored(b"1" * 4, b"2" * 6, b"3", b"4" * 50, b"5")
+    claims = [
+        [row.id for row in work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=limit)] for limit in (9, 9, 9, 9, 9)
+    ]
+    ids = [row.id for row in rows]
+    assert claims == [ids[:2], ids[2:3], ids[3:4], ids[4:], []]
+    assert set(WebhookDelivery.objects.values_list("attempts", flat=True)) == {1}
+
+
+@pytest.mark.parametrize("kind", ["delivery", "run"])
+def test_what_kills_its_workers_ends_alone_and_is_put_aside(run: EventRun, kind: str) -> None:
+    rows: list[Any]
+    claim: Callable[[], list[Any]]
+    if kind == "delivery":
+        rows = stored(b"{}", b"{}", b"{}")
+        claim = functools.partial(work.claim, WebhookDelivery, shop_domain=DOMAIN, limit=200)
+    else:
+        others = [
+            DomainEvent.objects.create(
+                shop_id=run.shop_id, type="a", key=key, origin="live", occurred_at=run.due_at, recorded_at=run.due_at
+            )
+            for key in "bc"
+        ]
+        made = {"shop_id": run.shop_id, "consumer": "test", "due_at": run.due_at}
+        rows = [run, *(EventRun.objects.create(event=event, **made) for event in others)]
+        claim = functools.partial(work.claim, EventRun, shop_id=run.shop_id, consumer="test", limit=200)
+    deadly, innocents = rows[1], [rows[0], rows[2]]
+    seen: list[list[int]] = []
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        for _sweep in range(20):
+            while claimed := claim():
+                seen.append([row.pk for row in claimed])
+                if deadly in claimed:
+                    break  # and with it the worker
+                for row in claimed:
+                    assert work.tries(row) == 1
+                    work.failed(row, ValueError("a slip, for the first time"))
+                    type(row).objects.filter(id=row.id, state="waiting").update(state="done")
+            traveller.shift(LATER)
+    for row in rows:
+        row.refresh_from_db()
+    assert [row.state for row in rows] == ["done", "dead", "done"]
+    assert (deadly.error_class, deadly.lapses) == ("WorkerDied", 0)
+    assert "put aside" in deadly.error
+    assert FailedTry.objects.filter(row_id=deadly.id, error_class="WorkerDied").count() == 1
+    assert [row.lapses for row in innocents] == [work.SHARED_LAPSES_MAX] * 2
+    assert seen.count([deadly.id]) == work.LAPSES_MAX - work.SHARED_LAPSES_MAX
+
+
+def test_what_is_put_aside_holds_up_nothing_behind_it(shop: Shop) -> None:
+    long_ago = clock.now() - LATER
+    stored(b"{}", attempts=work.LAPSES_MAX, lapses=work.LAPSES_MAX - 1, lease_until=long_ago)
+    (other,) = stored(b"{}")
+    assert [row.id for row in work.claim(WebhookDelivery, shop_domain=DOMAIN, limit=200)] == [other.id]
+    assert list(WebhookDelivery.objects.order_by("id").values_list("state", flat=True)) == ["dead", "waiting"]
+
+
+def test_workers_that_died_do_not_bring_a_row_nearer_to_its_last_try(shop: Shop) -> None:
+    (row,) = stored(b"{}", attempts=work.ATTEMPTS_MAX, lapses=2)
+    work.failed(row, ValueError("no"))
+    row.refresh_from_db()
+    assert row.state == "waiting"
+
+
+def test_long_run_that_gets_on_has_lost_no_worker(run: EventRun) -> None:
+    EventRun.objects.update(attempts=4, lapses=3, lease_until=clock.now() - LATER)
+    (claimed,) = work.claim(EventRun, shop_id=run.shop_id, consumer="test", limit=1)
+    assert (claimed.attempts, claimed.lapses) == (5, 4)
+    work.run_advanced(claimed, 9)
+    run.refresh_from_db()
+    assert (run.attempts, run.lapses, claimed.lapses) == (1, 0, 0)
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's planner")

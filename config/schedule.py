@@ -13,6 +13,8 @@ SCHEDULE = {
     "reconcile_changes": {"task": "retention_app.tasks.reconcile_changes", "schedule": crontab(minute=17)},
     # Deletes raw deliveries, failed tries and exports that are too old to keep; at night, off everybody's full hour.
     "retention": {"task": "retention_app.tasks.retention_work", "schedule": crontab(hour=2, minute=23)},
+    # Takes away the console's sessions that ran out; nothing else does.
+    "sessions_clear": {"task": "retention_app.tasks.sessions_clear", "schedule": crontab(hour=2, minute=53)},
     # Finds what an `updated_at` can't show: deletions. At night, when shops are quiet.
     "reconcile_whole": {"task": "retention_app.tasks.reconcile_whole", "schedule": crontab(hour=3, minute=43)},
 }

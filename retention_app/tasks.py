@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from celery import Task, shared_task
 from celery.signals import worker_ready
+from django.core.management import call_command
 from django.db.models import Q
 
 from retention_app import clock, outbound, sync, work
@@ -169,6 +170,12 @@ def retention_work() -> None:
     from retention_app.privacy.retention import retention_enforce
 
     retention_enforce()
+
+
+@shared_task
+def sessions_clear() -> None:
+    """Delete sessions of operators that ran out."""
+    call_command("clearsessions")
 
 
 @shared_task

@@ -10,6 +10,7 @@ from config.schedule import SCHEDULE
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
 TRANSPORT_ALIASES["filesystem"] = "config.broker:Transport"
+TRANSPORT_ALIASES["redis"] = "config.broker:RedisTransport"
 app = Celery("encore")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = SCHEDULE

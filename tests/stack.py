@@ -148,6 +148,12 @@ class Stack:
             process.wait(STOP_SECONDS_MAX)
         self.kill(name)
 
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process, None when it has ended."""
+        process = self._processes["worker"]
+        return process.pid if process.poll() is None else None
+
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 

@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS_MAX = 60
 POLL_SECONDS = 2  # asking starts a process, which costs a second of one core
 STOP_SECONDS_MAX = 10
+_QUEUES = ("webhookdelivery", "eventrun", "outbound", "reconciliation", "privacyrequest")
 
 
 class Stack:
@@ -225,9 +226,19 @@ class Stack:
             time.sleep(POLL_SECONDS)
         raise TimeoutError(f"not done after {seconds} s: {self.progress()} {self.manage_json('backlog')}")
 
+    def dead(self) -> list[tuple[str, str, str]]:
+        """What was put aside: (queue, error's class, error)."""
+        return [
+            (table, error_class, error)
+            for table in _QUEUES
+            for error_class, error in self._execute(
+                f"SELECT error_class, error FROM retention_app_{table} WHERE state = 'dead'"
+            )
+        ]
+
     def make_due(self) -> None:
         """Let what waits for a later try be tried now: a test needn't sit out a back-off."""
-        for table in ("webhookdelivery", "eventrun", "outbound", "reconciliation"):
+        for table in _QUEUES:
             self._execute(
                 f"UPDATE retention_app_{table} SET due_at = CURRENT_TIMESTAMP"
                 " WHERE state = 'waiting' AND lease_until IS NULL AND due_at > CURRENT_TIMESTAMP"

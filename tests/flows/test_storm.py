@@ -194,6 +194,7 @@ def test_a_storm_ends_where_the_platform_is(
             stats = stack.stats()
             expected = final_state.statistics(orders)
             assert {name: stats[name] for name in expected} == expected
+            assert stack.dead() == []
             assert stack.manage_json("backlog") == {"deliveries": 0, "event_runs": 0, "outbound": 0, "dead": 0}
             assert "OK" in stack.manage("ledger_verify", "--shop", "csv")
             made = codes_made(stack)

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from graphql import parse, validate
 
-from retention_app import clock, mirror, tasks
+from retention_app import clock, mirror, removals, tasks
 from retention_app.models import AuditEntry, Customer, DiscountCode, DomainEvent, Outbound, Shop
 from retention_app.offers import codes
 from retention_app.offers.codes import KeyReused, LimitExceeded, discount_code_give, new_code
@@ -303,3 +303,19 @@ def test_nobody_unknown_or_gone_is_given_a_code(ana: Customer, fields: dict[str,
     if not may:
         with pytest.raises(LimitExceeded):
             give(ana)
+
+
+def test_a_customer_merged_before_we_heard_of_it_gets_the_code_under_the_survivor(
+    ana: Customer, discounts: Discounts
+) -> None:
+    field = ["basicCodeDiscount", "context", "customers", "add"]
+    discounts.refusal = [{"field": field, "message": "Customers do not exist", "code": "INVALID"}]
+    given = give(ana)
+    assert worked(given) == ("requested", "waiting")
+    now = clock.now()
+    Customer.objects.create(shop=ana.shop, shopify_id=7002, created_at=now, updated_at=now, read_at=now)
+    removals.customers_merge(kept_id=7002, deleted_id=7001, origin=DomainEvent.Origin.LIVE)
+    discounts.refusal = []
+    assert worked(given, later=60) == ("active", "done")
+    (made,) = discounts.by_code.values()
+    assert "gid://shopify/Customer/7002" in str(made)

@@ -171,9 +171,7 @@ class DiscountCodeCall(Kind):
                 raise TransientError("The platform says that the code is taken, but doesn't find it yet.")
             return made
         if any("customers" in (error["field"] or ()) for error in payload["userErrors"]):
-            raise TransientError(
-                "The platform doesn't know the customer: we may not know yet whom they were merged into."
-            )
+            raise TransientError("The platform doesn't know the customer; perhaps they were merged a moment ago.")
         if payload["userErrors"]:
             raise Refused(" ".join(error["message"] for error in payload["userErrors"]))
         return numeric_id(payload["codeDiscountNode"]["id"])

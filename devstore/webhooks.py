@@ -237,8 +237,6 @@ class Courier:
             status = await self._post(shop, uri, topic, webhook_id, event_id, triggered_at, body)
         good = status is not None and 200 <= status < 300
         spent = int((time.monotonic() - started) * 1000)
-        await asyncio.to_thread(self._settle, number, attempts + 1, status, good)
-        self._on_the_way -= 1
         await asyncio.to_thread(
             calllog.record,
             shop,
@@ -251,6 +249,8 @@ class Courier:
             status=status,
             ms=spent,
         )
+        await asyncio.to_thread(self._settle, number, attempts + 1, status, good)
+        self._on_the_way -= 1
         return good
 
     async def _post(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,16 +22,15 @@ from retention_app import clock, sync, work
 from retention_app.models import DomainEvent, PrivacyRequest, Shop, SyncRun, WebhookDelivery
 from retention_app.privacy.deliveries import deliveries_of_erased_forget
 from retention_app.privacy.requests import request_record
-from retention_app.refresh import AT_A_TIME, Keep, Refreshed, forget, refresh
+from retention_app.refresh import AT_A_TIME, READS_OF_MISSING, Refreshed, forget, refresh
 from retention_app.removals import customers_merge
 from retention_app.services.install import shop_reread, shop_uninstalled
 from retention_app.shopify.errors import ShopClosed, ShopifyError, Throttled, TransientError
 from retention_app.shopify.mapping import instant, numeric_id
 from retention_app.shopify.topics import TOPIC_HANDLERS, Handling, Kind
+from retention_app.work import Keep
 
 log = structlog.get_logger(__name__)
-
-READS_OF_MISSING = 3
 
 _LARGEST_ID = 2**63 - 1
 _SURVIVOR_AT = ("admin_graphql_api_customer_kept_id",)
@@ -97,7 +95,7 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
             else:
                 wanted[hint.kind][hint.resource_id].append(hint)
 
-    keep = _keeping(deliveries)
+    keep = work.keeping(deliveries)
     for kind in _NAMING_THE_SHOP:
         _bring(shop, kind, wanted.pop(kind), keep)
     if shop.state != Shop.State.INSTALLED:  # nothing can be read any more; a re-install imports everything anew
@@ -309,19 +307,6 @@ def _outdated(rows: ByResource, refreshed: Refreshed) -> Iterator[tuple[Hint, Ex
                     yield hint, ResourceMissing("The platform doesn't know the resource, or not yet.")
             elif hint.newest and state["updated_at"].replace(microsecond=0) < hint.newest:
                 yield hint, StaleAnswer("The platform answered with an older state than it told of.")
-
-
-def _keeping(deliveries: Sequence[WebhookDelivery]) -> Keep:
-    """Renews the leases of a whole claim when called, at most every few seconds."""
-    renewed_at = time.monotonic()
-
-    def keep() -> None:
-        nonlocal renewed_at
-        if time.monotonic() - renewed_at > work.LEASE_SECONDS / 3:
-            renewed_at = time.monotonic()
-            work.lease_renew(deliveries)
-
-    return keep
 
 
 def _sync_wake(shop: Shop, finished: ByResource) -> None:

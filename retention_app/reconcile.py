@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from django.db.models import Q
 
 from retention_app import clock, work
 from retention_app.models import Customer, DomainEvent, Order, Product, Reconciliation, Shop, ShopToken, SyncRun
-from retention_app.refresh import AT_A_TIME, Refreshed, forget, refresh
+from retention_app.refresh import AT_A_TIME, READS_OF_MISSING, Refreshed, forget, refresh
 from retention_app.shopify.client import Session
 from retention_app.shopify.errors import AccessDenied, ShopClosed, Throttled, TransientError
 from retention_app.shopify.mapping import instant, numeric_id
@@ -32,7 +32,6 @@ log = structlog.get_logger(__name__)
 OVERLAP = dt.timedelta(hours=1)  # the platform's lists lag behind its data
 SETTLED = dt.timedelta(seconds=5)  # a row read this soon after its `updated_at` may miss a change of the same second
 READS_OF_STALE = 3
-READS_OF_MISSING = 3
 PAUSE_SECONDS = 1.0  # between two reads of what seems gone: a copy of the platform's data may be slow
 RECENT_ORDERS = dt.timedelta(days=59)
 _RECONCILE = DomainEvent.Origin.RECONCILE
@@ -54,8 +53,6 @@ RESOURCES = (
     Resource(Kind.PRODUCTS, "products", "ProductIdsPage", Product),
     Resource(Kind.ORDERS, "orders", "OrderIdsPage", Order),
 )
-
-
 _NAMED = {resource.name: resource for resource in RESOURCES}
 
 
@@ -117,7 +114,7 @@ class Comparison:
         self.progress: dict[str, Any] = row.progress
         self.checked = Counter({resource.name: 0 for resource in RESOURCES} | row.checked)
         self.repaired = Counter({resource.name: 0 for resource in RESOURCES} | row.repaired)
-        self._renewed_at = time.monotonic()
+        self._keep = work.keeping([row])
 
     def advance(self, until: dt.datetime) -> bool:
         """Do pages until `until`; answers whether nothing is left. Raises `ClaimLost`, and as `Session.graphql`."""
@@ -178,11 +175,6 @@ class Comparison:
                 older = Q(reconciled_to=None) | Q(reconciled_to__lt=self.row.read_at)
                 Shop.objects.filter(older, id=self.row.shop_id).update(reconciled_to=self.row.read_at)
         log.info("reconciled", kind=self.row.kind, checked=dict(self.checked), repaired=dict(self.repaired))
-
-    def _keep(self) -> None:
-        if time.monotonic() - self._renewed_at > work.LEASE_SECONDS / 3:
-            self._renewed_at = time.monotonic()
-            work.lease_renew([self.row])
 
     def _changes(self, resource: Resource) -> None:
         """A page of what changed since."""
@@ -259,16 +251,20 @@ class Comparison:
         """Take out of the mirror what stands in this span of ids, isn't listed, and isn't there however often asked."""
         known = self._present(resource).filter(span).values_list("shopify_id", flat=True)
         for batch in _batches(sorted(set(known) - listed.keys()), AT_A_TIME[resource.kind]):
-            gone: frozenset[int] = frozenset(batch)
-            for _ in range(READS_OF_MISSING):
-                if gone:
-                    gone = self._refresh(resource, sorted(gone)).gone
-                    time.sleep(PAUSE_SECONDS if gone else 0)
-            left = Order.objects.filter(customer__shopify_id__in=gone) if resource.kind is Kind.CUSTOMERS else None
-            orders = list(left.values_list("shopify_id", flat=True)) if left is not None else []
+            gone = self._gone(resource, batch)
+            orphans = _orders_of(gone) if resource.kind is Kind.CUSTOMERS else []
             self.repaired[resource.name] += forget(resource.kind, gone, origin=_RECONCILE)
-            for some in _batches(orders, AT_A_TIME[Kind.ORDERS]):  # a merge nobody told of gave them to somebody else
+            for some in _batches(orphans, AT_A_TIME[Kind.ORDERS]):  # a merge nobody told of gave them to somebody else
                 self._refresh(_NAMED["orders"], some)
+
+    def _gone(self, resource: Resource, ids: list[int]) -> frozenset[int]:
+        """Those that are null in answer to every read of several."""
+        gone = self._refresh(resource, ids).gone
+        for _ in range(READS_OF_MISSING - 1):
+            if gone:
+                time.sleep(PAUSE_SECONDS)
+                gone = self._refresh(resource, sorted(gone)).gone
+        return gone
 
     def _refresh(self, resource: Resource, ids: list[int]) -> Refreshed:
         brought = refresh(self.row.shop_id, resource.kind, ids, origin=_RECONCILE, keep=self._keep)
@@ -282,6 +278,12 @@ class Comparison:
         if resource.kind is Kind.ORDERS and "read_all_orders" not in ShopToken.objects.get().scope.split(","):
             return rows.filter(Q(created_at__gt=clock.now() - RECENT_ORDERS))
         return rows
+
+
+def _orders_of(customer_shopify_ids: Collection[int]) -> list[int]:
+    return list(
+        Order.objects.filter(customer__shopify_id__in=customer_shopify_ids).values_list("shopify_id", flat=True)
+    )
 
 
 def _batches(ids: list[int], size: int) -> Iterator[list[int]]:

@@ -11,9 +11,11 @@ from retention_app.privacy import tombstones
 from retention_app.shopify import reads
 from retention_app.shopify.mapping import Row
 from retention_app.shopify.topics import Kind
+from retention_app.work import Keep
 
-Keep = Callable[[], None]
 Origin = DomainEvent.Origin
+
+READS_OF_MISSING = 3  # before null is believed: it may come from a slow copy of the platform's data
 
 
 @dataclass(frozen=True)

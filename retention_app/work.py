@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import time
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from django.db import connection, transaction
@@ -43,6 +44,7 @@ _BACKOFF_SECONDS_MAX = 900
 _MESSAGE_MAX = 2_000  # characters
 _TRACEBACK_MAX = 10_000  # characters, its end
 
+Keep = Callable[[], None]  # called now and then by long work: its sign of life
 Queued = EventRun | WebhookDelivery | Outbound | Reconciliation | PrivacyRequest
 _Row = TypeVar("_Row", EventRun, WebhookDelivery, Outbound, Reconciliation, PrivacyRequest)
 _Claimed = TypeVar("_Claimed", EventRun, WebhookDelivery, Outbound, Reconciliation, PrivacyRequest, SyncRun)
@@ -150,6 +152,21 @@ def lease_renew(rows: Sequence[_Row]) -> int:
         return 0
     ours = type(rows[0])._default_manager.filter(_held(rows), lease_until__isnull=False)
     return ours.update(lease_until=_lease_end())
+
+
+def keeping(rows: Sequence[_Row], *, overtaken: type[Exception] | None = None) -> Keep:
+    """Renews the leases of a claim when called, at most every few seconds. `overtaken` is raised when none of the rows
+    is the claim's any more."""
+    renewed_at = time.monotonic()
+
+    def keep() -> None:
+        nonlocal renewed_at
+        if time.monotonic() - renewed_at > LEASE_SECONDS / 3:
+            renewed_at = time.monotonic()
+            if not lease_renew(rows) and overtaken:
+                raise overtaken
+
+    return keep
 
 
 def done(rows: Sequence[_Row]) -> int:

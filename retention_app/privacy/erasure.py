@@ -45,10 +45,10 @@ from retention_app.privacy.engines import engines
 from retention_app.privacy.export import people_of
 from retention_app.privacy.person import Person, family, person_of
 from retention_app.tenancy import current_shop_id
+from retention_app.work import Keep
 
 log = structlog.get_logger(__name__)
 
-Keep = Callable[[], None]
 
 ERASED = "[erased]"  # stands for a text that named an erased person
 

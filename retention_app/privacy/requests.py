@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from retention_app.services.install import shop_uninstalled
 from retention_app.shopify.client import Session
 from retention_app.shopify.errors import AppRefused, ScopesMissing, ShopClosed, TransientError
 from retention_app.wake import wake
+from retention_app.work import Keep
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,6 @@ DEADLINE = dt.timedelta(days=30)  # the platform's
 SHOP_REDACT_AFTER = dt.timedelta(hours=48)  # so long after it took the app off, the platform asks to erase a shop
 
 Kind = PrivacyRequest.Kind
-Keep = Callable[[], None]
 Proof = Mapping[str, Any]
 
 
@@ -53,17 +52,8 @@ def request_record(shop: Shop, delivery: WebhookDelivery, *, kind: Kind, custome
 
 def request_work(request: PrivacyRequest) -> None:
     """Do what a claimed request asks for and finish it with its proof, or put it back. Runs in the shop's scope."""
-    renewed_at = time.monotonic()
-
-    def keep() -> None:
-        nonlocal renewed_at
-        if time.monotonic() - renewed_at > work.LEASE_SECONDS / 3:
-            renewed_at = time.monotonic()
-            if not work.lease_renew([request]):
-                raise Overtaken
-
     try:
-        _DO[Kind(request.kind)](request, keep)
+        _DO[Kind(request.kind)](request, work.keeping([request], overtaken=Overtaken))
     except Overtaken:
         log.warning("privacy_request_overtaken", request_id=request.id, kind=request.kind)
     except TransientError as error:

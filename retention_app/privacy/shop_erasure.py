@@ -6,7 +6,7 @@ batches; meanwhile the shop is REDACTED without a date, and nobody can install i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -26,15 +26,13 @@ from retention_app.models import (
 )
 from retention_app.models.shop import new_public_id
 from retention_app.tenancy import current_shop_id
-from retention_app.work import QUEUES
+from retention_app.work import QUEUES, Keep
 
 log = structlog.get_logger(__name__)
 
 ROWS_PER_BATCH = 5_000
 
 KEPT = frozenset({PrivacyRequest})  # the proof: kinds, dates and numbers
-
-Keep = Callable[[], None]
 
 
 class StillWritten(Exception):

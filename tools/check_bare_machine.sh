@@ -19,6 +19,7 @@ keep=${CHROOT:+yes}
 chroot=${CHROOT:-$(mktemp -d /tmp/encore-bare.XXXXXX)}
 logs=var/bare
 mkdir -p "$logs" "$chroot"
+chmod 755 "$chroot" # the database's own user has to get in
 
 mounts() {
   local point

@@ -28,7 +28,7 @@ class OperatorAccounts(DefaultAccountAdapter):
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         records = get_authentication_records(self.request, self.request.user)
-        age = clock.now().timestamp() - max((record["at"] for record in records), default=0)
+        age = clock.system_now().timestamp() - max((record["at"] for record in records), default=0)
         return not 0 <= age < app_settings.REAUTHENTICATION_TIMEOUT
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:

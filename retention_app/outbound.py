@@ -132,7 +132,7 @@ def due_calls() -> QuerySet[Outbound]:
     """Calls that are due, of shops that may be called."""
     now = clock.now()
     return Outbound.objects.filter(
-        Q(lease_until=None) | Q(lease_until__lte=now),
+        work.unleased(),
         Q(shop__calls_paused_until=None) | Q(shop__calls_paused_until__lte=now),
         state=Outbound.State.WAITING,
         due_at__lte=now,
@@ -207,10 +207,9 @@ def _effect(kind: Kind, call: Outbound, session: Session) -> int:
 
 def _hold(call: Outbound) -> None:
     """Note down, committed, that a call leaves, and keep the row for as long as it may take. Raises `_Overtaken`."""
-    now = clock.now()
     held = Outbound.objects.filter(
         id=call.id, state=Outbound.State.WAITING, attempts=call.attempts, lease_until__isnull=False
-    ).update(called_at=Coalesce("called_at", now), lease_until=now + dt.timedelta(seconds=CALL_SECONDS_MAX))
+    ).update(called_at=Coalesce("called_at", clock.now()), lease_until=work.lease_end(CALL_SECONDS_MAX))
     if not held:
         raise _Overtaken
 
@@ -270,7 +269,7 @@ def outbound_skip(*, call: Outbound, reason: str, actor: str = "", also: Callabl
         else:
             outcome = {"state": Outbound.State.DONE, "error_class": "", "error": ""}
         as_read = Outbound.objects.filter(
-            Q(lease_until=None) | Q(lease_until__lte=now),
+            work.unleased(),
             id=call.id,
             state__in=[Outbound.State.WAITING, Outbound.State.DEAD],
             called_at=call.called_at,

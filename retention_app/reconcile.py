@@ -160,8 +160,7 @@ class Comparison:
     def _save(self, **changes: Any) -> None:
         """Keep how far it has come, and the lease."""
         ours = Reconciliation.objects.filter(id=self.row.id, attempts=self.row.attempts, state="waiting")
-        lease_until = clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS)
-        if not ours.update(lease_until=lease_until, **changes):
+        if not ours.update(lease_until=work.lease_end(), **changes):
             raise ClaimLost
         for name, value in changes.items():
             setattr(self.row, name, value)

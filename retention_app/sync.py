@@ -101,12 +101,12 @@ def _save(run: SyncRun, **changes: Any) -> None:
 
 
 def _renew(run: SyncRun) -> None:
-    _save(run, lease_until=clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS))
+    _save(run, lease_until=work.lease_end())
 
 
 def _commit(run: SyncRun, **changes: Any) -> None:
     """Write what a batch brought, in its transaction; something went well, so failures start at none again."""
-    _save(run, failures=0, lease_until=clock.now() + dt.timedelta(seconds=work.LEASE_SECONDS), **changes)
+    _save(run, failures=0, lease_until=work.lease_end(), **changes)
 
 
 def _release(run: SyncRun, *, wait_seconds: float) -> None:

@@ -200,8 +200,7 @@ def _reconcile_everywhere(kind: Reconciliation.Kind) -> None:
 @shared_task
 def sweep() -> None:
     """Find due work whose wake-up was lost, over all shops, and wake a worker for it."""
-    now = clock.now()
-    free = Q(due_at__lte=now) & (Q(lease_until=None) | Q(lease_until__lte=now))
+    free = Q(due_at__lte=clock.now()) & work.unleased()
     waiting = WebhookDelivery.objects.filter(free, state=WebhookDelivery.State.WAITING)
     for shop_domain in waiting.values_list("shop_domain", flat=True).distinct():
         deliveries_work.delay(shop_domain=shop_domain)

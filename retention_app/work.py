@@ -73,8 +73,14 @@ def _after(seconds: float) -> dt.datetime:
     return clock.now() + dt.timedelta(seconds=min(seconds, _BACKOFF_SECONDS_MAX) * random.uniform(0.75, 1.25))
 
 
-def _lease_end() -> dt.datetime:
-    return clock.now() + dt.timedelta(seconds=LEASE_SECONDS)
+def lease_end(seconds: float = LEASE_SECONDS) -> dt.datetime:
+    """Until when what is claimed or kept now is in its worker's hand. Leases run by the system's time."""
+    return clock.system_now() + dt.timedelta(seconds=seconds)
+
+
+def unleased() -> Q:
+    """Rows that nobody has in hand."""
+    return Q(lease_until=None) | Q(lease_until__lte=clock.system_now())
 
 
 def claim(model: type[_Row], *, limit: int, **having: int | str) -> list[_Row]:
@@ -96,7 +102,7 @@ def sync_claim(*, run_id: int) -> bool:
 
 
 def _claim(model: type[_Claimed], having: dict[str, int | str], limit: int, condition: str = "TRUE") -> list[_Claimed]:
-    table, now = model._meta.db_table, clock.now()
+    table = model._meta.db_table
     wanted = " AND ".join([condition, *(f"{column} = %s" for column in having)])
     skip_locked = " FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
     weight, count_lapses = "0", ""
@@ -115,10 +121,10 @@ def _claim(model: type[_Claimed], having: dict[str, int | str], limit: int, cond
         " WHERE id IN (SELECT id FROM summed WHERE place = 1 OR total <= %s) RETURNING *",
         [
             *having.values(),
-            setwise.instant(now),
-            setwise.instant(now),
+            setwise.instant(clock.now()),
+            setwise.instant(clock.system_now()),
             limit,
-            setwise.instant(_lease_end()),
+            setwise.instant(lease_end()),
             BYTES_PER_CLAIM,
         ],
     )
@@ -151,7 +157,7 @@ def lease_renew(rows: Sequence[_Row]) -> int:
     if not rows:
         return 0
     ours = type(rows[0])._default_manager.filter(_held(rows), lease_until__isnull=False)
-    return ours.update(lease_until=_lease_end())
+    return ours.update(lease_until=lease_end())
 
 
 def keeping(rows: Sequence[_Row], *, overtaken: type[Exception] | None = None) -> Keep:
@@ -243,7 +249,7 @@ def run_advanced(run: EventRun, cursor: int) -> bool:
     """
     ours = EventRun.objects.filter(_held([run]), cursor=run.cursor)
     run.cursor, run.attempts, run.lapses = cursor, 1, 0
-    return bool(ours.update(cursor=cursor, attempts=1, lapses=0, lease_until=_lease_end()))
+    return bool(ours.update(cursor=cursor, attempts=1, lapses=0, lease_until=lease_end()))
 
 
 def run_handed_over(run: EventRun) -> None:

@@ -128,7 +128,7 @@ def shop(alpha: Shop) -> Iterator[Shop]:
 
 def id_token(shop: Shop, **claims: Any) -> str:
     """An ID token as the platform signs it, with any claim replaced (None leaves it out)."""
-    now = int(clock.now().timestamp())
+    now = int(clock.system_now().timestamp())
     payload = {
         "iss": f"https://{shop.domain}/admin",
         "dest": f"https://{shop.domain}",

@@ -6,6 +6,7 @@ Each stack has ports, a database and a Redis number of its own, so that two can 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import secrets
@@ -246,6 +247,12 @@ class Stack:
         self._execute("UPDATE retention_app_shop SET calls_paused_until = NULL")
         with Celery(broker=self._redis_url, set_as_current=False) as celery:
             celery.send_task("retention_app.tasks.sweep")
+
+    def newest_instants(self) -> list[dt.datetime]:
+        """When, by their clocks, web took in the newest webhook, and a worker told the newest fact."""
+        newest = (("received_at", "webhookdelivery"), ("recorded_at", "domainevent"))
+        rows = [self._execute(f"SELECT max({column}) FROM retention_app_{table}") for column, table in newest]
+        return [dt.datetime.fromisoformat(str(found)) for ((found,),) in rows]
 
     def mirrored_orders(self) -> dict[int, tuple[Any, ...]]:
         """Each order of the mirror: customer, total, cancelled, test, (line, pieces left)s and (refund, amount)s."""

@@ -41,6 +41,7 @@ SHOPIFY_SCOPES = env.list(
 )
 APP_BRIDGE_URL = url("APP_BRIDGE_URL", "https://cdn.shopify.com/shopifycloud/app-bridge.js")
 SHOPIFY_DEVSTORE_URL = url("SHOPIFY_DEVSTORE_URL", "http://127.0.0.1:8700") if env("SHOPIFY_DEVSTORE_URL", "") else ""
+CLOCK_URL = f"{SHOPIFY_DEVSTORE_URL}/devstore/clock" if SHOPIFY_DEVSTORE_URL else ""  # whose time is followed
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = ["*"]  # the shop comes from signatures, never from the Host header

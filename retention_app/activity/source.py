@@ -114,8 +114,8 @@ def took(begin: dt.datetime, end: dt.datetime | None, words: Words) -> str:
 
 def waiting(row: Any, words: Words) -> State:
     """A queued row that isn't done yet."""
-    now = clock.now()
-    if row.lease_until is not None and row.lease_until > now:
+    if row.lease_until is not None and row.lease_until > clock.system_now():
         return State(_("Under way"), "info")
-    note = _("next try %(when)s") % {"when": words.moment(row.due_at)} if row.error_class and row.due_at > now else ""
+    later = row.error_class and row.due_at > clock.now()
+    note = _("next try %(when)s") % {"when": words.moment(row.due_at)} if later else ""
     return State(_("Waiting"), "info", note)

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Case, Count, F, Max, PositiveIntegerField, Q, QuerySet, When, Window
 from django.db.models.functions import RowNumber
 
-from retention_app import clock, outbound, setwise, tasks
+from retention_app import clock, outbound, setwise, tasks, work
 from retention_app.models import OperatorAction, Outbound, WebhookDelivery
 from retention_app.operating.queues import Queue, Wanted, stuck
 from retention_app.outbound import NotStuck
@@ -159,8 +159,7 @@ def _escaped(character: str) -> str:
 
 def _free() -> Q:
     """Put aside, or waiting without a worker that has it in hand."""
-    free = Q(lease_until=None) | Q(lease_until__lte=clock.now())
-    return Q(state="dead") | Q(state="waiting") & free
+    return Q(state="dead") | Q(state="waiting") & work.unleased()
 
 
 _AS_NEW = {"error_class": "", "error": ""}  # forgotten of failures; each stays in `FailedTry`

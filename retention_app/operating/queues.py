@@ -137,7 +137,7 @@ class Row:
     @property
     def in_hand(self) -> bool:
         """Whether a worker has it right now."""
-        return self.state == "waiting" and self.lease_until is not None and self.lease_until > clock.now()
+        return self.state == "waiting" and self.lease_until is not None and self.lease_until > clock.system_now()
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def people_waiting() -> Iterator[None]:
 
 def reserve(domain: str, operation_name: str) -> Reservation:
     """Set aside what the operation was charged last, as far as the bucket is known to hold it."""
-    now = clock.now().timestamp()
+    now = clock.system_now().timestamp()
     points = math.ceil(_requested.get(operation_name, 0.0))
     key = f"reserved:{domain}:{int(now // RESERVED_SECONDS)}"
     level = cache.get(_key(domain))
@@ -82,7 +82,7 @@ def learn(domain: str, operation_name: str, cost: dict[str, Any]) -> None:
             available=float(status["currentlyAvailable"]),
             maximum=float(status["maximumAvailable"]),
             restore_rate=float(status["restoreRate"]),
-            at=clock.now().timestamp(),
+            at=clock.system_now().timestamp(),
         )
         cache.set(_key(domain), level, KEPT_SECONDS)
 
@@ -91,7 +91,7 @@ def seconds_until(domain: str, operation_name: str) -> float:
     """How long until the operation's points are there, whoever else wants them; 0 when they are or nothing is known."""
     level = cache.get(_key(domain))
     points = _requested.get(operation_name, 0.0)
-    return _seconds_until(level, points, 0, clock.now().timestamp()) if level else 0.0
+    return _seconds_until(level, points, 0, clock.system_now().timestamp()) if level else 0.0
 
 
 def _seconds_until(level: _Level, points: float, taken: float, now: float) -> float:

@@ -102,7 +102,7 @@ def _is_fresh(timestamp: str) -> bool:
         timestamp.isascii()
         and timestamp.isdecimal()
         and len(timestamp) <= 12
-        and (abs(clock.now().timestamp() - int(timestamp)) <= TIMESTAMP_WINDOW_SECONDS)
+        and (abs(clock.system_now().timestamp() - int(timestamp)) <= TIMESTAMP_WINDOW_SECONDS)
     )
 
 

@@ -21,7 +21,7 @@ from django.db.models import F, Q
 from shopify_app import ShopifyApp
 from shopify_app.types import IdTokenDetails, TokenExchangeResult
 
-from retention_app import clock, trouble
+from retention_app import clock, trouble, work
 from retention_app.models import Shop, ShopToken
 from retention_app.shopify.errors import (
     CLOSED_STATUSES,
@@ -38,8 +38,8 @@ from retention_app.tenancy import current_shop_id, shop_scope
 log = structlog.get_logger(__name__)
 
 MARGIN = dt.timedelta(minutes=5)  # a token with less to live is refreshed before use
-LEASE = dt.timedelta(seconds=120)  # longer than the platform's answer can take, shorter than MARGIN
-PAUSE = dt.timedelta(seconds=15)  # between attempts while the platform fails and the old token still lives
+LEASE_SECONDS = 120  # longer than the platform's answer can take, shorter than MARGIN
+PAUSE_SECONDS = 15  # between attempts while the platform fails and the old token still lives
 WAIT_SECONDS = 40.0  # the longest a caller waits for another process's refresh
 IDLE = dt.timedelta(days=7)  # a pair older than this is refreshed, so that its refresh token never runs out
 
@@ -186,9 +186,8 @@ def _access(row: ShopToken) -> Access:
 
 def _lease(row: ShopToken) -> bool:
     """Become the one who refreshes the pair just read."""
-    now = clock.now()
-    free = Q(lease_until=None) | Q(lease_until__lte=now)
-    return bool(ShopToken.objects.filter(free, id=row.id, version=row.version).update(lease_until=now + LEASE))
+    free = ShopToken.objects.filter(work.unleased(), id=row.id, version=row.version)
+    return bool(free.update(lease_until=work.lease_end(LEASE_SECONDS)))
 
 
 def _refresh(row: ShopToken, *, usable: bool) -> None:
@@ -212,7 +211,7 @@ def _refresh(row: ShopToken, *, usable: bool) -> None:
         raise _error(failure)
     else:
         log.warning("token_refresh_failed", shop=row.shop.domain, failure=failure)
-        ours.update(lease_until=clock.now() + PAUSE if usable else None)
+        ours.update(lease_until=work.lease_end(PAUSE_SECONDS) if usable else None)
         if not usable:
             raise _error(failure)
 

@@ -3,6 +3,7 @@ buys, points appear with their reason, a return takes back exactly what it shoul
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import time
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect, sync_playwright
 
+from retention_app.clock import ASKED_EVERY_SECONDS
 from tests.stack import OUR_DOCUMENTS, ROOT, Stack
 
 CHROMIUM = "/usr/bin/chromium"
 POINTS_SECONDS_MAX = 5
+A_FORTNIGHT = dt.timedelta(days=14)
 BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -164,3 +167,12 @@ def test_from_install_to_a_return_that_everybody_understands(
     sent = stack.devstore("GET", "/devstore/log", kind="graphql")["documents"].values()
     assert sent
     assert set(sent) <= OUR_DOCUMENTS
+
+    # Two weeks later by the store's clock: web and workers follow it, with a new access token in place of the dead one.
+    before = stack.newest_instants()
+    stack.devstore("POST", "/devstore/clock", {"advance": A_FORTNIGHT.total_seconds()})
+    time.sleep(2 * ASKED_EVERY_SECONDS)
+    buy(shopper, stack, 1)
+    stack.wait_done(30)
+    for then, now in zip(before, stack.newest_instants(), strict=True):
+        assert A_FORTNIGHT < now - then < A_FORTNIGHT + dt.timedelta(minutes=10)

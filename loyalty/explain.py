@@ -55,6 +55,17 @@ def explanation_lines(explanation: Explanation, locale: str, currency: str) -> l
         return _Words(locale, currency).lines(explanation)
 
 
+def _present(explanation: Explanation) -> Explanation:
+    """An explanation in today's form: the first postings had a take-back's sums as plain numbers."""
+    if "base_before_minor" not in explanation:
+        return explanation
+    sums = {
+        when: {"base_minor": explanation[f"base_{when}_minor"], "result": explanation[when]}
+        for when in ("before", "after")
+    }
+    return {**explanation, **sums}
+
+
 class _Words:
     """Writes explanations in the active language; `locale` and `currency` shape the figures."""
 
@@ -62,6 +73,7 @@ class _Words:
         self.locale, self.currency = locale, currency
 
     def lines(self, explanation: Explanation) -> list[str]:
+        explanation = _present(explanation)
         match explanation["kind"]:
             case "earned":
                 formula = self.formula(explanation, explanation["base_minor"])
@@ -143,12 +155,12 @@ class _Words:
 
     def refunded(self, explanation: Explanation) -> list[str]:
         lines, unlined = explanation["lines"], explanation["unlined_minor"]
-        taken = explanation["before"] - explanation["after"]
+        taken = explanation["before"]["result"] - explanation["after"]["result"]
         figures = {
             "taken": self.number(taken),
             "version": explanation["version"],
-            "before": self.number(explanation["before"]),
-            "after": self.number(explanation["after"]),
+            "before": self.number(explanation["before"]["result"]),
+            "after": self.number(explanation["after"]["result"]),
             "money": money(unlined, self.currency, self.locale),
         }
         if len(lines) == 1 and not unlined:
@@ -172,14 +184,17 @@ class _Words:
                 "The %(money)s given back had earned %(taken)s under version %(version)s:"
                 " %(before)s before − %(after)s after."
             )
-        before = gettext("Before: %(formula)s") % {
-            "formula": self.formula(explanation, explanation["base_before_minor"])
-        }
-        after = gettext("After: %(formula)s") % {"formula": self.formula(explanation, explanation["base_after_minor"])}
+        before, after = (
+            sentence % {"formula": self.formula(explanation, explanation[which]["base_minor"])}
+            for which, sentence in (
+                ("before", gettext("Before: %(formula)s")),
+                ("after", gettext("After: %(formula)s")),
+            )
+        )
         return [sentence % figures, *self.order_lines(lines), before, after, self.rule(explanation)]
 
     def cancelled(self, explanation: Explanation) -> str:
-        taken = explanation["before"] - explanation["after"]
+        taken = explanation["before"]["result"] - explanation["after"]["result"]
         sentence = ngettext(
             "The order was cancelled: the %(taken)s point it still had is taken back.",
             "The order was cancelled: the %(taken)s points it still had are taken back.",

@@ -9,7 +9,7 @@ from typing import Literal
 
 from loyalty import sql
 from loyalty.rules.facts import LineFact, OrderFact, RefundFact
-from loyalty.rules.programme import Programme, Version
+from loyalty.rules.programme import Programme, Version, completed
 from retention_app.models import Shop
 from retention_app.tenancy import current_shop_id
 
@@ -109,7 +109,7 @@ def _refunds(order_ids: list[int]) -> dict[int, list[RefundFact]]:
 def programme() -> Programme | None:
     """The programme of the shop in scope as the rules see it; None until version 1 is published. One statement."""
     found = sql.rows(
-        "SELECT v.number, v.effective_from, v.document, p.earn_from, s.currency"
+        "SELECT v.number, v.effective_from, v.document, p.earn_from, s.currency, s.timezone"
         " FROM loyalty_programmeversion v CROSS JOIN loyalty_programme p CROSS JOIN retention_app_shop s"
         " WHERE v.shop_id = %s AND p.shop_id = v.shop_id AND s.id = v.shop_id ORDER BY v.number",
         current_shop_id(),
@@ -118,11 +118,12 @@ def programme() -> Programme | None:
         return None
     return Programme(
         versions=tuple(
-            Version(number=number, effective_from=sql.instant(effective_from), document=json.loads(document))
-            for number, effective_from, document, _, _ in found
+            Version(number=number, effective_from=sql.instant(effective_from), document=completed(json.loads(document)))
+            for number, effective_from, document, _, _, _ in found
         ),
         earn_from=sql.instant(found[0][3]),
         currency=found[0][4],
+        timezone=found[0][5],
     )
 
 

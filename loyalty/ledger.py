@@ -20,9 +20,10 @@ from django.db import connection, transaction
 
 from loyalty import facts, sql
 from loyalty.models import Account
-from loyalty.rules.facts import OrderFact
+from loyalty.rules.earning import Explanation
+from loyalty.rules.facts import MemberFacts, OrderFact
 from loyalty.rules.programme import Programme
-from loyalty.rules.statement import REVISION, Explanation, StatementLine, statement
+from loyalty.rules.statement import REVISION, StatementLine, statement
 from retention_app import clock, setwise
 from retention_app.tenancy import current_shop_id
 
@@ -132,7 +133,7 @@ def members_judge(customer_ids: Collection[int], programme: Programme, *, only_c
     posted = _posted_sums(judgement.account_id for judgement in judgements.values() if judgement.account_id)
     as_of = _as_of(order for of_customer in orders.values() for order in of_customer)
     for judgement in judgements.values():
-        lines = statement(orders.get(judgement.customer_id, ()), programme, as_of).lines
+        lines = statement(MemberFacts(orders=tuple(orders.get(judgement.customer_id, ()))), programme, as_of).lines
         judgement.differences = differences(lines, posted.get(judgement.account_id or 0, {}))
     return list(judgements.values())
 

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.utils.translation import gettext
 
 from loyalty.models import Account, Programme, ProgrammeDraft, ProgrammeVersion
-from loyalty.rules.programme import Document
+from loyalty.rules.programme import Document, completed
 from retention_app import clock
 from retention_app.events import Fact, events_record
 from retention_app.models import AuditEntry, DomainEvent
@@ -93,10 +93,12 @@ def _checked(document: Any) -> Document:
     if problems := document_problems(document):
         raise DocumentRefused(problems)
     earn, worth = document["earn"], document["worth"]
-    return {
-        "earn": {"points": earn["points"], "per_minor": earn["per_minor"]},
-        "worth": {"points": worth["points"], "minor": worth["minor"]},
-    }
+    return completed(
+        {
+            "earn": {"points": earn["points"], "per_minor": earn["per_minor"]},
+            "worth": {"points": worth["points"], "minor": worth["minor"]},
+        }
+    )
 
 
 def draft_save(shop_id: int, document: Any, actor: str) -> ProgrammeDraft:

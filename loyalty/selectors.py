@@ -12,15 +12,15 @@ from django.db.models.functions import Coalesce
 
 from loyalty import facts
 from loyalty.models import Account, Entry, ProgrammeDraft, ProgrammeVersion
-from loyalty.rules.facts import OrderFact
-from loyalty.rules.programme import Document, Programme, Version, worth_minor
-from loyalty.rules.statement import Explanation, statement
+from loyalty.rules.earning import Explanation
+from loyalty.rules.facts import MemberFacts, OrderFact
+from loyalty.rules.programme import Document, Programme, Version, completed, worth_minor
+from loyalty.rules.statement import statement
 from retention_app import clock
 from retention_app.models import Customer, Order
 from retention_app.tenancy import current_shop_id
 
 _ALL_TIME = dt.datetime.min.replace(tzinfo=dt.UTC)
-_FOR_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,9 +175,9 @@ def preview_orders(shop_id: int, document: Document, limit: int = 100) -> Previe
 
 def _earned(order: OrderFact, document: Document, currency: str) -> int:
     """What the order would have come to, had this document always been in force."""
-    version = Version(number=1, effective_from=_ALL_TIME, document=document)
+    version = Version(number=1, effective_from=_ALL_TIME, document=completed(document))
     programme = Programme(versions=(version,), earn_from=_ALL_TIME, currency=currency)
-    return statement([order], programme, _FOR_EVER).balance
+    return statement(MemberFacts(orders=(order,)), programme, order.newest_instant()).balance
 
 
 def points_totals(shop_id: int) -> PointsTotals:

@@ -15,7 +15,7 @@ from loyalty.differences import differences
 from loyalty.forms import PublishForm, RulesForm
 from loyalty.models import Programme, ProgrammeDraft, ProgrammeVersion
 from loyalty.programme import DraftConflict, NothingToPublish, draft_discard, draft_save, programme_publish
-from loyalty.rules.programme import Document
+from loyalty.rules.programme import Document, completed
 from loyalty.sentences import sentences
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
@@ -30,7 +30,7 @@ EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # a programme's beginning when al
 def common_document(currency: str) -> Document:
     """What a first draft starts with: a point for each unit of money, a hundred points worth five of them."""
     unit = 10 ** exponent(currency)
-    return {"earn": {"points": 1, "per_minor": unit}, "worth": {"points": 100, "minor": 5 * unit}}
+    return completed({"earn": {"points": 1, "per_minor": unit}, "worth": {"points": 100, "minor": 5 * unit}})
 
 
 @shop_view()

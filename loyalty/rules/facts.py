@@ -6,7 +6,8 @@ Ids are the platform's, instants aware, money integer minor units of the order's
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class LineFact:
     current_quantity: int
     net_minor: int
     gift_card: bool = False
+    labels: frozenset[str] = frozenset()  # what its product was at the order's instant, as multipliers name it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,8 @@ class RefundFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFact:
-    """An order in its latest known state. `paid`: what came in covers its total, whatever was refunded later."""
+    """An order in its latest known state. `paid`: what came in covers its total, whatever was refunded later;
+    `paid_at` and `fulfilled_at` are when it was paid and fulfilled whole, where known."""
 
     id: int
     name: str
@@ -45,10 +48,56 @@ class OrderFact:
     lines: tuple[LineFact, ...]
     refunds: tuple[RefundFact, ...] = ()
     paid: bool = True
+    paid_at: dt.datetime | None = None
+    fulfilled_at: dt.datetime | None = None
     test: bool = False
     cancelled_at: dt.datetime | None = None
 
     def newest_instant(self) -> dt.datetime:
         """When the last thing told about this order happened."""
-        instants = [self.processed_at, *(refund.processed_at for refund in self.refunds)]
-        return max(instants if self.cancelled_at is None else [*instants, self.cancelled_at])
+        later = (self.cancelled_at, self.paid_at, self.fulfilled_at, *(refund.processed_at for refund in self.refunds))
+        return max([self.processed_at, *(instant for instant in later if instant is not None)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustmentFact:
+    """Points given or taken by staff. `counts`: towards tiers that go by points."""
+
+    id: int
+    at: dt.datetime
+    points: int
+    counts: bool = False
+    expires_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingFact:
+    """Points used. `held` while the outside world decides whether there is something for them; `undone_at` when they
+    were given back."""
+
+    id: int
+    at: dt.datetime
+    points: int
+    held: bool = False
+    undone_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierMoveFact:
+    """A tier given by staff until `until`: a level's key, "" for no tier, None for back to automatic."""
+
+    id: int
+    at: dt.datetime
+    level: str | None
+    until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberFacts:
+    """All that is known about a member. `announcements`: when each subject was announced (`docs/statement.md`, 5)."""
+
+    orders: tuple[OrderFact, ...] = ()
+    adjustments: tuple[AdjustmentFact, ...] = ()
+    spendings: tuple[SpendingFact, ...] = ()
+    tier_moves: tuple[TierMoveFact, ...] = ()
+    announcements: Mapping[str, tuple[dt.datetime, ...]] = field(default_factory=dict)

@@ -1,215 +1,392 @@
-"""The statement: everything a member has earned and lost, as a pure function of facts (DESIGN 5).
+"""The statement: all that a member has earned, spent, lost and may use, as a pure function of facts (DESIGN 5).
 
-It folds over the orders in business order (`processed_at`, then id), never arrival order. Each order is judged by the
-version in force at its instant. Its *base* is the sum of its lines' net prices without gift cards and without pieces
-an edit removed; it earns floor(base × points / per_minor), rounded down once. Returned pieces, amounts given back and a
-cancellation lower the base later on, at their own instants, and take floor(before) − floor(after): never more than was
-earned. Test, unpaid, worthless and foreign-currency orders, and those before the programme's history, earn nothing.
-
-Explanations are JSON data that add up; `loyalty.explain` puts them into words.
+`docs/statement.md` is the rule in words. The facts are gone through in business order, never arrival order: orders are
+assessed (`earning`), told to the tier (`tiers`), and what they come to is told to the lots (`lots`). Explanations are
+JSON data that add up; `loyalty.explain` puts them into words.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
-from loyalty.rules.facts import LineFact, OrderFact, RefundFact
-from loyalty.rules.programme import EarnDocument, Programme, Version
+from loyalty.rules.earning import Assessment, Explanation, Points, Step, Worth, assess, exact, points
+from loyalty.rules.facts import AdjustmentFact, MemberFacts, OrderFact, SpendingFact, TierMoveFact
+from loyalty.rules.lots import Booked, Lots
+from loyalty.rules.programme import Level, Programme, Rules, Version
+from loyalty.rules.reckoning import day_months_after, days_after, local_day, midnight
+from loyalty.rules.tiers import MoveDown, Standing, TierChange
 
-Explanation = dict[str, Any]
-
-REVISION = 1  # raised when the same facts come to another statement than before, so that members are judged anew
-LINES_EXPLAINED_MAX = 20  # an explanation names this many order lines and sums up the rest
+REVISION = 2  # raised when the same facts come to another statement than before, so that members are judged anew
+OUTLOOK_DAYS = 30  # how far ahead a move down is looked for
 
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """A credit or debit in points and where it comes from.
+    """A credit or debit in points and where it comes from; sources are listed in `docs/statement.md`.
 
-    `source` is `order:<order id>`, `refund:<refund id>` or `cancellation:<order id>`. An order that earns nothing has
-    a line of amount 0 that says why; `version` is None when no version judges it.
+    Credits can be used from `usable_from` (None: not known yet) and expire at `expires_at` (None: never). An order that
+    earns nothing has a line of amount 0 that says why; `version` is None when no version judges it.
     """
 
     source: str
-    order_id: int
+    order_id: int | None
     amount: int
     occurred_at: dt.datetime
     version: int | None
     explanation: Explanation
+    usable_from: dt.datetime | None = None
+    expires_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class LotLeft:
+    """Points left of a credit. `due`: when they are to expire; `ends`: when they do, as far as it was announced."""
+
+    source: str
+    points: int
+    usable_from: dt.datetime | None
+    due: dt.datetime | None
+    ends: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """The lines by instant and what they sum up to; no partial sum is negative."""
+    """The lines by instant, what is left of them, and the tier held.
+
+    `balance` is the sum of the lines: usable + pending − debt. `next_at`: when time alone may change it.
+    """
 
     lines: tuple[StatementLine, ...]
-    balance: int
+    lots: tuple[LotLeft, ...]
+    usable: int
+    pending: int
+    held: int
+    debt: int
+    tier: str | None
+    tier_since: dt.datetime | None
+    tier_history: tuple[TierChange, ...]
+    tier_quantity: Fraction  # what counts towards tiers now
+    move_down: MoveDown | None  # the one that comes within `OUTLOOK_DAYS` unless more counts
+    next_at: dt.datetime | None
+
+    @property
+    def balance(self) -> int:
+        return self.usable + self.pending - self.debt
 
 
-class _Part(NamedTuple):
-    """Some pieces of an order line and their exact net price."""
-
-    title: str
-    pieces: int
-    net: Fraction
-
-    @classmethod
-    def of(cls, line: LineFact, pieces: int) -> _Part:
-        return cls(line.title, pieces, Fraction(line.net_minor * pieces, line.quantity))
-
-
-def _sum(parts: Iterable[_Part]) -> Fraction:
-    return sum((part.net for part in parts), Fraction())
-
-
-def statement(orders: Iterable[OrderFact], programme: Programme, as_of: dt.datetime) -> Statement:
+def statement(facts: MemberFacts, programme: Programme, as_of: dt.datetime) -> Statement:
     """What the facts up to and including `as_of` amount to."""
-    known = sorted((order for order in orders if order.processed_at <= as_of), key=_business_order)
-    lines = [line for order in known for line in _order_lines(order, programme, as_of)]
-    lines.sort(key=_occurred_at)  # stable: what happens at one instant stays in business order
-    return Statement(tuple(lines), sum(line.amount for line in lines))
+    fold = _Fold(facts, programme, as_of)
+    for instant, _, _, fact in _business_order(fold.assessments, facts, as_of):
+        fold.standing.advance(instant)
+        fold.lots.advance(instant)
+        fold.tell(fact)
+    fold.standing.advance(as_of)
+    fold.lots.advance(as_of)
+    return fold.result()
 
 
-def _business_order(order: OrderFact) -> tuple[dt.datetime, int]:
-    return (order.processed_at, order.id)
+_Fact = Assessment | tuple[Assessment, int] | AdjustmentFact | TierMoveFact | SpendingFact
+_Told = tuple[dt.datetime, int, int, _Fact | tuple[SpendingFact]]
 
 
-def _occurred_at(line: StatementLine) -> dt.datetime:
-    return line.occurred_at
+def _business_order(assessments: list[Assessment], facts: MemberFacts, as_of: dt.datetime) -> list[_Told]:
+    """What happened up to `as_of`: (instant, kind, id, fact), in the order it is judged."""
+    told: list[_Told] = []
+    for assessment in assessments:
+        order = assessment.order
+        told.append((order.processed_at, 0, order.id, assessment))
+        for number, step in enumerate(assessment.steps):
+            kind, id_ = (1, step.refund.id) if step.refund else (2, order.id)
+            told.append((step.instant, kind, id_, (assessment, number)))
+    told += [(fact.at, 3, fact.id, fact) for fact in facts.adjustments if fact.at <= as_of]
+    told += [(fact.at, 4, fact.id, fact) for fact in facts.tier_moves if fact.at <= as_of]
+    for spending in facts.spendings:
+        if spending.at <= as_of:
+            told.append((spending.at, 6, spending.id, spending))
+            if spending.undone_at is not None and spending.undone_at <= as_of:
+                kind = 5 if spending.undone_at > spending.at else 7  # never before the spending itself
+                told.append((max(spending.undone_at, spending.at), kind, spending.id, (spending,)))
+    told.sort(key=lambda one: one[:3])
+    return told
 
 
-def _order_lines(order: OrderFact, programme: Programme, as_of: dt.datetime) -> list[StatementLine]:
-    """An order's lines: what it earned, then what each later step took back."""
-    version = programme.version_at(order.processed_at)
-    kept = _pieces_kept(order)
-    earning = [_Part.of(line, kept[line.id]) for line in order.lines if line.id in kept]
-    base = _sum(earning)
-    refusal = _refusal(order, version, base, programme)
-    if version is None or refusal:
-        explanation: Explanation = {"kind": "nothing", "order": order.name, "reason": refusal}
-        number = version.number if version else None
-        return [StatementLine(f"order:{order.id}", order.id, 0, order.processed_at, number, explanation)]
+@dataclass(slots=True)
+class _Earned:
+    """What an order has come to so far."""
 
-    earn = version.document["earn"]
-    points = _points(base, earn)
-    backdated = order.processed_at < version.effective_from
-    formula = {"order": order.name, "rule": "spending", "version": version.number, "backdated": backdated, **earn}
-    lines = [
-        StatementLine(
-            f"order:{order.id}",
-            order.id,
-            points,
-            order.processed_at,
-            version.number,
-            {
-                "kind": "earned",
-                **formula,
-                "base_minor": exact(base),
-                "result": points,
-                "lines": _lines_explained(earning),
-            },
-        )
-    ]
-    for instant, refund in _steps(order, as_of):
-        if refund:
-            returned = _pieces_returned(refund, order, kept)
-            after = max(Fraction(), base - _sum(returned) - refund.unlined_minor)
-            source = f"refund:{refund.id}"
-            detail = {"kind": "refunded", "lines": _lines_explained(returned), "unlined_minor": refund.unlined_minor}
-        else:
-            after = Fraction()
-            source = f"cancellation:{order.id}"
-            detail = {"kind": "cancelled"}
-        before_points, after_points = _points(base, earn), _points(after, earn)
-        if before_points != after_points:
+    version: Version
+    level: Level | None
+    worth: Worth
+    points: Points
+    first_order: int = 0
+
+
+@dataclass
+class _Fold:
+    """The state that the facts are told to, one after the other."""
+
+    facts: MemberFacts
+    programme: Programme
+    as_of: dt.datetime
+    lines: list[StatementLine] = field(default_factory=list)
+    held: int = 0
+
+    def __post_init__(self) -> None:
+        orders = sorted(self.facts.orders, key=lambda order: (order.processed_at, order.id))
+        self.assessments = [
+            assess(order, self.programme, self.as_of) for order in orders if order.processed_at <= self.as_of
+        ]
+        made = {
+            about: [instant for instant in instants if instant <= self.as_of]
+            for about, instants in self.facts.announcements.items()
+        }
+        self.standing = Standing(self.programme, made)
+        self.lots = Lots(self.programme.zone, made)
+        self.earned: dict[int, _Earned] = {}
+        self.first_order_of: int | None = None  # the order whose first-order bonus stands
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def tell(self, fact: _Fact | tuple[SpendingFact]) -> None:
+        match fact:
+            case Assessment():
+                self.order(fact)
+            case (Assessment() as assessment, int() as number):
+                self.step(assessment, assessment.steps[number])
+            case AdjustmentFact():
+                self.adjustment(fact)
+            case TierMoveFact():
+                self.standing.move(fact)
+            case SpendingFact():
+                self.spending(fact)
+            case (SpendingFact() as spending,):
+                self.undo(spending)
+
+    def order(self, assessment: Assessment) -> None:
+        """An order's credit and, once a member, the bonus for the first."""
+        order, version = assessment.order, assessment.version
+        if version is None or assessment.refusal:
+            explanation: Explanation = {"kind": "nothing", "order": order.name, "reason": assessment.refusal}
+            number = version.number if version else None
+            self.line(f"order:{order.id}", order, 0, order.processed_at, number, explanation)
+            return
+        self.standing.join(order.processed_at)
+        level = self.standing.level_of(version.rules.tiers)
+        came_to = points(assessment.worth, version, level)
+        earned = self.earned[order.id] = _Earned(version, level, assessment.worth, came_to)
+        usable_from = _usable_from(order, version.rules, self.programme)
+        due = self._due(usable_from, assessment)
+        explanation = {"kind": "earned", **_formula(assessment, level), **_sum(earned.worth, came_to, version.rules)}
+        explanation["lines"] = assessment.lines
+        explanation["waiting"] = {"days": version.rules.waiting_days, "after": version.rules.waiting_after}
+        self.credit(f"order:{order.id}", order, came_to.total, version, explanation, usable_from, due)
+        if version.rules.first_order_bonus and self.first_order_of is None:
+            self.first_order_of, earned.first_order = order.id, version.rules.first_order_bonus
+            explanation = {"kind": "first_order", "order": order.name, "version": version.number}
+            self.credit(f"first_order:{order.id}", order, earned.first_order, version, explanation, usable_from, due)
+        self.count(order, order.processed_at)
+
+    def step(self, assessment: Assessment, step: Step) -> None:
+        """What a refund or the cancellation takes back of an order."""
+        order = assessment.order
+        earned = self.earned[order.id]
+        version, before = earned.version, earned.points
+        after = points(step.worth, version, earned.level)
+        detail: Explanation = {"kind": "cancelled"}
+        source, bonus_source = f"cancellation:{order.id}", f"cancellation_bonus:{order.id}"
+        if step.refund:
+            source, bonus_source = f"refund:{step.refund.id}", f"refund_bonus:{step.refund.id}"
+            unlined = step.refund.unlined_minor
+            detail = {"kind": "refunded", "lines": step.returned, "unlined_minor": unlined}
+        if before.total != after.total:
             explanation = {
                 **detail,
-                **formula,
-                "base_before_minor": exact(base),
-                "base_after_minor": exact(after),
-                "before": before_points,
-                "after": after_points,
+                **_formula(assessment, earned.level),
+                "before": _sum(earned.worth, before, version.rules),
+                "after": _sum(step.worth, after, version.rules),
             }
-            amount = after_points - before_points
-            lines.append(StatementLine(source, order.id, amount, instant, version.number, explanation))
-        base = after
-    return lines
+            self.take_back(f"order:{order.id}", source, order, before.total - after.total, step.instant, explanation)
+        if earned.first_order and not step.worth.base:
+            explanation = {"kind": "first_order_lost", "order": order.name, "version": version.number}
+            self.take_back(
+                f"first_order:{order.id}", bonus_source, order, earned.first_order, step.instant, explanation
+            )
+            self.first_order_of, earned.first_order = None, 0
+        earned.worth, earned.points = step.worth, after
+        self.count(order, step.instant)
+
+    def adjustment(self, fact: AdjustmentFact) -> None:
+        """Points given or taken by staff."""
+        version = self.programme.version_at(fact.at)
+        source = f"adjustment:{fact.id}"
+        explanation: Explanation = {"kind": "adjusted", "adjustment": fact.id, "counts": fact.counts}
+        if fact.points > 0:
+            self.line(source, None, fact.points, fact.at, version.number, explanation, fact.at, fact.expires_at)
+            self.lots.credit(source, fact.points, fact.at, fact.at, fact.expires_at)
+        else:
+            wanted, debt = -fact.points, self.lots.debt
+            taken = self.lots.spend(source, wanted, fact.at, version.rules.short)
+            explanation |= _shortage(wanted, taken, self.lots.debt - debt)
+            self.line(source, None, -taken, fact.at, version.number, explanation)
+        if fact.counts:
+            self.standing.count(-fact.id - 1, fact.at, fact.at, Fraction(), fact.points, 0)
+
+    def spending(self, fact: SpendingFact) -> None:
+        """Points used, soonest expiry first."""
+        version, debt = self.programme.version_at(fact.at), self.lots.debt
+        taken = self.lots.spend(f"spending:{fact.id}", fact.points, fact.at, version.rules.short)
+        explanation: Explanation = {"kind": "spent", "spending": fact.id}
+        explanation |= _shortage(fact.points, taken, self.lots.debt - debt)
+        self.line(f"spending:{fact.id}", None, -taken, fact.at, version.number, explanation)
+        if fact.held and (fact.undone_at is None or fact.undone_at > self.as_of):
+            self.held += taken
+
+    def undo(self, fact: SpendingFact) -> None:
+        """A spending's points given back."""
+        at = max(fact.undone_at or fact.at, fact.at)
+        amount = self.lots.undo(f"spending:{fact.id}", at)
+        explanation: Explanation = {"kind": "undone", "spending": fact.id}
+        self.line(f"undo:{fact.id}", None, amount, at, self.programme.version_at(at).number, explanation)
+
+    # --- noting ------------------------------------------------------------------------------------------------------
+
+    def count(self, order: OrderFact, now: dt.datetime) -> None:
+        """Tell the tier what an order counts from now on."""
+        earned = self.earned[order.id]
+        base = earned.worth.base
+        came_to = earned.points.total + earned.first_order
+        self.standing.count(order.id, order.processed_at, now, base, came_to, 1 if base else 0)
+
+    def credit(
+        self,
+        source: str,
+        order: OrderFact,
+        amount: int,
+        version: Version,
+        explanation: Explanation,
+        usable_from: dt.datetime | None,
+        due: dt.datetime | None,
+    ) -> None:
+        self.line(source, order, amount, order.processed_at, version.number, explanation, usable_from, due)
+        self.lots.credit(source, amount, order.processed_at, usable_from, due)
+
+    def take_back(
+        self, credit: str, source: str, order: OrderFact, amount: int, at: dt.datetime, explanation: Explanation
+    ) -> None:
+        version, debt = self.programme.version_at(at), self.lots.debt
+        taken = self.lots.take_back(credit, source, amount, at, version.rules.short)
+        explanation |= _shortage(amount, taken, self.lots.debt - debt)
+        self.line(source, order, -taken, at, self.earned[order.id].version.number, explanation)
+
+    def line(
+        self,
+        source: str,
+        order: OrderFact | None,
+        amount: int,
+        at: dt.datetime,
+        version: int | None,
+        explanation: Explanation,
+        usable_from: dt.datetime | None = None,
+        expires_at: dt.datetime | None = None,
+    ) -> None:
+        order_id = order.id if order else None
+        self.lines.append(StatementLine(source, order_id, amount, at, version, explanation, usable_from, expires_at))
+
+    def _due(self, usable_from: dt.datetime | None, assessment: Assessment) -> dt.datetime | None:
+        """When a credit is to expire: months after it could be used, and after the decision to count it."""
+        assert assessment.version is not None
+        months, zone = assessment.version.rules.expiry_months, self.programme.zone
+        if months is None or usable_from is None:
+            return None
+        begins = max(usable_from, assessment.decision) if assessment.decision else usable_from
+        return midnight(day_months_after(local_day(begins, zone), months), zone)
+
+    # --- the result --------------------------------------------------------------------------------------------------
+
+    def result(self) -> Statement:
+        lines = [*self.lines, *(self.booked_line(booked) for booked in self.lots.booked)]
+        lines.sort(key=lambda line: line.occurred_at)  # stable: what happens at one instant stays in business order
+        lots = tuple(LotLeft(lot.source, lot.remaining, lot.usable_from, lot.due, lot.ends) for lot in self.lots.open())
+        usable = sum(lot.points for lot in lots if lot.usable_from is not None and lot.usable_from <= self.as_of)
+        standing = self.standing
+        moments = [standing.next_change(), self.lots.next_change()]
+        found = {
+            "tier": standing.held,
+            "tier_since": standing.since,
+            "tier_history": tuple(standing.history),
+            "tier_quantity": standing.quantity(),
+        }
+        return Statement(
+            lines=tuple(lines),
+            lots=lots,
+            usable=usable,
+            pending=sum(lot.points for lot in lots) - usable,
+            held=self.held,
+            debt=self.lots.debt,
+            next_at=min((moment for moment in moments if moment is not None), default=None),
+            move_down=self.outlook(),
+            **found,  # type: ignore[arg-type]
+        )
+
+    def outlook(self) -> MoveDown | None:
+        """The move down that comes unless more counts. Lets time go on: nothing may be told afterwards."""
+        horizon = self.as_of + dt.timedelta(days=OUTLOOK_DAYS)
+        for moment in self.moments(horizon):
+            coming = self.standing.move_down()
+            if coming:
+                return coming
+            self.standing.advance(moment)
+        return self.standing.move_down()
+
+    def moments(self, horizon: dt.datetime) -> Iterator[dt.datetime]:
+        """The instants up to the horizon at which time alone changes the tier."""
+        while (moment := self.standing.next_change()) is not None and moment <= horizon:
+            yield moment
+
+    def booked_line(self, booked: Booked) -> StatementLine:
+        explanation: dict[str, Any] = {"kind": booked.kind, "of": booked.of}
+        return StatementLine(booked.source, None, -booked.amount, booked.at, None, explanation)
 
 
-def _refusal(order: OrderFact, version: Version | None, base: Fraction, programme: Programme) -> str | None:
-    """Why the order earns nothing; None when it may earn."""
-    if order.test:
-        return "test"
-    if version is None:
-        return "before_programme"
-    if not order.paid:
-        return "unpaid"
-    if order.currency != programme.currency:
-        return "currency"
-    if base <= 0:
-        return "no_value"
-    return None
+def _usable_from(order: OrderFact, rules: Rules, programme: Programme) -> dt.datetime | None:
+    """When an order's points can be used; None while that isn't known."""
+    paid_at = order.paid_at or order.processed_at
+    begins = order.fulfilled_at if rules.waiting_after == "fulfilment" else paid_at
+    if begins is None:
+        return None
+    return days_after(max(begins, order.processed_at), rules.waiting_days, programme.zone)
 
 
-def _pieces_kept(order: OrderFact) -> dict[int, int]:
-    """Pieces of each earning line that no edit removed, by line id.
-
-    The platform tells how many pieces are left after edits and refunds together; what refunds don't account for was
-    removed by an edit, and an edit counts from the order's own instant.
-    """
-    refunded: dict[int, int] = {}
-    for refund in order.refunds:
-        for line_id, quantity in refund.lines:
-            refunded[line_id] = refunded.get(line_id, 0) + quantity
-    kept = {}
-    for line in order.lines:
-        removed = max(0, line.quantity - line.current_quantity - refunded.get(line.id, 0))
-        if not line.gift_card and line.quantity > removed:
-            kept[line.id] = line.quantity - removed
-    return kept
+def _formula(assessment: Assessment, level: Level | None) -> Explanation:
+    """What an order's points are reckoned by: rule, version, tier."""
+    version = assessment.version
+    assert version is not None
+    return {
+        "order": assessment.order.name,
+        "rule": "spending",
+        "version": version.number,
+        "backdated": assessment.decision is not None,
+        "points": version.rules.points,
+        "per_minor": version.rules.per_minor,
+    } | ({"tier": {"name": level.name, "percent": level.percent}} if level and level.percent != 100 else {})
 
 
-def _pieces_returned(refund: RefundFact, order: OrderFact, kept: dict[int, int]) -> list[_Part]:
-    """The pieces this refund takes back, never more than are still there; lowers `kept` by them."""
-    by_id = {line.id: line for line in order.lines}
-    returned = []
-    for line_id, quantity in refund.lines:
-        pieces = min(quantity, kept.get(line_id, 0))
-        if pieces > 0:
-            kept[line_id] -= pieces
-            returned.append(_Part.of(by_id[line_id], pieces))
-    return returned
+def _sum(worth: Worth, came_to: Points, rules: Rules) -> Explanation:
+    """The figures of an order's points, from its base to what it came to."""
+    return {
+        "base_minor": exact(worth.base),
+        "weighted_minor": exact(worth.weighted),
+        "spending": came_to.spending,
+        "bonus": came_to.bonus,
+        "result": came_to.total,
+    } | ({"order_max": rules.order_max} if came_to.total < came_to.spending + came_to.bonus else {})
 
 
-def _steps(order: OrderFact, as_of: dt.datetime) -> list[tuple[dt.datetime, RefundFact | None]]:
-    """Refunds and the cancellation (None) up to `as_of` by instant, none before the order's own."""
-    steps: list[tuple[dt.datetime, int, int, RefundFact | None]] = [
-        (max(refund.processed_at, order.processed_at), 0, refund.id, refund) for refund in order.refunds
-    ]
-    if order.cancelled_at:
-        steps.append((max(order.cancelled_at, order.processed_at), 1, 0, None))
-    return [(instant, refund) for instant, _, _, refund in sorted(steps, key=lambda s: s[:3]) if instant <= as_of]
-
-
-def _points(base: Fraction, earn: EarnDocument) -> int:
-    return base * earn["points"] // earn["per_minor"]
-
-
-def _lines_explained(parts: list[_Part]) -> list[Explanation]:
-    """The parts as data: {"title", "quantity", "minor"}; beyond the limit one {"more", "minor"} for the rest."""
-    named: list[Explanation] = [
-        {"title": part.title, "quantity": part.pieces, "minor": exact(part.net)} for part in parts[:LINES_EXPLAINED_MAX]
-    ]
-    rest = parts[LINES_EXPLAINED_MAX:]
-    if rest:
-        named.append({"more": len(rest), "minor": exact(_sum(rest))})
-    return named
-
-
-def exact(amount: Fraction) -> int | str:
-    """An exact amount as JSON: 3600, or "2000/3" when it isn't a whole number. `Fraction()` reads both back."""
-    return amount.numerator if amount.denominator == 1 else str(amount)
+def _shortage(wanted: int, taken: int, owed: int) -> Explanation:
+    """What a debit lacked: {"spared": points not taken, "owed": points owed}, where there are any."""
+    return ({"spared": wanted - taken} if taken != wanted else {}) | ({"owed": owed} if owed else {})

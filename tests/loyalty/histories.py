@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from loyalty.rules.facts import LineFact, OrderFact, RefundFact
-from loyalty.rules.programme import Programme, Version
+from loyalty.rules.programme import Programme, Version, completed
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 END = START + dt.timedelta(days=100)
-NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
+NEVER = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 
 
 def day(number: float) -> dt.datetime:
@@ -174,7 +174,7 @@ def programme(
 ) -> Programme:
     return Programme(
         versions=tuple(
-            Version(number=number, effective_from=effective_from, document=rules(points, per_minor))  # type: ignore[arg-type]
+            Version(number=number, effective_from=effective_from, document=completed(rules(points, per_minor)))
             for number, (effective_from, points, per_minor) in enumerate(versions or [(START, 1, 100)], 1)
         ),
         earn_from=earn_from,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from loyalty.explain import explanation_lines, what
-from loyalty.rules.facts import LineFact, OrderFact, RefundFact
+from loyalty.rules.facts import LineFact, MemberFacts, OrderFact, RefundFact
 from loyalty.rules.statement import statement
 from tests.loyalty.histories import NEVER, day, histories, order_fact, programme
 
@@ -24,7 +24,9 @@ def explained(
     """The words for one of the statement's lines of an order #1042 placed under version 1."""
     order = OrderFact(id=1042, name="#1042", processed_at=day(10), currency=currency, lines=lines, **fields)
     rules = programme([(day(0), points, 100)], currency=currency)
-    return explanation_lines(statement([order], rules, NEVER).lines[number].explanation, locale, currency)
+    return explanation_lines(
+        statement(MemberFacts(orders=(order,)), rules, NEVER).lines[number].explanation, locale, currency
+    )
 
 
 def test_an_order_shows_its_sum_its_lines_and_its_rule() -> None:
@@ -66,7 +68,7 @@ def test_many_lines_are_summed_up() -> None:
 def test_an_order_from_before_the_programme_says_which_version_counts_it() -> None:
     returned = RefundFact(id=5, processed_at=day(30), lines=((1, 1),))
     order = OrderFact(id=1, name="#1", processed_at=day(1), currency="USD", lines=(MUG,), refunds=(returned,))
-    lines = statement([order], programme([(day(20), 1, 100)]), NEVER).lines
+    lines = statement(MemberFacts(orders=(order,)), programme([(day(20), 1, 100)]), NEVER).lines
     assert [explanation_lines(line.explanation, "en", "USD")[-1] for line in lines] == [
         "Rule “Points for spending” of version 1, which also counts earlier orders."
     ] * 2
@@ -122,7 +124,7 @@ def test_nothing_earned_says_why(fields: dict[str, Any], sentence: str) -> None:
     order = OrderFact(
         **{"id": 1, "name": "#1", "processed_at": day(1), "currency": "USD", "lines": (MUG,)} | fields  # type: ignore[arg-type]
     )
-    (line,) = statement([order], programme(), NEVER).lines
+    (line,) = statement(MemberFacts(orders=(order,)), programme(), NEVER).lines
     assert explanation_lines(line.explanation, "en", "USD") == [sentence]
 
 
@@ -162,7 +164,9 @@ def test_rows_are_called_by_what_happened(source: str, explanation: dict[str, An
 @settings(deadline=None)
 @given(histories())
 def test_every_line_has_words_and_its_figures_add_up(history: list[dict[str, Any]]) -> None:
-    for line in statement([order_fact(order) for order in history], programme([(day(0), 3, 7)]), NEVER).lines:
+    for line in statement(
+        MemberFacts(orders=tuple(order_fact(order) for order in history)), programme([(day(0), 3, 7)]), NEVER
+    ).lines:
         words = explanation_lines(line.explanation, "en", "USD")
         assert all(words)
         if line.explanation["kind"] == "earned":

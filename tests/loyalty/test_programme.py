@@ -22,13 +22,16 @@ from loyalty.programme import (
     draft_save,
     programme_publish,
 )
+from loyalty.rules.programme import completed
 from retention_app import clock
 from retention_app.models import AuditEntry, DomainEvent, EventRun, Shop
 from retention_app.tenancy import shop_scope
 
 
-def document(points: int = 1, per_minor: int = 100, worth_points: int = 100, minor: int = 500) -> dict[str, Any]:
-    return {"earn": {"points": points, "per_minor": per_minor}, "worth": {"points": worth_points, "minor": minor}}
+def document(points: int = 1, per_minor: int = 100, worth_points: int = 100, minor: int = 500) -> Any:
+    return completed(
+        {"earn": {"points": points, "per_minor": per_minor}, "worth": {"points": worth_points, "minor": minor}}
+    )
 
 
 def test_a_draft_is_kept_once_and_counts_its_saves(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loyalty.rules.facts import RefundFact
+from loyalty.rules.facts import MemberFacts, RefundFact
 from loyalty.rules.programme import Programme
 from loyalty.rules.statement import Statement, statement
 from tests.loyalty.histories import NEVER, day, histories, instants, order_fact, order_histories, programme, programmes
@@ -23,7 +23,7 @@ def by_source(of: Statement) -> dict[str, int]:
 
 
 def judged(history: list[dict[str, Any]], of: Programme | None = None, as_of: dt.datetime = NEVER) -> Statement:
-    return statement([order_fact(order) for order in history], of or programme(), as_of)
+    return statement(MemberFacts(orders=tuple(order_fact(order) for order in history)), of or programme(), as_of)
 
 
 @settings(max_examples=500, deadline=None)
@@ -47,7 +47,7 @@ def test_the_order_of_the_facts_makes_no_difference(history: list[dict[str, Any]
     shuffled = [
         dataclasses.replace(order, refunds=tuple(rng.sample(order.refunds, len(order.refunds)))) for order in shuffled
     ]
-    assert statement(shuffled, programme(), NEVER) == judged(history)
+    assert statement(MemberFacts(orders=tuple(shuffled)), programme(), NEVER) == judged(history)
 
 
 @settings(deadline=None)
@@ -97,7 +97,7 @@ def test_refunds_in_parts_take_as_much_as_one_refund_of_everything(order: dict[s
         lines=tuple(pieces.items()),
         unlined_minor=sum(refund.unlined_minor for refund in at_once.refunds),
     )
-    together = statement([dataclasses.replace(at_once, refunds=(one,))], programme(), NEVER)
+    together = statement(MemberFacts(orders=(dataclasses.replace(at_once, refunds=(one,)),)), programme(), NEVER)
     assert together.balance == judged([order]).balance
 
 
@@ -127,4 +127,4 @@ def test_each_explanation_adds_up(history: list[dict[str, Any]]) -> None:
             case "nothing":
                 assert (line.amount, figures["reason"] is not None) == (0, True)
             case _:
-                assert line.amount == figures["after"] - figures["before"]
+                assert line.amount == figures["after"]["result"] - figures["before"]["result"]

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from loyalty.rules.facts import LineFact, OrderFact, RefundFact
+from loyalty.rules.earning import LINES_EXPLAINED_MAX
+from loyalty.rules.facts import LineFact, MemberFacts, OrderFact, RefundFact
 from loyalty.rules.programme import worth_minor
-from loyalty.rules.statement import LINES_EXPLAINED_MAX, statement
+from loyalty.rules.statement import statement
 from tests.loyalty.histories import NEVER, day, programme, rules
 
 MUG = LineFact(id=1, title="Mug", quantity=1, current_quantity=1, net_minor=1167)
@@ -29,7 +30,10 @@ def refund(id_: int, at: float, *lines: tuple[int, int], unlined: int = 0) -> Re
 
 
 def amounts(*orders: OrderFact, points: int = 3, as_of: dt.datetime = NEVER) -> list[tuple[str, int]]:
-    return [(s.source, s.amount) for s in statement(orders, programme([(day(0), points, 100)]), as_of).lines]
+    return [
+        (s.source, s.amount)
+        for s in statement(MemberFacts(orders=tuple(orders)), programme([(day(0), points, 100)]), as_of).lines
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,14 +132,14 @@ def test_worked_case(given: OrderFact, expected: list[tuple[str, int]]) -> None:
 )
 def test_an_order_that_earns_nothing_says_why(given: OrderFact, reason: str) -> None:
     cancelled = dataclasses.replace(given, cancelled_at=day(50), refunds=(refund(5, 40, (1, 1)),))
-    (line,) = statement([cancelled], programme(), NEVER).lines
+    (line,) = statement(MemberFacts(orders=(cancelled,)), programme(), NEVER).lines
     assert (line.amount, line.explanation) == (0, {"kind": "nothing", "order": "#1042", "reason": reason})
 
 
 def test_an_order_is_judged_by_the_version_in_force_when_it_was_placed() -> None:
     versions = [(day(20), 1, 100), (day(30), 2, 100), (day(40), 5, 100)]
     orders = [order(MUG, id=at, processed_at=day(at)) for at in (9, 10, 19, 20, 30, 39.99, 40)]
-    lines = statement(orders, programme(versions, earn_from=day(10)), NEVER).lines
+    lines = statement(MemberFacts(orders=tuple(orders)), programme(versions, earn_from=day(10)), NEVER).lines
     assert [(line.order_id, line.version, line.amount) for line in lines] == [
         (9, None, 0),
         (10, 1, 11),
@@ -150,7 +154,7 @@ def test_an_order_is_judged_by_the_version_in_force_when_it_was_placed() -> None
 
 def test_a_return_is_judged_by_its_order_s_version() -> None:
     returned = order(MUG, processed_at=day(20), refunds=(refund(5, 50, (1, 1)),))
-    lines = statement([returned], programme([(day(0), 1, 100), (day(40), 9, 100)]), NEVER).lines
+    lines = statement(MemberFacts(orders=(returned,)), programme([(day(0), 1, 100), (day(40), 9, 100)]), NEVER).lines
     assert [(line.version, line.amount) for line in lines] == [(1, 11), (1, -11)]
 
 
@@ -165,9 +169,9 @@ def test_only_facts_up_to_the_instant_count() -> None:
 def test_thirds_are_exact() -> None:
     thirds = LineFact(id=1, title="Third", quantity=3, current_quantity=3, net_minor=100)
     given = order(thirds, refunds=tuple(refund(n, 10 + n, (1, 1)) for n in (1, 2, 3)))
-    result = statement([given], programme([(day(0), 3, 1)]), NEVER)
+    result = statement(MemberFacts(orders=(given,)), programme([(day(0), 3, 1)]), NEVER)
     assert [line.amount for line in result.lines] == [300, -100, -100, -100]
-    assert result.lines[1].explanation["base_after_minor"] == "200/3"
+    assert result.lines[1].explanation["after"]["base_minor"] == "200/3"
 
 
 def test_orders_of_one_instant_come_by_id() -> None:
@@ -176,7 +180,7 @@ def test_orders_of_one_instant_come_by_id() -> None:
 
 def test_an_explanation_names_a_limited_number_of_lines() -> None:
     lines = [LineFact(id=n, title=f"T{n}", quantity=1, current_quantity=1, net_minor=100) for n in range(25)]
-    (line,) = statement([order(*lines)], programme(), NEVER).lines
+    (line,) = statement(MemberFacts(orders=(order(*lines),)), programme(), NEVER).lines
     told = line.explanation["lines"]
     assert len(told) == LINES_EXPLAINED_MAX + 1
     assert told[-1] == {"more": 5, "minor": 500}

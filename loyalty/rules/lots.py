@@ -1,0 +1,240 @@
+"""Lots: what is left of each credit, and who took the rest (`docs/statement.md`, 4).
+
+`Lots` is told in business order of credits, spendings, undos and take-backs, and brings expiry and the settling of
+debts itself. Amounts are points. Each teller answers what it really came to; `booked` lists what time or an undo
+brought.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from loyalty.rules.programme import Short
+from loyalty.rules.reckoning import announced, days_after, subject
+
+RESTORED_DAYS = 30  # that points given back live at least
+_FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+@dataclass(slots=True)
+class Lot:
+    """Part of a credit that can be used from `usable_from` (None: not known yet) and expires at `due`, or at `ends` as
+    far as that was announced."""
+
+    source: str
+    credited_at: dt.datetime
+    usable_from: dt.datetime | None
+    due: dt.datetime | None
+    ends: dt.datetime | None
+    remaining: int
+
+    def spending_order(self) -> tuple[dt.datetime, dt.datetime, str]:
+        return (self.due or _FAR, self.credited_at, self.source)
+
+    def usable(self, at: dt.datetime) -> bool:
+        return self.usable_from is not None and self.usable_from <= at and not self.ended(at)
+
+    def ended(self, at: dt.datetime) -> bool:
+        return self.ends is not None and self.ends <= at
+
+
+@dataclass(slots=True)
+class Claim:
+    """What a spending or a take-back took of lots that aren't its own, still is owed, or gave up."""
+
+    source: str
+    taken: list[tuple[Lot, int]] = field(default_factory=list)
+    owed: int = 0
+    floored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """Points that went by themselves: `kind` is "expired", or "late" for a take-back's floored points taken after an
+    undo (`of` is the lot's source, or the take-back's)."""
+
+    kind: str
+    source: str
+    of: str
+    amount: int
+    at: dt.datetime
+    due: dt.datetime | None
+
+
+class Lots:
+    """A member's lots as of the last instant told. `announcements` are those made so far."""
+
+    def __init__(self, zone: ZoneInfo, announcements: Mapping[str, Sequence[dt.datetime]]) -> None:
+        self.zone = zone
+        self.announcements = announcements
+        self.booked: list[Booked] = []
+        self._of: dict[str, list[Lot]] = defaultdict(list)
+        self._usable: list[Lot] = []  # in the order they are spent, some of them empty or expired
+        self._expired: dict[str, int] = defaultdict(int)  # of each credit, not yet set off against a take-back
+        self._claims: dict[str, list[Claim]] = defaultdict(list)  # take-backs of each credit
+        self._spendings: dict[str, Claim] = {}
+        self._debts: list[Claim] = []
+        self._timeline: list[tuple[dt.datetime, int, int, Lot]] = []  # (instant, 0 expiry or 1 usable, number, lot)
+        self._numbered = 0
+
+    # --- what it is told ---------------------------------------------------------------------------------------------
+
+    def credit(
+        self, source: str, amount: int, at: dt.datetime, usable_from: dt.datetime | None, due: dt.datetime | None
+    ) -> None:
+        """A lot of `amount` points. Settles debts when it can be used at once."""
+        if amount:
+            self._open(Lot(source, at, usable_from, due, None, amount), at)
+            self._settle(at)
+
+    def spend(self, source: str, amount: int, at: dt.datetime, short: Short) -> int:
+        """Take usable points, soonest expiry first; answers how many points that came to, debt included."""
+        claim = self._spendings[source] = Claim(source)
+        return amount - self._take(claim, amount, at, short)
+
+    def take_back(self, credit: str, source: str, amount: int, at: dt.datetime, short: Short) -> int:
+        """Take back points of a credit; answers how many points that came to, debt included."""
+        wanted = amount
+        for lot in sorted(self._of[credit], key=Lot.spending_order):
+            if not lot.ended(at):
+                part = min(wanted, lot.remaining)
+                lot.remaining -= part
+                wanted -= part
+        expired = min(wanted, self._expired[credit])
+        self._expired[credit] -= expired
+        claim = Claim(source)
+        self._claims[credit].append(claim)
+        return amount - expired - self._take(claim, wanted - expired, at, short)
+
+    def undo(self, spending: str, at: dt.datetime) -> int:
+        """Give a spending's points back; answers how many points that came to, the debt it drops included."""
+        claim = self._spendings.pop(spending)
+        amount = claim.owed
+        claim.owed = 0
+        for lot, part in claim.taken:
+            amount += part
+            self._give_back(lot, part, at, undone=spending, extend=True)
+        self._settle(at)
+        return amount
+
+    def advance(self, to: dt.datetime) -> None:
+        """Let expiry and availability happen up to and including `to`."""
+        while self._timeline and self._timeline[0][0] <= to:
+            instant, what, _, lot = heapq.heappop(self._timeline)
+            if what == 1:
+                insort(self._usable, lot, key=Lot.spending_order)
+                self._settle(instant)
+            elif lot.remaining:
+                about = subject(f"expiry:{lot.source}", lot.due or instant)
+                self.booked.append(Booked("expired", about, lot.source, lot.remaining, instant, lot.due))
+                self._expired[lot.source] += lot.remaining
+                lot.remaining = 0
+
+    # --- what it tells -----------------------------------------------------------------------------------------------
+
+    def open(self) -> list[Lot]:
+        """Lots with points left, in the order they are spent."""
+        lots = [lot for of_source in self._of.values() for lot in of_source if lot.remaining]
+        return sorted(lots, key=Lot.spending_order)
+
+    @property
+    def debt(self) -> int:
+        return sum(claim.owed for claim in self._debts)
+
+    def next_change(self) -> dt.datetime | None:
+        """The next instant at which time alone changes something: an expiry, or a debt that can be settled."""
+        return min(
+            (at for at, what, _, lot in self._timeline if lot.remaining and (what == 0 or self.debt)), default=None
+        )
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _open(self, lot: Lot, now: dt.datetime) -> None:
+        if lot.due is not None:
+            lot.ends = announced(lot.due, self.announcements.get(subject(f"expiry:{lot.source}", lot.due), ()))
+        self._of[lot.source].append(lot)
+        if lot.ends is not None:
+            self._schedule(max(lot.ends, now), 0, lot)
+        if lot.usable_from is not None and lot.usable_from <= now:
+            insort(self._usable, lot, key=Lot.spending_order)
+        elif lot.usable_from is not None:
+            self._schedule(lot.usable_from, 1, lot)
+
+    def _schedule(self, at: dt.datetime, what: int, lot: Lot) -> None:
+        self._numbered += 1
+        heapq.heappush(self._timeline, (at, what, self._numbered, lot))
+
+    def _take(self, claim: Claim, amount: int, at: dt.datetime, short: Short) -> int:
+        """Take usable points for a claim; what is lacking is owed or floored. Answers what was floored."""
+        lacking = self._take_usable(claim, amount, at)
+        if short == "owed":
+            claim.owed = lacking
+            if lacking:
+                self._debts.append(claim)
+        else:
+            claim.floored = lacking
+        return claim.floored
+
+    def _take_usable(self, claim: Claim, wanted: int, at: dt.datetime) -> int:
+        """Take usable points in order; answers how many are lacking."""
+        while wanted and self._usable:
+            lot = self._usable[0]
+            if lot.remaining == 0 or lot.ended(at):
+                del self._usable[0]
+                continue
+            part = min(wanted, lot.remaining)
+            lot.remaining -= part
+            wanted -= part
+            claim.taken.append((lot, part))
+        return wanted
+
+    def _settle(self, at: dt.datetime) -> None:
+        """Pay debts out of what is usable, oldest first."""
+        while self._debts:
+            claim = self._debts[0]
+            claim.owed = self._take_usable(claim, claim.owed, at)
+            if claim.owed:
+                return
+            del self._debts[0]
+
+    def _give_back(self, lot: Lot, amount: int, at: dt.datetime, *, undone: str, extend: bool) -> None:
+        """Points return to a lot: first to the take-backs of its credit that went short, then to live on."""
+        claims = self._claims[lot.source]
+        for claim in claims:
+            part = min(amount, claim.owed)
+            claim.owed -= part
+            amount -= part
+        for claim in claims:
+            part = min(amount, claim.floored)
+            if part:
+                claim.floored -= part
+                amount -= part
+                self.booked.append(Booked("late", f"late:{claim.source}:{undone}", claim.source, part, at, None))
+        for claim in claims:
+            taken, claim.taken = claim.taken, []
+            for other, points in taken:
+                part = min(amount, points)
+                amount -= part
+                if points > part:
+                    claim.taken.append((other, points - part))
+                if part:
+                    self._give_back(other, part, at, undone=undone, extend=False)
+        if amount:
+            self._restore(lot, amount, at, extend=extend)
+
+    def _restore(self, lot: Lot, amount: int, at: dt.datetime, *, extend: bool) -> None:
+        due = lot.due
+        if due is not None and (extend or lot.ended(at)):
+            due = max(due, days_after(at, RESTORED_DAYS, self.zone))
+        if due == lot.due:
+            if not lot.remaining and lot.usable(at):
+                insort(self._usable, lot, key=Lot.spending_order)
+            lot.remaining += amount
+        else:
+            self._open(Lot(lot.source, lot.credited_at, lot.usable_from, due, None, amount), at)

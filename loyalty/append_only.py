@@ -41,3 +41,22 @@ class EraseWithShop(TableOperation):
         f" FOR EACH ROW WHEN (({_REDACTED}) IS NOT TRUE) EXECUTE FUNCTION loyalty_refuse_change()",
     )
     backwards = ("DROP TRIGGER erased_with_shop ON {table}", "DROP TRIGGER append_only ON {table}", _TRIGGER)
+
+
+class ClosedBooks(TableOperation):
+    """Refuse to record anything before the end of a closed period."""
+
+    purpose = "Closed periods:"
+    forwards = (
+        """
+        CREATE OR REPLACE FUNCTION loyalty_refuse_closed() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF EXISTS (SELECT FROM loyalty_periodclose c WHERE c.shop_id = NEW.shop_id AND c.until > NEW.recorded_at) THEN
+            RAISE EXCEPTION 'The books are closed for %', NEW.recorded_at;
+          END IF;
+          RETURN NEW;
+        END $$
+        """,
+        "CREATE TRIGGER closed_books BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION loyalty_refuse_closed()",
+    )
+    backwards = ("DROP TRIGGER closed_books ON {table}",)

@@ -1,12 +1,32 @@
-from loyalty.models.ledger import Account, Entry, LedgerTransaction, Member
-from loyalty.models.programme import Programme, ProgrammeDraft, ProgrammeVersion
+from loyalty.models.facts import Adjustment, Announcement, Spending, TierMove
+from loyalty.models.ledger import Account, Entry, LedgerTransaction, Lot, Member, PeriodClose, TierChange
+from loyalty.models.programme import (
+    Backfill,
+    Programme,
+    ProgrammeDraft,
+    ProgrammeVersion,
+    ProgrammeWithdrawal,
+    SimulatedMove,
+    Simulation,
+)
 
 __all__ = [
     "Account",
+    "Adjustment",
+    "Announcement",
+    "Backfill",
     "Entry",
     "LedgerTransaction",
+    "Lot",
     "Member",
+    "PeriodClose",
     "Programme",
     "ProgrammeDraft",
     "ProgrammeVersion",
+    "ProgrammeWithdrawal",
+    "SimulatedMove",
+    "Simulation",
+    "Spending",
+    "TierChange",
+    "TierMove",
 ]

@@ -30,6 +30,23 @@ class ProgrammeVersion(ShopOwned):
         constraints = [models.UniqueConstraint(fields=["shop", "number"], name="programmeversion_number")]
 
 
+class ProgrammeWithdrawal(ShopOwned):
+    """A version that was taken back before it started: it is never in force."""
+
+    version = models.OneToOneField(ProgrammeVersion, on_delete=models.CASCADE, related_name="withdrawal")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=64)
+
+
+class Backfill(ShopOwned):
+    """The decision that orders from `starts` up to `earn_from` count after all, judged by a version."""
+
+    starts = models.DateTimeField()
+    version = models.PositiveIntegerField()  # its number
+    decided_at = models.DateTimeField()
+    actor = models.CharField(max_length=64)
+
+
 class ProgrammeDraft(ShopOwned):
     """The rules being written. `revision` counts saves and publications: who publishes names the one they read."""
 
@@ -40,3 +57,36 @@ class ProgrammeDraft(ShopOwned):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["shop"], name="programmedraft_one_per_shop")]
+
+
+class Simulation(ShopOwned):
+    """What a document would change: all members through the live programme and through it, slice by slice.
+
+    `key` names what was compared (document, versions in force, back-fills): the same question is asked once.
+    """
+
+    key = models.CharField(max_length=32)
+    document = models.JSONField()  # loyalty.rules.programme.Document
+    asked_at = models.DateTimeField()  # both sides are reckoned at this instant
+    cursor = models.BigIntegerField(default=0, db_default=0)  # the last customer's id that was counted
+    orders = models.BigIntegerField(default=0, db_default=0)  # counted so far
+    orders_total = models.BigIntegerField(default=0, db_default=0)
+    totals = models.JSONField(default=dict)  # loyalty.simulation.Totals
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "key"], name="simulation_once")]
+
+
+class SimulatedMove(ShopOwned):
+    """A member whose tier a simulation's document would change. Keys of levels; "" is none."""
+
+    simulation = models.ForeignKey(Simulation, on_delete=models.CASCADE, related_name="moves", db_index=False)
+    customer = models.ForeignKey("retention_app.Customer", on_delete=models.CASCADE, related_name="+", db_index=False)
+    before = models.CharField(max_length=32, blank=True)
+    after = models.CharField(max_length=32, blank=True)
+    up = models.BooleanField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["simulation", "customer"], name="simulatedmove_once")]
+        indexes = [models.Index(fields=["shop", "simulation", "up"], name="simulatedmove_by_way")]

@@ -80,7 +80,7 @@ def assess(order: OrderFact, programme: Programme, as_of: dt.datetime) -> Assess
     parts = _parts(order, version.rules.multipliers if version else ())
     worth = _worth(parts.values(), 0)
     lines = _explained((part, part.pieces) for part in parts.values())
-    refusal = _refusal(order, version, worth, programme)
+    refusal = _refusal(order, version, worth, programme, as_of)
     steps = [] if refusal else _steps(order, parts, as_of)
     return Assessment(order, version, decision, refusal, worth, lines, steps)
 
@@ -95,13 +95,15 @@ def points(worth: Worth, version: Version, level: Level | None) -> Points:
     return Points(spending, bonus, total if rules.order_max is None else min(total, rules.order_max), exact)
 
 
-def _refusal(order: OrderFact, version: Version | None, worth: Worth, programme: Programme) -> str | None:
+def _refusal(
+    order: OrderFact, version: Version | None, worth: Worth, programme: Programme, as_of: dt.datetime
+) -> str | None:
     """Why the order earns nothing; None when it may earn."""
     if order.test:
         return "test"
     if version is None:
         return "before_programme"
-    if not order.paid:
+    if not order.paid or (order.paid_at is not None and order.paid_at > as_of):
         return "unpaid"
     if order.currency != programme.currency:
         return "currency"

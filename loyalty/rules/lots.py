@@ -19,6 +19,7 @@ from loyalty.rules.programme import Short
 from loyalty.rules.reckoning import announced, days_after, subject
 
 RESTORED_DAYS = 30  # that points given back live at least
+_LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 _FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -46,18 +47,20 @@ class Lot:
 
 @dataclass(slots=True)
 class Claim:
-    """What a spending or a take-back took of lots that aren't its own, still is owed, or gave up."""
+    """What a spending or a take-back took of lots that aren't its own, still owes, gave up (`floored`), or was lowered by
+    because it had expired already (`set_off`)."""
 
     source: str
     taken: list[tuple[Lot, int]] = field(default_factory=list)
     owed: int = 0
     floored: int = 0
+    set_off: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """Points that went by themselves: `kind` is "expired", or "late" for a take-back's floored points taken after an
-    undo (`of` is the lot's source, or the take-back's)."""
+    """Points that went by themselves: `kind` is "expired", or "late" for points a take-back had been spared and takes
+    after an undo (`of` is the lot's source, or the take-back's)."""
 
     kind: str
     source: str
@@ -82,16 +85,16 @@ class Lots:
         self._debts: list[Claim] = []
         self._timeline: list[tuple[dt.datetime, int, int, Lot]] = []  # (instant, 0 expiry or 1 usable, number, lot)
         self._numbered = 0
+        self._now = _LONG_AGO
 
     # --- what it is told ---------------------------------------------------------------------------------------------
 
     def credit(
         self, source: str, amount: int, at: dt.datetime, usable_from: dt.datetime | None, due: dt.datetime | None
     ) -> None:
-        """A lot of `amount` points. Settles debts when it can be used at once."""
+        """A lot of `amount` points."""
         if amount:
             self._open(Lot(source, at, usable_from, due, None, amount), at)
-            self._settle(at)
 
     def spend(self, source: str, amount: int, at: dt.datetime, short: Short) -> int:
         """Take usable points, soonest expiry first; answers how many points that came to, debt included."""
@@ -106,11 +109,11 @@ class Lots:
                 part = min(wanted, lot.remaining)
                 lot.remaining -= part
                 wanted -= part
-        expired = min(wanted, self._expired[credit])
-        self._expired[credit] -= expired
-        claim = Claim(source)
+        claim = Claim(source, set_off=min(wanted, self._expired[credit]))
+        self._expired[credit] -= claim.set_off
         self._claims[credit].append(claim)
-        return amount - expired - self._take(claim, wanted - expired, at, short)
+        spared = claim.set_off + self._take(claim, wanted - claim.set_off, at, short)
+        return amount - spared
 
     def undo(self, spending: str, at: dt.datetime) -> int:
         """Give a spending's points back; answers how many points that came to, the debt it drops included."""
@@ -120,21 +123,25 @@ class Lots:
         for lot, part in claim.taken:
             amount += part
             self._give_back(lot, part, at, undone=spending, extend=True)
-        self._settle(at)
         return amount
 
     def advance(self, to: dt.datetime) -> None:
-        """Let expiry and availability happen up to and including `to`."""
+        """Let debts be settled by what the last fact made usable, then expiry and availability happen up to and
+        including `to`. To be called before each fact is told, and at the end."""
+        self._settle(self._now)
         while self._timeline and self._timeline[0][0] <= to:
-            instant, what, _, lot = heapq.heappop(self._timeline)
+            if self._timeline[0][0] > self._now:
+                self._settle(self._now)
+            self._now, what, _, lot = heapq.heappop(self._timeline)
             if what == 1:
                 insort(self._usable, lot, key=Lot.spending_order)
-                self._settle(instant)
             elif lot.remaining:
-                about = subject(f"expiry:{lot.source}", lot.due or instant)
-                self.booked.append(Booked("expired", about, lot.source, lot.remaining, instant, lot.due))
+                about = subject(f"expiry:{lot.source}", lot.due or self._now)
+                self.booked.append(Booked("expired", about, lot.source, lot.remaining, self._now, lot.due))
                 self._expired[lot.source] += lot.remaining
                 lot.remaining = 0
+        self._settle(self._now)
+        self._now = to
 
     # --- what it tells -----------------------------------------------------------------------------------------------
 
@@ -204,20 +211,16 @@ class Lots:
             del self._debts[0]
 
     def _give_back(self, lot: Lot, amount: int, at: dt.datetime, *, undone: str, extend: bool) -> None:
-        """Points return to a lot: first to the take-backs of its credit that went short, then to live on."""
-        claims = self._claims[lot.source]
-        for claim in claims:
+        """Points return to a lot: first to the take-backs of its credit that took elsewhere or too little, then to
+        live on."""
+        for claim in self._claims[lot.source]:
             part = min(amount, claim.owed)
             claim.owed -= part
             amount -= part
-        for claim in claims:
             part = min(amount, claim.floored)
-            if part:
-                claim.floored -= part
-                amount -= part
-                self.booked.append(Booked("late", f"late:{claim.source}:{undone}", claim.source, part, at, None))
-        for claim in claims:
-            taken, claim.taken = claim.taken, []
+            claim.floored -= part
+            amount -= self._take_late(claim, part, at, undone)
+            claim.taken, taken = [], claim.taken
             for other, points in taken:
                 part = min(amount, points)
                 amount -= part
@@ -225,12 +228,22 @@ class Lots:
                     claim.taken.append((other, points - part))
                 if part:
                     self._give_back(other, part, at, undone=undone, extend=False)
+            part = min(amount, claim.set_off)
+            claim.set_off -= part
+            self._expired[lot.source] += part
+            amount -= self._take_late(claim, part, at, undone)
         if amount:
             self._restore(lot, amount, at, extend=extend)
 
+    def _take_late(self, claim: Claim, amount: int, at: dt.datetime, undone: str) -> int:
+        """Take what a take-back had been spared; answers the same amount."""
+        if amount:
+            self.booked.append(Booked("late", f"late:{claim.source}:{undone}", claim.source, amount, at, None))
+        return amount
+
     def _restore(self, lot: Lot, amount: int, at: dt.datetime, *, extend: bool) -> None:
         due = lot.due
-        if due is not None and (extend or lot.ended(at)):
+        if due is not None and (extend or due <= at):
             due = max(due, days_after(at, RESTORED_DAYS, self.zone))
         if due == lot.due:
             if not lot.remaining and lot.usable(at):

@@ -18,7 +18,7 @@ def days_after(instant: dt.datetime, days: int, zone: ZoneInfo) -> dt.datetime:
 def months_after(instant: dt.datetime, months: int, zone: ZoneInfo) -> dt.datetime:
     """The same wall-clock time on the same day `months` months later, or on that month's last day."""
     there = instant.astimezone(zone)
-    return dt.datetime.combine(day_months_after(there.date(), months), there.timetz()).astimezone(dt.UTC)
+    return dt.datetime.combine(day_months_after(there.date(), months), there.time(), zone).astimezone(dt.UTC)
 
 
 def local_day(instant: dt.datetime, zone: ZoneInfo) -> dt.date:

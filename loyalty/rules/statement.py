@@ -179,7 +179,7 @@ class _Fold:
         level = self.standing.level_of(version.rules.tiers)
         came_to = points(assessment.worth, version, level)
         earned = self.earned[order.id] = _Earned(version, level, assessment.worth, came_to)
-        usable_from = _usable_from(order, version.rules, self.programme)
+        usable_from = _usable_from(order, version.rules, self.programme, self.as_of)
         due = self._due(usable_from, assessment)
         explanation = {"kind": "earned", **_formula(assessment, level), **_sum(earned.worth, came_to, version.rules)}
         explanation["lines"] = assessment.lines
@@ -353,11 +353,11 @@ class _Fold:
         return StatementLine(booked.source, None, -booked.amount, booked.at, None, explanation)
 
 
-def _usable_from(order: OrderFact, rules: Rules, programme: Programme) -> dt.datetime | None:
+def _usable_from(order: OrderFact, rules: Rules, programme: Programme, as_of: dt.datetime) -> dt.datetime | None:
     """When an order's points can be used; None while that isn't known."""
     paid_at = order.paid_at or order.processed_at
     begins = order.fulfilled_at if rules.waiting_after == "fulfilment" else paid_at
-    if begins is None:
+    if begins is None or begins > as_of:
         return None
     return days_after(max(begins, order.processed_at), rules.waiting_days, programme.zone)
 

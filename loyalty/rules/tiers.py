@@ -95,6 +95,7 @@ class Standing:
         self._leaving: list[tuple[dt.datetime, int]] = []  # (instant, key of what leaves the rolling year)
         self._left: set[int] = set()
         self._starts = list(programme.versions[1:])
+        self._now: dt.datetime | None = None  # what time has come to
 
     # --- what it is told ---------------------------------------------------------------------------------------------
 
@@ -122,17 +123,18 @@ class Standing:
         if fact.level is None:
             self._given = None
         elif tiers and (fact.level == "" or tiers.rank(fact.level) != NONE):
-            is_floor = tiers.rank(fact.level) >= tiers.rank(self._held)
+            is_floor = tiers.rank(fact.level) >= self._auto
             ends = fact.until
             if ends and is_floor:
                 ends = announced(ends, self._told(subject(f"tier_move:{fact.id}", ends)))
-            self._given = _Given(fact, is_floor, ends)
+            self._given = _Given(fact, is_floor, ends and max(ends, fact.at))
         self._record(fact.at, "staff")
 
     def advance(self, to: dt.datetime) -> None:
         """Let time itself happen up to and including `to`."""
         while (upcoming := self._upcoming()) and upcoming[0] <= to:
             instant, what = upcoming
+            self._now = instant
             match what:
                 case 0:
                     self._start_version(instant)
@@ -143,6 +145,7 @@ class Standing:
                 case _:
                     self._given = None
                     self._record(instant, "staff_ended")
+        self._now = to
 
     # --- what it tells -----------------------------------------------------------------------------------------------
 
@@ -299,8 +302,7 @@ class Standing:
     def _move_down(self, instant: dt.datetime) -> None:
         self._auto -= 1
         self._since, self._short = instant, None
-        self._settle(instant, begins=False)
-        self._record(instant, "fell")
+        self._settle(instant, begins=False, reason="fell")
 
     def _settle(self, now: dt.datetime, *, begins: bool, reason: Reason = "reached") -> None:
         """Move up to what is entitled to; begin or end a shortfall. `begins`: a period or a version begins."""
@@ -327,7 +329,8 @@ class Standing:
 
     def _moves_at(self) -> dt.datetime | None:
         due = self._due()
-        return announced(due, self._told(subject(f"tier:{self._key(self._auto)}", due))) if due else None
+        at = announced(due, self._told(subject(f"tier:{self._key(self._auto)}", due))) if due else None
+        return max(at, self._now) if at and self._now else at
 
     # --- the tier held -----------------------------------------------------------------------------------------------
 
@@ -338,7 +341,7 @@ class Standing:
         return self.tiers.levels[rank].key if self.tiers and rank != NONE else None
 
     def _record(self, now: dt.datetime, reason: Reason) -> None:
-        """Note the tier held when it became another one."""
+        """Note the tier held when it became another one; an instant has one change at most."""
         rank, given, tiers = self._auto, self._given, self.tiers
         if given and tiers and (given.move.level == "" or tiers.rank(given.move.level) != NONE):
             given_rank = tiers.rank(given.move.level)
@@ -347,5 +350,9 @@ class Standing:
         if held != self._held:
             quantity = self.quantity()
             whole = quantity.numerator // quantity.denominator
-            self.history.append(TierChange(now, self._held, held, reason, self._version.number, whole))
+            before = self._held
+            if self.history and self.history[-1].at == now:
+                before = self.history.pop().before
+            if before != held:
+                self.history.append(TierChange(now, before, held, reason, self._version.number, whole))
             self._held = held

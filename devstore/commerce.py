@@ -5,16 +5,19 @@ CommerceError."""
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 
 from devstore import clock, discounts, ids, orders, records, webhooks
-from devstore.documents import Address, Customer, Order, Product, Refund, ScriptTag
+from devstore.documents import Address, Collection, Customer, Fulfilment, Order, Product, Refund, ScriptTag
 from devstore.orders import CommerceError, Item, Quote, Ware
 from devstore.shops import Shop
 from devstore.state import load
 
 __all__ = ["CommerceError", "Item", "Quote"]
+
+TAGS_MAX = 250  # of one product
+TAG_LENGTH_MAX = 255  # characters
 
 # --- customers ---------------------------------------------------------------------------------------------------
 
@@ -254,6 +257,31 @@ def order_refund(
     return refund
 
 
+def order_fulfil(shop: Shop, order_id: int, lines: Mapping[int, int] | None = None) -> Fulfilment:
+    """Send units of lines (`{line id: units}`), everything that is left when `lines` is None."""
+    now = shop.clock.now()
+    with shop.database.write() as connection:
+        order = _order(connection, shop, order_id)
+        made = orders.fulfil_order(order, lines, partial(ids.take, connection), now)
+        whole = orders.fulfilment_status(order["lines"]) == "FULFILLED"
+        webhooks.queue_fulfilment(connection, shop, order, made, "fulfillments/create")
+        records.save_order(connection, shop.id, order)
+        topic = "orders/fulfilled" if whole else "orders/partially_fulfilled"
+        webhooks.queue_order(connection, shop, order, (topic, "orders/updated"))
+    return made
+
+
+def fulfilment_cancel(shop: Shop, order_id: int, fulfilment_id: int) -> Fulfilment:
+    """It was not sent after all."""
+    with shop.database.write() as connection:
+        order = _order(connection, shop, order_id)
+        ended = orders.cancel_fulfilment(order, fulfilment_id, shop.clock.now())
+        webhooks.queue_fulfilment(connection, shop, order, ended, "fulfillments/update")
+        records.save_order(connection, shop.id, order)
+        webhooks.queue_order(connection, shop, order, ("orders/updated",))
+    return ended
+
+
 def order_cancel(shop: Shop, order_id: int, *, refund: bool = True, reason: str = "CUSTOMER") -> Order:
     """Cancel an order; a paid one is refunded in full with its lines unless `refund` is False."""
     with shop.database.write() as connection:
@@ -320,6 +348,24 @@ def products(shop: Shop) -> list[Product]:
     return [product for product in (load(document) for (document,) in rows) if product["status"] == "ACTIVE"]
 
 
+def products_page(shop: Shop, *, before_id: int | None = None, limit: int = 50) -> list[Product]:
+    """The shop's products, newest id first; `before_id` pages on."""
+    rows = shop.database.connection().execute(
+        "SELECT document FROM products WHERE shop_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        (shop.id, before_id or 2**62, limit),
+    )
+    return [load(document) for (document,) in rows]
+
+
+def product(shop: Shop, product_id: int) -> Product | None:
+    return records.product(shop.database.connection(), shop.id, product_id)
+
+
+def collections(shop: Shop) -> list[Collection]:
+    """The shop's collections, oldest first."""
+    return records.collections(shop.database.connection(), shop.id)
+
+
 def product_by_handle(shop: Shop, handle: str) -> Product | None:
     row = (
         shop.database.connection()
@@ -345,8 +391,12 @@ def product_update(
     description: str | None = None,
     status: str | None = None,
     prices: Mapping[int, int] | None = None,
+    tags: Sequence[str] | None = None,
+    collections: Sequence[str] | None = None,
 ) -> Product:
-    """Change what is named; `prices` is `{variant id: minor units}`."""
+    """Change what is named; `prices` is `{variant id: minor units}`, `collections` are titles: one that the shop lacks
+    is made. Raises CommerceError."""
+    now = shop.clock.now()
     with shop.database.write() as connection:
         product = records.product(connection, shop.id, product_id)
         if product is None:
@@ -358,7 +408,13 @@ def product_update(
         product["status"] = status if status is not None else product["status"]  # type: ignore[typeddict-item]
         for variant in product["variants"]:
             variant["price"] = (prices or {}).get(variant["id"], variant["price"])
-        product["updated_at"] = shop.clock.now()
+        if tags is not None:
+            product["tags"] = _tags(tags)
+        if collections is not None:
+            wanted = _collections(connection, shop, collections, now)
+            _members_changed(connection, shop, set(product["collection_ids"]).symmetric_difference(wanted), now)
+            product["collection_ids"] = wanted
+        product["updated_at"] = now
         records.save_product(connection, shop.id, product)
         webhooks.queue_product(connection, shop, product, "products/update")
     return product
@@ -418,6 +474,38 @@ def _wares(connection: sqlite3.Connection, shop: Shop, items: Iterable[Item]) ->
             raise CommerceError(f"there is no variant {item.variant_id}")
         wares.append(Ware(item, product, next(each for each in product["variants"] if each["id"] == item.variant_id)))
     return wares
+
+
+def _tags(wanted: Sequence[str]) -> list[str]:
+    """Tags as Shopify keeps them: each once, whatever its case. Raises CommerceError."""
+    kept = {tag.strip().casefold(): tag.strip() for tag in reversed(wanted) if tag.strip()}
+    if len(kept) > TAGS_MAX or any(len(tag) > TAG_LENGTH_MAX for tag in kept):
+        raise CommerceError(f"a product has at most {TAGS_MAX} tags of at most {TAG_LENGTH_MAX} characters")
+    return list(reversed(kept.values()))
+
+
+def _collections(connection: sqlite3.Connection, shop: Shop, titles: Sequence[str], now: str) -> list[int]:
+    """The ids of the collections with these titles, made where the shop lacks them."""
+    known = {each["title"].casefold(): each["id"] for each in records.collections(connection, shop.id)}
+    for title in titles:
+        name = title.strip()
+        if not name:
+            raise CommerceError("a collection needs a title")
+        if name.casefold() not in known:
+            made = records.new_collection(ids.take(connection, "Collection"), name, now)
+            records.save_collection(connection, shop.id, made)
+            webhooks.queue_collection(connection, shop, made, "collections/create")
+            known[name.casefold()] = made["id"]
+    return list(dict.fromkeys(known[title.strip().casefold()] for title in titles))
+
+
+def _members_changed(connection: sqlite3.Connection, shop: Shop, changed: Container[int], now: str) -> None:
+    """Products have come into these collections or left them."""
+    for each in records.collections(connection, shop.id):
+        if each["id"] in changed:
+            each["updated_at"] = now
+            records.save_collection(connection, shop.id, each)
+            webhooks.queue_collection(connection, shop, each, "collections/update")
 
 
 def _order_changed(connection: sqlite3.Connection, shop: Shop, order: Order, *topics: str) -> None:

@@ -80,6 +80,14 @@ def id_in(body: Body, name: str) -> int:
     return value
 
 
+def texts_in(body: Body, name: str) -> list[str] | None:
+    """A list of texts from the body, None where there is none. Raises BadBody."""
+    value = body.get(name)
+    if value is not None and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        raise BadBody(f"{name} is a list of texts")
+    return value
+
+
 # --- looking ----------------------------------------------------------------------------------------------------
 
 
@@ -141,6 +149,15 @@ def listed(request: Request, name: str, rows: Callable[..., list[Any]]) -> Any:
 
 def list_orders(shop: Shop, request: Request, body: Body) -> Any:
     return listed(request, "orders", partial(commerce.orders_page, shop))
+
+
+def list_products(shop: Shop, request: Request, body: Body) -> Any:
+    return listed(request, "products", partial(commerce.products_page, shop))
+
+
+def list_collections(shop: Shop, request: Request, body: Body) -> Any:
+    """Every collection, oldest first."""
+    return {"collections": commerce.collections(shop)}
 
 
 def list_discounts(shop: Shop, request: Request, body: Body) -> Any:
@@ -258,6 +275,17 @@ def refund_order(shop: Shop, request: Request, body: Body) -> Any:
     )
 
 
+def fulfil_order(shop: Shop, request: Request, body: Body) -> Any:
+    """`{lines: {line id: units} | "all"}`; `{}` sends all that is left, too."""
+    lines = body.get("lines", "all")
+    wanted = None if lines == "all" else {int(line): int(units) for line, units in lines.items()}
+    return commerce.order_fulfil(shop, request.path_params["order"], wanted)
+
+
+def cancel_fulfilment(shop: Shop, request: Request, body: Body) -> Any:
+    return commerce.fulfilment_cancel(shop, request.path_params["order"], request.path_params["fulfilment"])
+
+
 def cancel_order(shop: Shop, request: Request, body: Body) -> Any:
     """`{refund?: true, reason?: "CUSTOMER"}`."""
     refund, reason = bool(body.get("refund", True)), str(body.get("reason", "CUSTOMER"))
@@ -289,7 +317,7 @@ def delete_order(shop: Shop, request: Request, body: Body) -> Any:
 
 
 def update_product(shop: Shop, request: Request, body: Body) -> Any:
-    """`{title?, description?, status?, prices?: {variant id: decimal}}`."""
+    """`{title?, description?, status?, prices?: {variant id: decimal}, tags?: […], collections?: [titles]}`."""
     prices = {
         int(variant): money.parse_amount(str(price), shop.currency) for variant, price in body.get("prices", {}).items()
     }
@@ -300,6 +328,8 @@ def update_product(shop: Shop, request: Request, body: Body) -> Any:
         description=body.get("description"),
         status=body.get("status"),
         prices=prices,
+        tags=texts_in(body, "tags"),
+        collections=texts_in(body, "collections"),
     )
 
 
@@ -398,8 +428,16 @@ routes = [
     Route("/devstore/orders/{order:int}", handled(get_order), methods=["GET"]),
     Route("/devstore/orders/{order:int}/edit", handled(edit_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}/refund", handled(refund_order), methods=["POST"]),
+    Route("/devstore/orders/{order:int}/fulfil", handled(fulfil_order), methods=["POST"]),
+    Route(
+        "/devstore/orders/{order:int}/fulfilments/{fulfilment:int}/cancel",
+        handled(cancel_fulfilment),
+        methods=["POST"],
+    ),
     Route("/devstore/orders/{order:int}/cancel", handled(cancel_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}/pay", handled(pay_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}/delete", handled(delete_order), methods=["POST"]),
+    Route("/devstore/collections", handled(list_collections), methods=["GET"]),
+    Route("/devstore/products", handled(list_products), methods=["GET"]),
     Route("/devstore/products/{product:int}", handled(update_product), methods=["POST"]),
 ]

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from devstore import ids
 from devstore.documents import Customer, Discount, DiscountCode
+from devstore.money import fixed_amount
 from devstore.orders import CommerceError
 from devstore.shops import Shop
 from devstore.state import dump, load
@@ -17,8 +18,26 @@ class CodeTaken(Exception):
     """The shop has this code already, whatever its case."""
 
 
+# Why a code is refused; `{amount}` is what it asks for.
+UNKNOWN = "There is no discount code {code}."
+TOO_EARLY = "Discount code {code} does not count yet."
+OVER = "Discount code {code} is no longer valid."
+USED_UP = "Discount code {code} has been used as often as it may be."
+TOO_SMALL = "Discount code {code} is for orders of at least {amount}."
+SOMEBODY_ELSES = "Discount code {code} belongs to somebody else. Use the e-mail address that it was given to."
+USED_BEFORE = "Discount code {code} counts once for each customer, and you have used it."
+REFUSALS = (UNKNOWN, TOO_EARLY, OVER, USED_UP, TOO_SMALL, SOMEBODY_ELSES, USED_BEFORE)
+
+
 class CodeRefused(CommerceError):
-    """Why a code does not count for this cart or this buyer."""
+    """Why a code does not count for this cart or this buyer: one of REFUSALS, to be filled in. `amount` is minor
+    units."""
+
+    def __init__(self, reason: str, code: str, amount: int = 0, currency: str = "") -> None:
+        super().__init__(reason.format(code=code, amount=f"{fixed_amount(amount, currency)} {currency}"))
+        self.reason = reason
+        self.code = code
+        self.amount = amount
 
 
 # --- keeping -----------------------------------------------------------------------------------------------------
@@ -115,12 +134,16 @@ def accepted(shop: Shop, code: str | None, subtotal: int) -> Discount | None:
     if not code:
         return None
     discount = find(shop.database.connection(), shop, code)
-    if discount is None or status(discount, shop.clock.now()) != "ACTIVE":
-        raise CodeRefused(f"{code} is no valid discount code")
+    if discount is None:
+        raise CodeRefused(UNKNOWN, code)
+    state = status(discount, shop.clock.now())
+    if state != "ACTIVE":
+        raise CodeRefused(TOO_EARLY if state == "SCHEDULED" else OVER, code)
     if discount["usage_limit"] is not None and discount["used"] >= discount["usage_limit"]:
-        raise CodeRefused(f"{code} has been used as often as it may be")
-    if subtotal < (discount["minimum_subtotal"] or 0):
-        raise CodeRefused(f"{code} asks for a larger order")
+        raise CodeRefused(USED_UP, code)
+    least = discount["minimum_subtotal"] or 0
+    if subtotal < least:
+        raise CodeRefused(TOO_SMALL, code, least, shop.currency)
     return discount
 
 
@@ -129,9 +152,9 @@ def use(connection: sqlite3.Connection, shop: Shop, discount: Discount, buyer: C
     used it."""
     code, owners = discount["code"], discount["customer_ids"]
     if owners is not None and (buyer is None or buyer["id"] not in owners):
-        raise CodeRefused(f"{code} belongs to somebody else")
+        raise CodeRefused(SOMEBODY_ELSES, code)
     if discount["once_per_customer"] and buyer and _used_by(connection, shop, discount, buyer):
-        raise CodeRefused(f"{code} counts once for each customer")
+        raise CodeRefused(USED_BEFORE, code)
     discount["used"] += 1
     save(connection, discount)
 

@@ -114,6 +114,14 @@ class Variant(TypedDict):
     inventory: int
 
 
+class Collection(TypedDict):
+    id: int
+    handle: str
+    title: str
+    created_at: str
+    updated_at: str
+
+
 class Product(TypedDict):
     """`colour` is a CSS colour the theme may draw the product with; `option` is the one option its variants differ
     in."""
@@ -125,6 +133,7 @@ class Product(TypedDict):
     product_type: str
     vendor: str
     tags: list[str]
+    collection_ids: list[int]
     status: Literal["ACTIVE", "DRAFT", "ARCHIVED"]
     colour: str
     option: str
@@ -147,8 +156,8 @@ class TaxLine(TypedDict):
 
 
 class Line(TypedDict):
-    """An order line. `quantity` never changes; `removed` counts units taken off by edits, `refunded` units refunded.
-    `allocations` and `tax_lines` are those of the whole line at `quantity`."""
+    """An order line. `quantity` never changes; `removed` counts units taken off by edits, `refunded` units refunded,
+    `fulfilled` units sent. `allocations` and `tax_lines` are those of the whole line at `quantity`."""
 
     id: int
     product_id: int | None
@@ -160,6 +169,7 @@ class Line(TypedDict):
     quantity: int
     removed: int
     refunded: int
+    fulfilled: int
     price: int
     gift_card: bool
     allocations: list[Allocation]
@@ -216,7 +226,25 @@ class Refund(TypedDict):
     transactions: list[Transaction]
 
 
+class FulfilmentLine(TypedDict):
+    id: int
+    line_id: int
+    quantity: int
+
+
+class Fulfilment(TypedDict):
+    """Units of lines that were sent together; `number` counts the order's, from 1."""
+
+    id: int
+    number: int
+    status: Literal["SUCCESS", "CANCELLED"]
+    lines: list[FulfilmentLine]
+    created_at: str
+    updated_at: str
+
+
 FinancialStatus = Literal["PENDING", "PARTIALLY_PAID", "PAID", "PARTIALLY_REFUNDED", "REFUNDED", "VOIDED"]
+FulfilmentStatus = Literal["UNFULFILLED", "PARTIALLY_FULFILLED", "FULFILLED"]
 
 
 class Order(TypedDict):
@@ -247,6 +275,7 @@ class Order(TypedDict):
     applications: list[Application]
     transactions: list[Transaction]
     refunds: list[Refund]
+    fulfilments: list[Fulfilment]
     shipping_address: Address | None
     financial_status: FinancialStatus
     fully_paid: bool

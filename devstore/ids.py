@@ -13,6 +13,7 @@ FIRST_ID = {
     "DiscountCodeNode": 1057370001,
     "DiscountRedeemCode": 11180490001,
     "ShippingLine": 5001000000001,
+    "Collection": 2841564295101,
     "Order": 6001000000001,
     "Product": 7001000000001,
     "Customer": 8101000000001,
@@ -23,6 +24,8 @@ FIRST_ID = {
     "OrderTransaction": 9320000000001,
     "OrderAdjustment": 9330000000001,
     "OrderEdit": 9340000000001,
+    "Fulfillment": 9350000000001,
+    "FulfillmentLineItem": 9360000000001,
     "LineItem": 15001000000001,
     "ProductVariant": 42001000000001,
 }

@@ -12,6 +12,9 @@ from devstore.documents import (
     Application,
     DiscountCode,
     FinancialStatus,
+    Fulfilment,
+    FulfilmentLine,
+    FulfilmentStatus,
     Line,
     Order,
     Product,
@@ -160,6 +163,7 @@ def compose(
         "applications": [application(discount)] if discount else [],
         "transactions": [],
         "refunds": [],
+        "fulfilments": [],
         "shipping_address": address,
         "financial_status": "PENDING",
         "fully_paid": False,
@@ -206,6 +210,7 @@ def new_line(shop: ShopDocument, ware: Ware, number: int, off: int) -> Line:
         "quantity": item.quantity,
         "removed": 0,
         "refunded": 0,
+        "fulfilled": 0,
         "price": ware.price,
         "gift_card": bool(product and product["gift_card"]),
         "allocations": [{"application": 0, "amount": off}] if off else [],
@@ -240,6 +245,8 @@ def edit_order(
         if quantity < 0:
             raise CommerceError("a line cannot keep fewer than 0 units")
         change = quantity - current_quantity(line)
+        if -change > unfulfilled_quantity(line):
+            raise CommerceError(f"{line['title']}: {line['fulfilled']} were sent and can only be refunded")
         if change < 0:
             line["removed"] -= change
             changes[line_id] = change
@@ -250,6 +257,7 @@ def edit_order(
                 "quantity": change,
                 "removed": 0,
                 "refunded": 0,
+                "fulfilled": 0,
                 "allocations": [],
             }
             amount = [tax_of(more["price"] * change, tax["rate"], order["taxes_included"]) for tax in line["tax_lines"]]
@@ -339,8 +347,69 @@ def cancel_order(order: Order, take: Take, at: str, *, reason: str, refund: bool
     return made
 
 
+def fulfil_order(order: Order, quantities: Mapping[int, int] | None, take: Take, at: str) -> Fulfilment:
+    """Send units of lines, whatever is left to send when None are named."""
+    if order["cancelled_at"]:
+        raise CommerceError(f"{order['name']} is cancelled")
+    lines = {line["id"]: line for line in order["lines"]}
+    if quantities is None:
+        quantities = {line["id"]: left for line in order["lines"] if (left := unfulfilled_quantity(line))}
+    if not quantities:
+        raise CommerceError(f"{order['name']} has nothing to send")
+    for line_id, quantity in quantities.items():
+        if line_id not in lines:
+            raise CommerceError(f"{order['name']} has no line {line_id}")
+        left = unfulfilled_quantity(lines[line_id])
+        if not 1 <= quantity <= left:
+            raise CommerceError(f"{left} of {lines[line_id]['title']} can be sent, not {quantity}")
+    first = take("FulfillmentLineItem", len(quantities))
+    sent: list[FulfilmentLine] = []
+    for number, (line_id, quantity) in enumerate(quantities.items(), first):
+        lines[line_id]["fulfilled"] += quantity
+        sent.append({"id": number, "line_id": line_id, "quantity": quantity})
+    fulfilment: Fulfilment = {
+        "id": take("Fulfillment", 1),
+        "number": len(order["fulfilments"]) + 1,
+        "status": "SUCCESS",
+        "lines": sent,
+        "created_at": at,
+        "updated_at": at,
+    }
+    order["fulfilments"].append(fulfilment)
+    touch(order, at)
+    return fulfilment
+
+
+def cancel_fulfilment(order: Order, fulfilment_id: int, at: str) -> Fulfilment:
+    """Nothing of it was sent after all: its units are to be sent again."""
+    found = next((each for each in order["fulfilments"] if each["id"] == fulfilment_id), None)
+    if found is None:
+        raise CommerceError(f"{order['name']} has no fulfilment {fulfilment_id}")
+    if found["status"] == "CANCELLED":
+        raise CommerceError(f"fulfilment {found['number']} of {order['name']} is cancelled already")
+    lines = {line["id"]: line for line in order["lines"]}
+    for each in found["lines"]:
+        lines[each["line_id"]]["fulfilled"] -= each["quantity"]
+    found["status"], found["updated_at"] = "CANCELLED", at
+    touch(order, at)
+    return found
+
+
 def current_quantity(line: Line) -> int:
     return line["quantity"] - line["removed"] - line["refunded"]
+
+
+def unfulfilled_quantity(line: Line) -> int:
+    """Units still to send. A refund takes those that weren't sent first."""
+    return max(0, current_quantity(line) - line["fulfilled"])
+
+
+def fulfilment_status(lines: Sequence[Line]) -> FulfilmentStatus:
+    """Of a line or of all lines of an order. A refund of everything that wasn't sent leaves the rest fulfilled, as in
+    Shopify."""
+    if not any(line["fulfilled"] for line in lines):
+        return "UNFULFILLED"
+    return "PARTIALLY_FULFILLED" if any(map(unfulfilled_quantity, lines)) else "FULFILLED"
 
 
 def net_of(line: Line) -> int:

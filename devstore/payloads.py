@@ -5,11 +5,25 @@ from typing import Any
 
 from devstore import ids
 from devstore.clock import local
-from devstore.documents import Address, Application, Customer, Line, Order, Product, Refund, ShopDocument, Transaction
+from devstore.documents import (
+    Address,
+    Application,
+    Collection,
+    Customer,
+    Fulfilment,
+    Line,
+    Order,
+    Product,
+    Refund,
+    ShopDocument,
+    Transaction,
+)
 from devstore.money import fixed_amount
-from devstore.orders import current_quantity
+from devstore.orders import current_quantity, fulfilment_status, unfulfilled_quantity
 
 Payload = dict[str, Any]
+LOCATION_ID = 655441491
+FULFILMENT = {"UNFULFILLED": None, "PARTIALLY_FULFILLED": "partial", "FULFILLED": "fulfilled"}
 PRIVATE = {"address1", "address2", "contact_email", "email", "first_name", "last_name", "phone", "zip"}
 
 
@@ -80,8 +94,8 @@ class Writer:
             "email": order["email"],
             "estimated_taxes": False,
             "financial_status": order["financial_status"].lower(),
-            "fulfillment_status": None,
-            "fulfillments": [],
+            "fulfillment_status": FULFILMENT[fulfilment_status(order["lines"])],
+            "fulfillments": [self.fulfilment(order, each) for each in order["fulfilments"]],
             "landing_site": None,
             "landing_site_ref": None,
             "line_item_groups": [],
@@ -138,9 +152,9 @@ class Writer:
             "admin_graphql_api_id": ids.gid("LineItem", line["id"]),
             "attributed_staffs": [],
             "current_quantity": current_quantity(line),
-            "fulfillable_quantity": current_quantity(line),
+            "fulfillable_quantity": unfulfilled_quantity(line),
             "fulfillment_service": "manual",
-            "fulfillment_status": None,
+            "fulfillment_status": FULFILMENT[fulfilment_status([line])],
             "gift_card": line["gift_card"],
             "grams": 0,
             "name": f"{line['title']} - {variant}" if variant else line["title"],
@@ -277,6 +291,35 @@ class Writer:
                 "tax_amount_set": self.nothing,
             }
         ]
+
+    def fulfilment(self, order: Order, each: Fulfilment) -> Payload:
+        """A fulfilment within an order."""
+        lines = {line["id"]: self.line(line) for line in order["lines"]}
+        return {
+            "id": each["id"],
+            "admin_graphql_api_id": ids.gid("Fulfillment", each["id"]),
+            "created_at": self.at(each["created_at"]),
+            "location_id": LOCATION_ID,
+            "name": f"{order['name']}.{each['number']}",
+            "order_id": order["id"],
+            "origin_address": {},
+            "receipt": {},
+            "service": "manual",
+            "shipment_status": None,
+            "status": each["status"].lower(),
+            "tracking_company": None,
+            "tracking_number": None,
+            "tracking_numbers": [],
+            "tracking_url": None,
+            "tracking_urls": [],
+            "updated_at": self.at(each["updated_at"]),
+            "line_items": [{**lines[sent["line_id"]], "quantity": sent["quantity"]} for sent in each["lines"]],
+        }
+
+    def fulfilment_itself(self, order: Order, each: Fulfilment) -> Payload:
+        """The body of `fulfillments/*`."""
+        whom = {"email": order["email"], "destination": address(order["shipping_address"])}
+        return {**self.fulfilment(order, each), **whom}
 
     def transaction(self, order: Order, each: Transaction) -> Payload:
         unsettled = {"amount": "0.0", "currency": self.currency}
@@ -428,6 +471,20 @@ class Writer:
             "category": None,
         }
 
+    def collection(self, collection: Collection) -> Payload:
+        return {
+            "id": collection["id"],
+            "handle": collection["handle"],
+            "title": collection["title"],
+            "updated_at": self.at(collection["updated_at"]),
+            "body_html": "",
+            "published_at": self.at(collection["created_at"]),
+            "sort_order": "best-selling",
+            "template_suffix": None,
+            "published_scope": "web",
+            "admin_graphql_api_id": ids.gid("Collection", collection["id"]),
+        }
+
     # --- the shop ------------------------------------------------------------------------------------------------
 
     def scopes(self, previous: list[str], current: list[str], at: str) -> Payload:
@@ -486,7 +543,7 @@ class Writer:
             "password_enabled": False,
             "has_storefront": True,
             "finances": True,
-            "primary_location_id": 655441491,
+            "primary_location_id": LOCATION_ID,
             "checkout_api_supported": True,
             "multi_location_enabled": False,
             "setup_required": False,

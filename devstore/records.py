@@ -1,10 +1,11 @@
 """Documents in and out of the database. Saving keeps what was there before, for stale reads."""
 
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from devstore.documents import Customer, Order, Product
+from devstore.documents import Collection, Customer, Order, Product
 from devstore.state import dump, ids_json, load
 
 EARLIER_STATES_KEPT = 5
@@ -150,6 +151,32 @@ def insert_products(connection: sqlite3.Connection, shop_id: int, rows: Sequence
         "INSERT OR IGNORE INTO variants VALUES (?, ?)",
         ((variant["id"], each["id"]) for each in rows for variant in each["variants"]),
     )
+
+
+def collections(connection: sqlite3.Connection, shop_id: int) -> list[Collection]:
+    """The shop's collections, oldest first."""
+    rows = connection.execute("SELECT document FROM collections WHERE shop_id = ? ORDER BY id", (shop_id,))
+    return [load(document) for (document,) in rows]
+
+
+def new_collection(number: int, title: str, at: str) -> Collection:
+    """A collection that holds nothing and isn't saved yet."""
+    handle = re.sub(r"\W+", "-", title.lower()).strip("-") or str(number)
+    return {"id": number, "handle": handle, "title": title, "created_at": at, "updated_at": at}
+
+
+def save_collection(connection: sqlite3.Connection, shop_id: int, document: Collection) -> None:
+    connection.execute("INSERT OR REPLACE INTO collections VALUES (?, ?, ?)", (document["id"], shop_id, dump(document)))
+
+
+def products_in(connection: sqlite3.Connection, shop_id: int, collection_id: int) -> dict[int, Any]:
+    """The products of a collection by id, oldest first."""
+    rows = connection.execute(
+        "SELECT products.id, document FROM products, json_each(document -> 'collection_ids') AS collection"
+        " WHERE shop_id = ? AND collection.value = ? ORDER BY products.id",
+        (shop_id, collection_id),
+    )
+    return {number: load(document) for number, document in rows}
 
 
 def count_purchases(connection: sqlite3.Connection, shop_id: int, buyer: Customer, at: str) -> None:

@@ -74,6 +74,17 @@ CREATE UNIQUE INDEX IF NOT EXISTS discounts_code ON discounts (shop_id, code);
 -- Codes of the authorization code grant that have not been exchanged; a staff member's is for an online token.
 CREATE TABLE IF NOT EXISTS grant_codes (code TEXT PRIMARY KEY, shop_id INTEGER NOT NULL, staff_id INTEGER,
                                         expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS collections_shop ON collections (shop_id);
+"""
+# What documents of an earlier devstore lack; put in once, when its state folder is opened.
+UPGRADE = """
+UPDATE orders SET document = CAST(json_set(CAST(document AS TEXT), '$.fulfilments', json('[]'), '$.lines', (
+    SELECT json_group_array(json_set(line.value, '$.fulfilled', 0))
+    FROM json_each(CAST(document AS TEXT), '$.lines') AS line)) AS BLOB);
+UPDATE products SET document = CAST(json_set(CAST(document AS TEXT), '$.collection_ids', json('[]')) AS BLOB);
+DELETE FROM earlier_states;
+PRAGMA user_version = 1;
 """
 
 
@@ -88,6 +99,8 @@ class Database:
         if self.connection().execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             self.connection().executescript(SCHEMA)
         self.connection().executescript(ADDED)
+        if self.connection().execute("PRAGMA user_version").fetchone() == (0,):
+            self.connection().executescript(UPGRADE)
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection. Outside `write()` and `read()` each statement is its own transaction."""

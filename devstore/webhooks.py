@@ -15,7 +15,7 @@ from typing import Any, cast
 import httpx
 
 from devstore import calllog, ids, payloads, records
-from devstore.documents import Customer, Order, Product, Refund
+from devstore.documents import Collection, Customer, Fulfilment, Order, Product, Refund
 from devstore.knobs import happens
 from devstore.payloads import Payload, Writer
 from devstore.shops import Shop, Store
@@ -57,6 +57,11 @@ def queue_refund(connection: sqlite3.Connection, shop: Shop, order: Order, refun
         queue(connection, shop, "refunds/create", Writer(shop.document).refund(order, refund))
 
 
+def queue_fulfilment(connection: sqlite3.Connection, shop: Shop, order: Order, made: Fulfilment, topic: str) -> None:
+    if wanted(shop, topic):
+        queue(connection, shop, topic, shown(shop, Writer(shop.document).fulfilment_itself(order, made)))
+
+
 def queue_customer(connection: sqlite3.Connection, shop: Shop, customer: Customer, topics: Iterable[str]) -> None:
     topics = [topic for topic in topics if wanted(shop, topic)]
     if topics:
@@ -80,6 +85,10 @@ def queue_order_deleted(connection: sqlite3.Connection, shop: Shop, order_id: in
 def queue_product(connection: sqlite3.Connection, shop: Shop, product: Product, topic: str) -> None:
     if wanted(shop, topic):
         queue(connection, shop, topic, Writer(shop.document).product(product))
+
+
+def queue_collection(connection: sqlite3.Connection, shop: Shop, collection: Collection, topic: str) -> None:
+    queue_wanted(connection, shop, topic, Writer(shop.document).collection(collection))
 
 
 def shown(shop: Shop, payload: Payload) -> Payload:

@@ -7,6 +7,7 @@ from devstore.graphql.fields import Info, Resolver
 
 # The scope that reading objects of a type asks for, wherever they turn up.
 READ_SCOPES = {
+    "Collection": "read_products",
     "Customer": "read_customers",
     "DiscountCodeNode": "read_discounts",
     "Order": "read_orders",

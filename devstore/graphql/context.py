@@ -24,6 +24,7 @@ class Loader:
         self._read: dict[Kind, dict[int, Any]] = {"Customer": {}, "Order": {}, "Product": {}}
         self._mentioned: dict[Kind, set[int]] = {"Customer": set(), "Order": set(), "Product": set()}
         self._orders_of: dict[int, list[Any]] = {}
+        self._collections: dict[int, Any] | None = None
 
     def get(self, kind: Kind, number: int | None) -> Any:
         """The document, or None when the shop has none of that id."""
@@ -50,6 +51,13 @@ class Loader:
             for order in self.arrive("Order", {number: load(document) for number, document in rows}).values():
                 self._orders_of[order["customer_id"]].append(order)
         return self._orders_of[customer_id]
+
+    def collections(self) -> dict[int, Any]:
+        """All collections of the shop by id, oldest first."""
+        if self._collections is None:
+            found = records.collections(self.connection, self.shop.id)
+            self._collections = {each["id"]: {**each, "__typename": "Collection"} for each in found}
+        return self._collections
 
     def arrive(self, kind: Kind, documents: dict[int, Any]) -> dict[int, Any]:
         """Take note of documents just read: name their type, let some be stale, and note whom they mention."""

@@ -7,6 +7,7 @@ from devstore.graphql.errors import not_played
 from devstore.graphql.fields import Fields, Info, bag, bag_of, constant, gid, key, of, text
 from devstore.graphql.paging import memory_page
 from devstore.money import fixed_amount, share
+from devstore.records import products_in as products_of_collection
 
 # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -48,10 +49,11 @@ def refunds(order: Any, info: Info, first: int | None = None, query: str | None 
     return [{**refund, "order": order} for refund in order["refunds"]][:first]
 
 
-def refund_lines(refund: Any, info: Info, **page: Any) -> Any:
-    by_id = {line["id"]: line for line in refund["order"]["lines"]}
-    applications = refund["order"]["applications"]
-    rows = [{**each, "line": {**by_id[each["line_id"]], "applications": applications}} for each in refund["lines"]]
+def lines_in(part: Any, info: Info, **page: Any) -> Any:
+    """What of an order's lines was refunded or sent together."""
+    by_id = {line["id"]: line for line in part["order"]["lines"]}
+    applications = part["order"]["applications"]
+    rows = [{**each, "line": {**by_id[each["line_id"]], "applications": applications}} for each in part["lines"]]
     return memory_page(info.context, rows, **page)
 
 
@@ -64,6 +66,12 @@ def refund_shipping(refund: Any, info: Info, **page: Any) -> Any:
 def refund_adjustments(refund: Any, info: Info, **page: Any) -> Any:
     rows = [{"id": refund["adjustment_id"], "amount": -refund["adjustment"]}] if refund["adjustment_id"] else []
     return memory_page(info.context, rows, **page)
+
+
+def fulfilments(order: Any, info: Info, first: int | None = None, query: str | None = None) -> list[Any]:
+    if query:
+        raise not_played("fulfilments searched by a query")
+    return [{**each, "order": order} for each in order["fulfilments"]][:first]
 
 
 def shipping_lines(order: Any, info: Info, includeRemovals: bool = False, **page: Any) -> Any:
@@ -161,9 +169,12 @@ ORDER: Fields = {
     "discountCode": of(lambda order: order["applications"][0]["code"] if order["applications"] else None),
     "discountCodes": of(lambda order: [each["code"] for each in order["applications"]]),
     "displayFinancialStatus": key("financial_status"),
-    "displayFulfillmentStatus": constant("UNFULFILLED"),
+    "displayFulfillmentStatus": of(lambda order: orders.fulfilment_status(order["lines"])),
     "edited": of(lambda order: any(line["removed"] for line in order["lines"])),
     "email": key("email"),
+    "fulfillable": of(lambda order: any(map(orders.unfulfilled_quantity, order["lines"]))),
+    "fulfillments": fulfilments,
+    "fulfillmentsCount": of(lambda order: {"count": len(order["fulfilments"]), "precision": "EXACT"}),
     "fullyPaid": key("fully_paid"),
     "id": gid("Order"),
     "legacyResourceId": text(),
@@ -203,6 +214,7 @@ LINE: Fields = {
         info.context.currency,
     ),
     "discountedUnitPriceAfterAllDiscountsSet": bag_of(lambda line: share(orders.net_of(line), 1, line["quantity"])),
+    "fulfillableQuantity": of(orders.unfulfilled_quantity),
     "id": gid("LineItem"),
     "isGiftCard": key("gift_card"),
     "name": of(lambda line: " - ".join(part for part in (line["title"], line["variant_title"]) if part)),
@@ -217,7 +229,7 @@ LINE: Fields = {
     "taxLines": key("tax_lines"),
     "taxable": of(lambda line: bool(line["tax_lines"])),
     "title": key("title"),
-    "unfulfilledQuantity": of(orders.current_quantity),
+    "unfulfilledQuantity": of(orders.unfulfilled_quantity),
     "variant": variant_of,
     "variantTitle": key("variant_title"),
     "vendor": key("vendor"),
@@ -231,13 +243,31 @@ REFUND: Fields = {
     "order": key("order"),
     "processedAt": key("created_at"),
     "orderAdjustments": refund_adjustments,
-    "refundLineItems": refund_lines,
+    "refundLineItems": lines_in,
     "refundShippingLines": refund_shipping,
     "totalRefundedSet": bag("amount"),
     "transactions": lambda refund, info, **page: memory_page(
         info.context, transactions_of(refund["order"], refund["transactions"]), **page
     ),
     "updatedAt": key("created_at"),
+}
+
+FULFILMENT: Fields = {
+    "createdAt": key("created_at"),
+    "deliveredAt": constant(None),
+    "displayStatus": of(lambda each: "FULFILLED" if each["status"] == "SUCCESS" else "CANCELED"),
+    "estimatedDeliveryAt": constant(None),
+    "fulfillmentLineItems": lines_in,
+    "id": gid("Fulfillment"),
+    "inTransitAt": constant(None),
+    "legacyResourceId": text(),
+    "name": of(lambda each: f"{each['order']['name']}-F{each['number']}"),
+    "order": key("order"),
+    "requiresShipping": constant(True),
+    "status": key("status"),
+    "totalQuantity": of(lambda each: sum(line["quantity"] for line in each["lines"])),
+    "trackingInfo": constant([]),
+    "updatedAt": key("updated_at"),
 }
 
 ORDER_TYPES: dict[str, Fields] = {
@@ -279,6 +309,13 @@ ORDER_TYPES: dict[str, Fields] = {
         "processedAt": key("processed_at"),
         "status": key("status"),
         "test": lambda each, info: each["order"]["test"],
+    },
+    "Fulfillment": FULFILMENT,
+    "FulfillmentLineItem": {
+        "id": gid("FulfillmentLineItem"),
+        "lineItem": key("line"),
+        "originalTotalSet": bag_of(lambda each: each["line"]["price"] * each["quantity"]),
+        "quantity": key("quantity"),
     },
     "Refund": REFUND,
     "RefundLineItem": {
@@ -404,14 +441,48 @@ def variants(product: Any, info: Info, sortKey: str = "POSITION", query: str | N
     return memory_page(info.context, rows, **page)
 
 
+def collections(product: Any, info: Info, **page: Any) -> Any:
+    known = info.context.loader.collections()
+    return collections_page([known[number] for number in product["collection_ids"]], info, **page)
+
+
+def collections_page(rows: list[Any], info: Info, sortKey: str = "ID", query: str | None = None, **page: Any) -> Any:
+    if query or page.pop("savedSearchId", None):
+        raise not_played("collections searched by a query")
+    column = {"ID": "id", "TITLE": "title", "UPDATED_AT": "updated_at"}.get(sortKey)
+    if column is None:
+        raise not_played(f"collections sorted by {sortKey}")
+    return memory_page(info.context, sorted(rows, key=lambda each: (each[column], each["id"])), **page)
+
+
+def products_in(collection: Any, info: Info) -> list[Any]:
+    context = info.context
+    found = products_of_collection(context.connection, context.shop.id, collection["id"])
+    return list(context.loader.arrive("Product", found).values())
+
+
+def collection_products(collection: Any, info: Info, sortKey: str = "COLLECTION_DEFAULT", **page: Any) -> Any:
+    if sortKey not in ("COLLECTION_DEFAULT", "MANUAL", "CREATED", "ID"):
+        raise not_played(f"a collection's products sorted by {sortKey}")
+    return memory_page(info.context, products_in(collection, info), **page)
+
+
+def has_product(collection: Any, info: Info, id: str) -> bool:
+    return id in (ids.gid("Product", each["id"]) for each in products_in(collection, info))
+
+
 PRODUCT_TYPES: dict[str, Fields] = {
     "Product": {
+        "collections": collections,
         "createdAt": key("created_at"),
         "description": key("description"),
         "descriptionHtml": key("description"),
         "featuredMedia": constant(None),
         "handle": key("handle"),
         "id": gid("Product"),
+        "inCollection": lambda product, info, id: (
+            id in (ids.gid("Collection", number) for number in product["collection_ids"])
+        ),
         "isGiftCard": key("gift_card"),
         "legacyResourceId": text(),
         "onlineStoreUrl": lambda product, info: f"https://{info.context.shop.domain}/products/{product['handle']}",
@@ -438,6 +509,18 @@ PRODUCT_TYPES: dict[str, Fields] = {
         "product": key("product"),
         "sku": key("sku"),
         "title": key("title"),
+    },
+    "Collection": {
+        "description": constant(""),
+        "descriptionHtml": constant(""),
+        "handle": key("handle"),
+        "hasProduct": has_product,
+        "id": gid("Collection"),
+        "legacyResourceId": text(),
+        "products": collection_products,
+        "productsCount": lambda each, info: {"count": len(products_in(each, info)), "precision": "EXACT"},
+        "title": key("title"),
+        "updatedAt": key("updated_at"),
     },
     "Count": {"count": key("count"), "precision": key("precision")},
 }

@@ -11,7 +11,14 @@ from devstore.graphql.access import require
 from devstore.graphql.errors import bad_request, not_played, problem
 from devstore.graphql.fields import MONEY, PAGE_INFO, Fields, Info, constant, gid, itself, key, of, split_gid, text
 from devstore.graphql.paging import Where, filtered, memory_page, table_count, table_page
-from devstore.graphql.resolvers import CUSTOMER_TYPES, ORDER_TYPES, PRODUCT_TYPES, full_name, with_product
+from devstore.graphql.resolvers import (
+    CUSTOMER_TYPES,
+    ORDER_TYPES,
+    PRODUCT_TYPES,
+    collections_page,
+    full_name,
+    with_product,
+)
 from devstore.records import Kind, order_of_refund, products_of_variants
 from devstore.shops import Shop
 from devstore.state import dump
@@ -230,6 +237,15 @@ def resource(kind: Kind) -> Any:
     return resolve
 
 
+def collection(source: Any, info: Info, id: str) -> Any:
+    kind, number = split_gid(id)
+    return info.context.loader.collections().get(number) if kind == "Collection" else None
+
+
+def collections(source: Any, info: Info, **page: Any) -> Any:
+    return collections_page(list(info.context.loader.collections().values()), info, **page)
+
+
 def refund(source: Any, info: Info, id: str) -> Any:
     kind, number = split_gid(id)
     require(info, "Order", "refund")
@@ -265,6 +281,8 @@ def node_of(info: Info, kind: str, number: int) -> Any:
         return with_product(found, number) if found else None
     if kind == "DiscountCodeNode":
         return discounts.by_number(info, number)
+    if kind == "Collection":
+        return context.loader.collections().get(number)
     if kind == "BulkOperation":
         operation = bulk.find(context.shop, number)
         return {**operation, "__typename": kind} if operation else None
@@ -324,6 +342,8 @@ QUERY: Fields = {
     **discounts.DISCOUNT_QUERIES,
     "bulkOperation": bulk_operation,
     "bulkOperations": bulk_operations,
+    "collection": collection,
+    "collections": collections,
     "currentAppInstallation": lambda source, info: {
         "id": ids.FIRST_ID["AppInstallation"] + info.context.shop.id,
         "domain": info.context.shop.domain,

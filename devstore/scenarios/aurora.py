@@ -6,12 +6,12 @@ refunds, cancellations, discounts, guests and a few test orders. Every account's
 import random
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from devstore import discounts, ids, orders, records
 from devstore.clock import timestamp
-from devstore.documents import Address, Customer, DiscountCode, Order, Product, ShopDocument
+from devstore.documents import Address, Collection, Customer, DiscountCode, Order, Product, ShopDocument
 from devstore.orders import Item, Ware
 from devstore.scenarios.base import (
     customer_document,
@@ -56,6 +56,21 @@ CATALOGUE = (
      (("Default Title", "POU-SET", 15900),)),
 )  # fmt: skip
 
+TAGS = {
+    "Aurora Espresso": ("espresso", "bestseller"),
+    "Cerrado Filter": ("filter", "single-origin"),
+    "Mantiqueira Microlot": ("filter", "single-origin", "limited"),
+    "Decaf Serra": ("decaf",),
+    "Cold Brew Box": ("cold-brew", "summer"),
+    "Erva-Mate Tostada": ("caffeine",),
+    "Hibiscus & Ginger": ("herbal", "summer"),
+    "Chamomile Fields": ("herbal",),
+    "Clay Mug": ("handmade", "bestseller"),
+}  # beside the kind's own tag
+COLLECTIONS = ("Coffee", "Tea", "Mugs", "Brewing")  # each holds the products of its kind
+GIFT_IDEAS = "Gift ideas"
+GIFTS = ("Mantiqueira Microlot", "Clay Mug", "Enamel Camp Mug", "Pour-Over Set")
+
 CODES: tuple[DiscountCode, ...] = (
     {"code": "BEMVINDO10", "kind": "percentage", "value": "10"},
     {"code": "CAFE15", "kind": "fixed_amount", "value": "1500"},
@@ -91,7 +106,10 @@ def load(store: Store) -> None:
     now = datetime.fromtimestamp(store.clock.seconds(), UTC)
     with store.database.write() as connection:
         take = ids.Batch(connection)
-        products = make_products(take, now)
+        collections = make_collections(take, now)
+        for collection in collections:
+            records.save_collection(connection, shop.id, collection)
+        products = make_products(take, now, {each["title"]: each["id"] for each in collections})
         records.insert_products(connection, shop.id, products)
         customers = make_customers(take, dice, now)
         history = make_orders(shop, products, customers, take, dice, now)
@@ -130,12 +148,18 @@ def settings(store: Store) -> ShopDocument:
     return document
 
 
-def make_products(take: ids.Batch, now: datetime) -> list[Product]:
+def make_collections(take: ids.Batch, now: datetime) -> list[Collection]:
+    at = timestamp((now - timedelta(days=DAYS + 20)).timestamp())
+    return [records.new_collection(take("Collection"), title, at) for title in (*COLLECTIONS, GIFT_IDEAS)]
+
+
+def make_products(take: ids.Batch, now: datetime, collections: Mapping[str, int]) -> list[Product]:
     at = timestamp((now - timedelta(days=DAYS + 20)).timestamp())
     products = []
     for title, kind, colour, option, description, variants in CATALOGUE:
         made = [variant_document(take("ProductVariant"), name, sku, price) for name, sku, price in variants]
-        more = {"product_type": kind, "colour": colour, "option": option, "tags": [kind.lower()]}
+        more = {"product_type": kind, "colour": colour, "option": option}
+        titles = (kind, GIFT_IDEAS) if title in GIFTS else (kind,)
         handle = title.lower().replace(" & ", "-").replace(" ", "-")
         products.append(
             product_document(
@@ -147,6 +171,8 @@ def make_products(take: ids.Batch, now: datetime) -> list[Product]:
                 handle=handle,
                 description=f"<p>{description}</p>",
                 vendor="Aurora Café",
+                tags=[kind.lower(), *TAGS.get(title, ())],
+                collection_ids=[collections[each] for each in titles],
                 **more,
             )
         )

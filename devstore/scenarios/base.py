@@ -98,6 +98,7 @@ def product_document(number: int, option_id: int, variants: list[Variant], at: s
         "product_type": "",
         "vendor": "",
         "tags": [],
+        "collection_ids": [],
         "status": "ACTIVE",
         "colour": "#7a6a58",
         "option": "Title",

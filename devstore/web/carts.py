@@ -102,18 +102,19 @@ def items_of(cart: Cart) -> list[Item]:
 
 def quote_of(shop: Shop, cart: Cart) -> Quote:
     """What the cart comes to; a code that does not apply counts for nothing."""
-    discount = discount_of(shop, cart)
+    discount, _ = discount_of(shop, cart)
     return commerce.cart_quote(shop, items_of(cart), discount["code"] if discount else None)
 
 
-def discount_of(shop: Shop, cart: Cart) -> Discount | None:
-    """The discount of the visitor's code, if it applies to this cart, whoever they are."""
+def discount_of(shop: Shop, cart: Cart) -> tuple[Discount | None, CodeRefused | None]:
+    """The discount of the visitor's code where it applies to this cart, whoever they are, or why it does not; neither
+    without a code."""
     known = wares(shop, cart)
     subtotal = sum(known[line["variant_id"]][1]["price"] * line["quantity"] for line in cart["lines"])
     try:
-        return discounts.accepted(shop, cart["discount"], subtotal)
-    except CodeRefused:
-        return None
+        return discounts.accepted(shop, cart["discount"], subtotal), None
+    except CodeRefused as refused:
+        return None, refused
 
 
 # --- Changing ------------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def cart_json(shop: Shop, cart: Cart) -> dict[str, Any]:
     items = [item_json(line, *known[line["variant_id"]]) for line in cart["lines"]]
     subtotal = sum(item["final_line_price"] for item in items)
     off = sum(quote_of(shop, cart).discounts) if items else 0
-    code = discount_of(shop, cart)
+    code, _ = discount_of(shop, cart)
     applications = []
     if code and off:
         applications.append(

@@ -42,6 +42,22 @@ def customers_found(shop: Shop, words: str, *, limit: int, offset: int) -> list[
     return [load(document) for (document,) in rows]
 
 
+def products_found(shop: Shop, *, limit: int, offset: int) -> list[Product]:
+    """Products of every status, in the order they were made."""
+    rows = shop.database.connection().execute(
+        "SELECT document FROM products WHERE shop_id = ? ORDER BY id LIMIT ? OFFSET ?", (shop.id, limit, offset)
+    )
+    return [load(document) for (document,) in rows]
+
+
+def deliveries_waiting(shop: Shop) -> int:
+    """How many webhooks wait to be sent or sent again."""
+    row = shop.database.connection().execute(
+        "SELECT count(*) FROM deliveries WHERE shop_id = ? AND status = 'queued'", (shop.id,)
+    )
+    return int(row.fetchone()[0])
+
+
 def best_sellers(shop: Shop, products: list[Product], limit: int) -> list[Product]:
     """The products of which the latest orders hold most units, then the others in their own order."""
     sold: dict[int, int] = {}

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from devstore import orders
-from devstore.documents import Customer, FinancialStatus, Line, Order, Product, Variant
+from devstore.documents import Collection, Customer, FinancialStatus, FulfilmentStatus, Line, Order, Product, Variant
 
 STATES: dict[FinancialStatus, tuple[str, str]] = {
     "PENDING": ("Payment pending", "warning"),
@@ -14,6 +14,12 @@ STATES: dict[FinancialStatus, tuple[str, str]] = {
     "REFUNDED": ("Refunded", ""),
     "VOIDED": ("Voided", "bad"),
 }
+SENDING: dict[FulfilmentStatus, tuple[str, str]] = {
+    "UNFULFILLED": ("Not sent", ""),
+    "PARTIALLY_FULFILLED": ("Partly sent", "warning"),
+    "FULFILLED": ("Sent", "good"),
+}
+PRODUCT_STATES: dict[str, str] = {"ACTIVE": "Active", "DRAFT": "Draft", "ARCHIVED": "Archived"}
 DEFAULT_VARIANT = "Default Title"
 
 
@@ -65,9 +71,24 @@ def staff_order_url(order_id: int) -> str:
     return f"/devstore/staff/orders/{order_id}"
 
 
+def product_labels_shown(product: Product, collections: list[Collection]) -> dict[str, Any]:
+    """A product with its tags and the titles of its collections, for staff."""
+    held = product["collection_ids"]
+    return {
+        "id": product["id"],
+        "title": product["title"],
+        "state": PRODUCT_STATES[product["status"]],
+        "url": product_url(product),
+        "staff_url": f"/devstore/staff/products/{product['id']}",
+        "updated_at": product["updated_at"],
+        "tags": ", ".join(product["tags"]),
+        "collections": [each["title"] for each in collections if each["id"] in held],
+    }
+
+
 def line_shown(line: Line) -> dict[str, Any]:
-    """`quantity` is what was ordered in the end (edits counted), `left` what of it was not refunded, `total` its price
-    before discounts."""
+    """`quantity` is what was ordered in the end (edits counted), `left` what of it was not refunded, `to_send` what was
+    neither refunded nor sent, `total` its price before discounts."""
     return {
         "id": line["id"],
         "title": full_title(line["title"], line["variant_title"]),
@@ -75,13 +96,29 @@ def line_shown(line: Line) -> dict[str, Any]:
         "quantity": line["quantity"] - line["removed"],
         "left": orders.current_quantity(line),
         "refunded": line["refunded"],
+        "to_send": orders.unfulfilled_quantity(line),
         "total": line["price"] * (line["quantity"] - line["removed"]),
     }
 
 
+def fulfilments_shown(order: Order) -> list[dict[str, Any]]:
+    """What was sent and when, with the number of units."""
+    return [
+        {
+            "id": each["id"],
+            "name": f"{order['name']}.{each['number']}",
+            "created_at": each["created_at"],
+            "units": sum(line["quantity"] for line in each["lines"]),
+            "cancelled": each["status"] == "CANCELLED",
+        }
+        for each in order["fulfilments"]
+    ]
+
+
 def order_shown(order: Order) -> dict[str, Any]:
-    """An order with its lines, for customers and staff alike; `state` is English, to be translated."""
+    """An order with its lines, for customers and staff alike; `state` and `sending` are English, to be translated."""
     state, tone = ("Cancelled", "bad") if order["cancelled_at"] else STATES[order["financial_status"]]
+    sending, sending_tone = SENDING[orders.fulfilment_status(order["lines"])]
     shipping = order["shipping"] or {"price": 0, "refunded": 0}
     refundable = order["received"] - order["refunded"]
     address = order["shipping_address"]
@@ -97,6 +134,9 @@ def order_shown(order: Order) -> dict[str, Any]:
         "test": order["test"],
         "state": state,
         "tone": tone,
+        "sending": sending,
+        "sending_tone": sending_tone,
+        "fulfilments": fulfilments_shown(order),
         "lines": [line_shown(line) for line in order["lines"]],
         "line_total": order["line_total"],
         "discount": order["discounts"],
@@ -111,6 +151,7 @@ def order_shown(order: Order) -> dict[str, Any]:
         "refunds": order["refunds"],
         "outstanding": order["outstanding"],
         "can_refund": refundable > 0,
+        "can_fulfil": not order["cancelled_at"] and any(map(orders.unfulfilled_quantity, order["lines"])),
         "can_edit": not order["cancelled_at"],
         "can_pay": order["outstanding"] > 0 and not order["cancelled_at"],
         "can_cancel": not order["cancelled_at"],

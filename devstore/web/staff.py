@@ -1,14 +1,17 @@
-"""Staff pages: orders placed, edited, refunded and cancelled by hand; knobs; the webhook queue; the call log."""
+"""Staff pages: orders placed, edited, sent, refunded and cancelled by hand; products' tags and collections; the clock;
+knobs; the webhook queue; the call log."""
 
 import json
 import time
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import anyio.from_thread
 from starlette.responses import Response
 
-from devstore import commerce, discounts, knobs
+from devstore import clock, commerce, discounts, knobs
 from devstore.commerce import CommerceError, Item
 from devstore.money import parse_amount
 from devstore.state import load
@@ -144,7 +147,7 @@ def order_page(visit: Visit) -> Response:
 
 
 def order_change(visit: Visit) -> Response:
-    """Refund, edit, cancel or pay an order, then show it again."""
+    """Refund, edit, send, cancel or pay an order, then show it again."""
     number, action = visit.request.path_params["number"], visit.request.path_params["action"]
     change = CHANGES.get(action)
     if change is None or commerce.order(visit.shop, number) is None:
@@ -180,6 +183,19 @@ def edit(visit: Visit, number: int) -> str:
     return visit.text("The order is changed.")
 
 
+def fulfil(visit: Visit, number: int) -> str:
+    lines = {line: quantity for line, quantity in quantities(visit, "line-").items() if quantity}
+    made = commerce.order_fulfil(visit.shop, number, lines)
+    units = sum(line["quantity"] for line in made["lines"])
+    return visit.text_for("{n} item is sent.", "{n} items are sent.", units)
+
+
+def unfulfil(visit: Visit, number: int) -> str:
+    named = visit.field("fulfilment")
+    commerce.fulfilment_cancel(visit.shop, number, int(named[:18]) if named.isdecimal() else 0)
+    return visit.text("The shipment is cancelled. Its items are to be sent again.")
+
+
 def cancel(visit: Visit, number: int) -> str:
     order = commerce.order_cancel(visit.shop, number, refund=bool(visit.field("refund")))
     return visit.text("Order {name} is cancelled.", name=order["name"])
@@ -190,7 +206,94 @@ def pay(visit: Visit, number: int) -> str:
     return visit.text("Order {name} is paid.", name=order["name"])
 
 
-CHANGES = {"refund": refund, "edit": edit, "cancel": cancel, "pay": pay}
+CHANGES = {"refund": refund, "edit": edit, "fulfil": fulfil, "unfulfil": unfulfil, "cancel": cancel, "pay": pay}
+
+
+# --- Products ------------------------------------------------------------------------------------------------------
+
+
+def products_list(visit: Visit) -> Response:
+    offset = (visit.page_number() - 1) * ROWS_A_PAGE
+    rows = lookups.products_found(visit.shop, limit=ROWS_A_PAGE + 1, offset=offset)
+    collections = commerce.collections(visit.shop)
+    shown = [presenting.product_labels_shown(product, collections) for product in rows[:ROWS_A_PAGE]]
+    return show(visit, "staff/products.html", products=shown, **paged(visit, rows, ROWS_A_PAGE))
+
+
+def product_page(visit: Visit) -> Response:
+    """A product's tags and collections: shown, and changed by its form."""
+    product = commerce.product(visit.shop, visit.request.path_params["number"])
+    if product is None:
+        return not_found(visit)
+    collections = commerce.collections(visit.shop)
+    shown = presenting.product_labels_shown(product, collections)
+    if visit.request.method == "POST":
+        chosen = [each["title"] for each in collections if visit.field(f"collection-{each['id']}")]
+        another = visit.field("another")
+        try:
+            commerce.product_update(
+                visit.shop,
+                product["id"],
+                tags=visit.field("tags").split(","),
+                collections=[*chosen, another] if another else chosen,
+            )
+        except CommerceError as problem:
+            visit.say(str(problem), problem=True)
+        else:
+            visit.say(visit.text("{title} is saved.", title=product["title"]))
+        return visit.redirect(shown["staff_url"])
+    return show(visit, "staff/product.html", product=shown, collections=collections)
+
+
+# --- The clock -----------------------------------------------------------------------------------------------------
+
+STEPS = (  # name, label, seconds
+    ("hour", "One hour forward", 3600),
+    ("day", "One day forward", 86400),
+    ("fortnight", "14 days forward", 14 * 86400),
+)
+FURTHEST_SECONDS = 20 * 366 * 86400  # ahead of the real time
+
+
+def clock_page(visit: Visit) -> Response:
+    """The clock of all shops, and forms that turn it forward."""
+    if visit.request.method == "POST":
+        try:
+            seconds = step(visit)
+            offset = visit.shop.clock.offset + seconds
+            if seconds <= 0:
+                raise StaffMistake(visit.text("That is over already: the clock goes forward only."))
+            if offset > FURTHEST_SECONDS:
+                raise StaffMistake(visit.text("The clock goes at most 20 years ahead of the real time."))
+        except StaffMistake as problem:
+            visit.say(str(problem), problem=True)
+        else:
+            visit.shop.store.turn_clock(offset)
+            visit.say(visit.text("It is now {moment} here.", moment=visit.moment(visit.shop.clock.now())))
+        return visit.redirect("/devstore/staff/clock")
+    zone, now = visit.shop.document["timezone"], visit.shop.clock.now()
+    return show(
+        visit,
+        "staff/clock.html",
+        now=now,
+        real=clock.timestamp(time.time()),
+        zone=zone,
+        earliest=clock.local(now, zone)[:16],
+        steps=STEPS,
+        waiting=lookups.deliveries_waiting(visit.shop),
+    )
+
+
+def step(visit: Visit) -> float:
+    """How many seconds the form asks to go on. Raises StaffMistake."""
+    for name, _, seconds in STEPS:
+        if visit.field("step") == name:
+            return seconds
+    try:
+        until = datetime.fromisoformat(visit.field("until"))
+    except ValueError:
+        raise StaffMistake(visit.text("Choose a date and a time.")) from None
+    return until.replace(tzinfo=ZoneInfo(visit.shop.document["timezone"])).timestamp() - visit.shop.clock.seconds()
 
 
 # --- Knobs, webhooks, calls ----------------------------------------------------------------------------------------
@@ -208,25 +311,22 @@ KNOBS = (
     ("reorder", "Reordered webhooks", "Share of webhooks overtaken by later ones."),
     ("drop", "Dropped webhooks", "Share of webhooks never sent."),
 )
-SECONDS_A_DAY = 86400
 DELIVERY_STATES = ("queued", "sending", "delivered", "failed", "dropped")
 
 
 def knobs_page(visit: Visit) -> Response:
     values: Any = {name: f"{value:g}" for name, value in visit.shop.knobs.as_dict().items()}
-    offset, status = f"{visit.shop.clock.offset / SECONDS_A_DAY:g}", 200
+    status = 200
     if visit.request.method == "POST":
         try:
             visit.shop.turn({name: number(visit, name) for name in knobs.NAMES if name in visit.form})
-            if visit.field("days") != offset:  # what is shown is rounded
-                visit.shop.store.turn_clock(number(visit, "days") * SECONDS_A_DAY)
         except (ValueError, StaffMistake) as problem:
-            values, offset, status = visit.form, visit.field("days"), 422
+            values, status = visit.form, 422
             visit.say(str(problem), problem=True)
         else:
             visit.say(visit.text("Knobs saved."))
             return visit.redirect("/devstore/staff/knobs")
-    return show(visit, "staff/knobs.html", status, knobs=KNOBS, values=values, days=offset, now=visit.shop.clock.now())
+    return show(visit, "staff/knobs.html", status, knobs=KNOBS, values=values)
 
 
 def number(visit: Visit, name: str) -> float:
@@ -299,10 +399,14 @@ ROUTES = [
     page("/devstore/staff/orders/new", new_order, methods=("GET", "POST"), area="admin"),
     page("/devstore/staff/orders/{number:int}", order_page, area="admin"),
     page("/devstore/staff/orders/{number:int}/{action}", order_change, methods=("POST",), area="admin"),
+    page("/devstore/staff/products", products_list, area="admin"),
+    page("/devstore/staff/products/{number:int}", product_page, methods=("GET", "POST"), area="admin"),
+    page("/devstore/staff/clock", clock_page, methods=("GET", "POST"), area="admin"),
     page("/devstore/staff/knobs", knobs_page, methods=("GET", "POST"), area="admin"),
     page("/devstore/staff/webhooks", webhooks_page, area="admin"),
     page("/devstore/staff/webhooks/deliver", deliver_now, methods=("POST",), area="admin"),
     page("/devstore/staff/calls", calls_page, area="admin"),
     page("/admin/orders/{number:int}", order_page, area="admin"),
     page("/admin/customers/{number:int}", customer_orders, area="admin"),
+    page("/admin/products/{number:int}", product_page, area="admin"),
 ]

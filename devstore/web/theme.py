@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from devstore import commerce, discounts
+from devstore import commerce
 from devstore.commerce import CommerceError
 from devstore.discounts import CodeRefused
 from devstore.documents import Address, Customer
@@ -108,7 +108,35 @@ def product_picture(visit: Visit) -> Response:
 
 
 def cart_page(visit: Visit) -> Response:
-    return show(visit, "cart.html", cart=carts.cart_json(visit.shop, carts.cart_of(visit)))
+    cart = carts.cart_of(visit)
+    shown = carts.cart_json(visit.shop, cart)
+    return show(visit, "cart.html", cart=shown, code=cart["discount"], errors=code_errors(visit, cart))
+
+
+def code_errors(visit: Visit, cart: carts.Cart) -> dict[str, str]:
+    """Why the visitor's code does not count, if it does not."""
+    _, refused = carts.discount_of(visit.shop, cart) if cart["lines"] else (None, None)
+    return {"discount": refusal(visit, refused)} if refused else {}
+
+
+def refusal(visit: Visit, refused: CodeRefused) -> str:
+    return visit.text(refused.reason, code=refused.code, amount=visit.money(refused.amount))
+
+
+def cart_code(visit: Visit) -> Response:
+    """A code given on the cart page, or taken off again."""
+    cart = carts.cart_of(visit)
+    cart["discount"] = "" if visit.field("remove") else visit.field("discount")
+    carts.save_cart(visit, cart)
+    return visit.redirect("/cart")
+
+
+def discount_link(visit: Visit) -> Response:
+    """`/discount/<code>?redirect=/cart`: the link that puts a code into the cart of whoever follows it."""
+    cart = carts.cart_of(visit)
+    cart["discount"] = visit.request.path_params["code"].strip()
+    carts.save_cart(visit, cart)
+    return visit.redirect(inner_path(visit.query("redirect"), "/"))
 
 
 def cart_add_form(visit: Visit) -> Response:
@@ -239,22 +267,18 @@ def checkout_start(visit: Visit, customer: Customer | None) -> dict[str, str | N
 
 
 def checkout_page(visit: Visit, cart: carts.Cart, values: Any, errors: dict[str, str]) -> Response:
+    errors = code_errors(visit, cart) | errors
     return show(
         visit,
         "checkout.html",
-        422 if errors else 200,
+        422 if errors and visit.request.method == "POST" else 200,
         scopes=(),
         cart=carts.cart_json(visit.shop, cart),
         quote=carts.quote_of(visit.shop, cart),
         code=cart["discount"],
-        takes_codes=bool(discounts.all_of(visit.shop)),
         values=values,
         errors=errors,
     )
-
-
-def code_error(visit: Visit) -> dict[str, str]:
-    return {"discount": visit.text("This code is not valid here.")}
 
 
 def checkout(visit: Visit) -> Response:
@@ -263,12 +287,13 @@ def checkout(visit: Visit) -> Response:
         return visit.redirect("/cart")
     if visit.request.method == "GET":
         return checkout_page(visit, cart, checkout_start(visit, customer), {})
-    if visit.field("apply"):
-        cart["discount"] = visit.field("discount")
+    code = "" if visit.field("remove") else visit.field("discount")
+    typed = "discount" in visit.form and code != cart["discount"]  # not applied yet: its total is shown before paying
+    if typed or visit.field("apply") or visit.field("remove"):
+        cart["discount"] = code
         carts.save_cart(visit, cart)
-        known = not cart["discount"] or carts.discount_of(visit.shop, cart)
-        return checkout_page(visit, cart, visit.form, {} if known else code_error(visit))
-    errors = checkout_errors(visit, customer)
+        return checkout_page(visit, cart, visit.form, {})
+    errors = checkout_errors(visit, customer) | code_errors(visit, cart)
     if errors:
         return checkout_page(visit, cart, visit.form, errors)
     shop = visit.shop.document
@@ -283,7 +308,6 @@ def checkout(visit: Visit) -> Response:
         "country_code": shop["country_code"],
         "zip": visit.field("zip"),
     }
-    discount = carts.discount_of(visit.shop, cart)
     try:
         order = commerce.order_place(
             visit.shop,
@@ -293,10 +317,10 @@ def checkout(visit: Visit) -> Response:
             first_name=address["first_name"],
             last_name=address["last_name"],
             address=address,
-            discount_code=discount["code"] if discount else None,
+            discount_code=cart["discount"] or None,
         )
-    except CodeRefused:  # it is not this buyer's
-        return checkout_page(visit, cart, visit.form, code_error(visit))
+    except CodeRefused as refused:  # it is not this buyer's, or somebody was quicker
+        return checkout_page(visit, cart, visit.form, {"discount": refusal(visit, refused)})
     carts.drop_cart(visit)
     visit.session["just_paid"] = order["token"]
     return visit.redirect(presenting.order_url(order))
@@ -320,6 +344,8 @@ ROUTES = [
     page("/devstore/pictures/{handle}.svg", product_picture),
     page("/cart", cart_page),
     page("/cart", cart_form, methods=("POST",)),
+    page("/cart/discount", cart_code, methods=("POST",)),
+    page("/discount/{code}", discount_link),
     page("/cart/add", cart_add_form, methods=("POST",)),
     page("/account", account),
     page("/account/login", login, methods=("GET", "POST")),

@@ -51,6 +51,10 @@ api_version = "2026-10"
   uri = "https://encore.example/webhooks/shopify"
 
   [[webhooks.subscriptions]]
+  topics = ["orders/fulfilled", "fulfillments/create", "collections/create", "collections/update"]
+  uri = "/webhooks/shopify"
+
+  [[webhooks.subscriptions]]
   topics = ["products/update"]
   uri = "/webhooks/shopify"
   include_fields = ["id", "admin_graphql_api_id", "updated_at"]

@@ -1,10 +1,14 @@
 """Discount codes: made and read through the Admin API, counted and refused at checkout."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from devstore import commerce
+from devstore.commerce import Item
+from devstore.discounts import CodeRefused
 from tests.devstore.conftest import Devstore, Start
 
 CREATE = """
@@ -172,7 +176,9 @@ def test_deactivated_code_ends_now_and_only_once(devstore: Devstore) -> None:
     assert ended["codeDiscountNode"]["codeDiscount"]["status"] == "EXPIRED"
     devstore.post("clock", advance=3600)
     assert devstore.query(DEACTIVATE, {"id": node["id"]})["discountCodeDeactivate"] == ended
-    assert "no valid" in devstore.refused("orders", lines=[{"title": "Tea", "price": "9.00"}], discount="RW-7K2Q9F")
+    assert "no longer valid" in devstore.refused(
+        "orders", lines=[{"title": "Tea", "price": "9.00"}], discount="RW-7K2Q9F"
+    )
     (error,) = devstore.query(DEACTIVATE, {"id": "gid://shopify/DiscountCodeNode/1"})["discountCodeDeactivate"][
         "userErrors"
     ]
@@ -184,10 +190,10 @@ def test_code_counts_between_its_dates(devstore: Devstore) -> None:
     create(devstore, "LATER", startsAt="2099-01-01T00:00:00Z")
     create(devstore, "SOON-OVER", endsAt=f"{int(now[:4]) + 1}{now[4:]}")
     lines = [{"title": "Tea", "price": "9.00"}]
-    assert "no valid" in devstore.refused("orders", lines=lines, discount="LATER")
+    assert "not count yet" in devstore.refused("orders", lines=lines, discount="LATER")
     assert devstore.place(discount="soon-over")["applications"][0]["code"] == "SOON-OVER"
     devstore.post("clock", advance=400 * 86400)
-    assert "no valid" in devstore.refused("orders", lines=lines, discount="SOON-OVER")
+    assert "no longer valid" in devstore.refused("orders", lines=lines, discount="SOON-OVER")
 
 
 def test_usage_limit_holds_and_is_counted(devstore: Devstore) -> None:
@@ -226,10 +232,25 @@ def test_once_per_customer_is_once(devstore: Devstore) -> None:
     devstore.post("orders", **body, email="b@example.com")
 
 
+def test_last_use_of_a_code_goes_to_one_of_many_who_pay_at_once(devstore: Devstore) -> None:
+    create(devstore, usageLimit=1)
+    shop, item, buyers = devstore.shop, Item(1, title="Tea", price=900), [f"{n}@example.com" for n in range(8)]
+
+    def pay(email: str) -> bool:
+        try:
+            return bool(commerce.order_place(shop, items=[item], email=email, discount_code="RW-7K2Q9F"))
+        except CodeRefused:
+            return False
+
+    with ThreadPoolExecutor(len(buyers)) as threads:
+        assert sum(threads.map(pay, buyers)) == 1
+    assert devstore.get("discounts")["discounts"][0]["used"] == 1
+
+
 def test_minimum_is_of_the_goods_before_the_discount(devstore: Devstore) -> None:
     least = {"subtotal": {"greaterThanOrEqualToSubtotal": "20.00"}}
     create(devstore, customerGets=amount_off("5.00"), minimumRequirement=least)
-    assert "larger order" in devstore.refused(
+    assert "at least 20.00 EUR" in devstore.refused(
         "orders", lines=[{"title": "Tea", "price": "19.99"}], discount="RW-7K2Q9F"
     )
     assert devstore.place({"title": "Tea", "price": "20.00"}, discount="RW-7K2Q9F")["subtotal"] == 1500

@@ -15,7 +15,10 @@ AXE = ROOT / "node_modules/axe-core/axe.min.js"
 STORE = ("/", "/collections/all", "/cart", "/checkout", "/account", "/nowhere")
 VISITOR = ("/account/login", "/account/register")
 ADMIN = ("/admin", "/admin/oauth/authorize", "/admin/listing", "/admin/apps/encore/")
-STAFF = tuple(f"/devstore/staff{path}" for path in ("", "/customers", "/orders/new", "/knobs", "/webhooks", "/calls"))
+STAFF = tuple(
+    f"/devstore/staff{path}"
+    for path in ("", "/customers", "/products", "/orders/new", "/clock", "/knobs", "/webhooks", "/calls")
+)
 LOOKS = [(1280, "en", "light"), (390, "zh-Hant", "dark")]
 
 
@@ -40,6 +43,9 @@ def test_pages_are_accessible_and_fit(
     variant = api.get(f"/products/{handle}.js").json()["variants"][0]["id"]
     body = {"email": "look@example.com", "lines": [{"variant_id": variant, "quantity": 2}]}
     order = api.post("/devstore/orders", json=body).json()
+    parcel = {"lines": {order["lines"][0]["id"]: 1}}
+    api.post(f"/devstore/orders/{order['id']}/fulfil", json=parcel)
+    product = api.get("/devstore/products").json()["products"][0]
     found = {}
 
     def look(*paths: str) -> None:
@@ -50,9 +56,11 @@ def test_pages_are_accessible_and_fit(
 
     look(*VISITOR, f"/products/{handle}")
     page.request.post("/cart/add.js", data={"id": variant})
+    page.request.get("/discount/NOPE")
     form = {"first_name": "Ax", "last_name": "E", "email": f"axe{width}{locale}@example.com", "password": "secret-1"}
     page.request.post("/account/register", form=form)
-    look(*STORE, f"/orders/{order['token']}", *ADMIN, *STAFF, f"/devstore/staff/orders/{order['id']}")
+    look(*STORE, f"/orders/{order['token']}", *ADMIN, *STAFF)
+    look(f"/devstore/staff/orders/{order['id']}", f"/devstore/staff/products/{product['id']}")
     api.post("/devstore/uninstall")
     look("/admin", "/admin/listing", "/admin/grant")
     context.close()

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page, expect
 
+from devstore import discounts
 from devstore.web import presenting, staff, texts
 from tests.devstore_web.conftest import handles
 
@@ -177,11 +178,12 @@ def test_an_unknown_page_is_a_404_in_the_theme(api: httpx.Client) -> None:
 
 def test_every_text_of_the_pages_has_its_translation() -> None:
     call = re.compile(r"""(?:\b_|\.text)\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""")
-    plural = re.compile(r'n_\("[^"]*", "([^"]*)"')
+    plural = re.compile(r'(?:n_|text_for)\("[^"]*", "([^"]*)"')
     sources = [path.read_text() for path in (*WEB.rglob("*.html"), *WEB.glob("*.py"))]
     used = {double or single for source in sources for double, single in call.findall(source)}
     used |= {many for source in sources for many in plural.findall(source)}
-    used |= {state for state, _ in presenting.STATES.values()} | {"Cancelled"}
+    used |= {state for state, _ in (*presenting.STATES.values(), *presenting.SENDING.values())} | {"Cancelled"}
+    used |= {*presenting.PRODUCT_STATES.values(), *discounts.REFUSALS, *(label for _, label, _ in staff.STEPS)}
     used |= {text for _, *words in staff.KNOBS for text in words} | set(staff.DELIVERY_STATES)
     translated = json.loads((WEB / "zh-Hant.json").read_text())
     assert used - set(translated) == set()

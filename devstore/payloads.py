@@ -489,7 +489,9 @@ class Writer:
 
     def scopes(self, previous: list[str], current: list[str], at: str) -> Payload:
         """The body of `app/scopes_update`."""
-        return {"id": self.shop["id"], "previous": previous, "current": current, "updated_at": self.at(at)}
+        number = self.shop["id"]
+        shop_id = f"gid://shopify/Shop/{number}"
+        return {"id": number, "shop_id": shop_id, "previous": previous, "current": current, "updated_at": self.at(at)}
 
     def shop_itself(self, at: str) -> Payload:
         """The body of `app/uninstalled` and `shop/update`."""

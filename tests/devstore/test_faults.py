@@ -169,8 +169,9 @@ def test_change_of_scopes_is_told_once(devstore: Devstore) -> None:
         devstore.post("scopes", scopes=["read_orders"])
     devstore.flush()
     ((_, body),) = devstore.app.webhooks("app/scopes_update")
-    assert body.keys() == {"id", "previous", "current", "updated_at"}
-    assert (body["id"], body["previous"], body["current"]) == (devstore.shop.id, before, ["read_orders"])
+    assert body.keys() == {"id", "shop_id", "previous", "current", "updated_at"}
+    assert body["shop_id"] == f"gid://shopify/Shop/{devstore.shop.id}"
+    assert (body["previous"], body["current"]) == (before, ["read_orders"])
     devstore.post("install")
     assert devstore.shop.document["scopes"] == before
 

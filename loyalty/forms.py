@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from loyalty.programme import document_problems
+from loyalty.documents import document_problems
 from loyalty.rules.programme import Document
 from retention_app.money import example_amount, exponent, typed_minor_units
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
-from django.utils.translation import gettext
+from django.db.models import F, Max
 
-from loyalty.models import Account, Programme, ProgrammeDraft, ProgrammeVersion
+from loyalty.documents import DocumentProblem, document_known, document_problems
+from loyalty.models import Account, Backfill, Programme, ProgrammeDraft, ProgrammeVersion, ProgrammeWithdrawal
 from loyalty.rules.programme import Document, completed
 from retention_app import clock
 from retention_app.events import Fact, events_record
@@ -18,38 +18,14 @@ from retention_app.models import AuditEntry, DomainEvent
 
 CountPast = Literal["all", "year", "none"]
 
-EARN_POINTS_MAX = 1_000
-WORTH_POINTS_MAX = 1_000_000
-MINOR_MAX = 100_000_000  # R$1,000,000.00
 _ALL_HISTORY = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # before any order
 _YEAR = dt.timedelta(days=365)
-
-
-@dataclass(frozen=True)
-class DocumentProblem:
-    """What is wrong with a draft. `field` is the form's: earn_points, earn_per, worth_points or worth_amount."""
-
-    field: str
-    code: Literal["missing", "too_small", "too_large", "gives_back_too_much"]
-    limit: int | None = None
-
-    def message(self) -> str:
-        """The problem in a merchant's words, in the active language."""
-        if self.code == "missing":
-            return gettext("Enter a number.")
-        if self.code == "too_small":
-            return gettext("Enter more than zero.")
-        if self.code == "too_large":
-            if self.field in ("earn_points", "worth_points"):
-                return gettext("Enter at most %(limit)s points.") % {"limit": f"{self.limit:,}"}
-            return gettext("Enter a smaller amount.")
-        return gettext("Points would be worth more than what was spent to earn them. Make points worth less.")
 
 
 class DocumentRefused(ValueError):
     """A draft can't be saved as it is; `problems` says why."""
 
-    def __init__(self, problems: list[DocumentProblem]) -> None:
+    def __init__(self, problems: Sequence[DocumentProblem]) -> None:
         super().__init__(", ".join(f"{problem.field}: {problem.code}" for problem in problems))
         self.problems = problems
 
@@ -59,55 +35,46 @@ class DraftConflict(RuntimeError):
 
 
 class NothingToPublish(DraftConflict):
-    """There is no draft that differs from what is live."""
+    """There is no draft that differs from what was published last."""
 
 
-def document_problems(document: Any) -> list[DocumentProblem]:
-    """What keeps a document from being a programme; empty when it may be published."""
-    bounds = {
-        "earn_points": ("earn", "points", EARN_POINTS_MAX),
-        "earn_per": ("earn", "per_minor", MINOR_MAX),
-        "worth_points": ("worth", "points", WORTH_POINTS_MAX),
-        "worth_amount": ("worth", "minor", MINOR_MAX),
-    }
-    problems: list[DocumentProblem] = []
-    values: dict[str, int] = {}
-    for name, (group, key, largest) in bounds.items():
-        section = document.get(group) if isinstance(document, dict) else None
-        value = section.get(key) if isinstance(section, dict) else None
-        if not isinstance(value, int) or isinstance(value, bool):
-            problems.append(DocumentProblem(name, "missing"))
-        elif value < 1:
-            problems.append(DocumentProblem(name, "too_small"))
-        elif value > largest:
-            problems.append(DocumentProblem(name, "too_large", largest))
-        else:
-            values[name] = value
-    if not problems and values["earn_points"] * values["worth_amount"] > values["earn_per"] * values["worth_points"]:
-        problems.append(DocumentProblem("worth_amount", "gives_back_too_much"))
-    return problems
+class AlreadyScheduled(DraftConflict):
+    """A version waits for its start: it has to be withdrawn before another one is published."""
+
+
+class TooLate(RuntimeError):
+    """A version that has started can't be withdrawn any more; an instant that has passed is no start."""
+
+
+class NothingToCount(ValueError):
+    """A back-fill has to begin before the orders that count already, and needs a programme."""
 
 
 def _checked(document: Any) -> Document:
-    """The document without anything we don't know. Raises `DocumentRefused`."""
+    """The document, complete and without anything we don't know. Raises `DocumentRefused`."""
     if problems := document_problems(document):
         raise DocumentRefused(problems)
-    earn, worth = document["earn"], document["worth"]
-    return completed(
-        {
-            "earn": {"points": earn["points"], "per_minor": earn["per_minor"]},
-            "worth": {"points": worth["points"], "minor": worth["minor"]},
-        }
-    )
+    return document_known(document)
 
 
-def draft_save(shop_id: int, document: Any, actor: str) -> ProgrammeDraft:
-    """Keep the document as the shop's draft. Raises `DocumentRefused`."""
+def version_latest() -> ProgrammeVersion | None:
+    """The version published last and not withdrawn, whether it has started or not."""
+    return ProgrammeVersion.objects.filter(withdrawal=None).order_by("-number").first()
+
+
+def draft_save(shop_id: int, document: Any, actor: str, *, draft_revision: int | None = None) -> ProgrammeDraft:
+    """Keep the document as the shop's draft.
+
+    `draft_revision` is the revision the actor began with, 0 when there was none. Raises `DocumentRefused`, and
+    `DraftConflict` when the draft isn't that any more.
+    """
     checked = _checked(document)
     with transaction.atomic():
         draft, created = ProgrammeDraft.objects.select_for_update().get_or_create(
             shop_id=shop_id, defaults={"document": checked, "edited_by": actor, "edited_at": clock.now()}
         )
+        if draft_revision is not None and draft_revision != (0 if created else draft.revision):
+            raise DraftConflict(f"The draft has revision {draft.revision}, not {draft_revision}.")
         if not created:
             draft.document, draft.edited_by, draft.edited_at = cast(Any, checked), actor, clock.now()
             draft.revision += 1
@@ -116,70 +83,122 @@ def draft_save(shop_id: int, document: Any, actor: str) -> ProgrammeDraft:
 
 
 def draft_discard(shop_id: int, actor: str) -> None:
-    """Take the draft back to what is live; without a programme, away."""
-    live = ProgrammeVersion.objects.order_by("-number").first()
-    if live:
-        draft_save(shop_id, live.document, actor)
+    """Take the draft back to what was published last; without a programme, away."""
+    latest = version_latest()
+    if latest:
+        draft_save(shop_id, latest.document, actor)
     else:
         ProgrammeDraft.objects.all().delete()
 
 
-def programme_publish(
-    shop_id: int, actor: str, count_past: CountPast = "none", note: str = "", *, draft_revision: int | None = None
-) -> ProgrammeVersion:
-    """Make the draft the next version, in force from now on, and tell it as an event.
+def version_bring_back(shop_id: int, number: int, actor: str) -> ProgrammeDraft:
+    """Make a version's rules the draft. Raises `ProgrammeVersion.DoesNotExist`."""
+    return draft_save(shop_id, ProgrammeVersion.objects.get(number=number).document, actor)
 
-    `count_past` decides with version 1, for good, which earlier orders count. `draft_revision` is the revision the
-    actor saw. Raises `DraftConflict` when the draft isn't that any more, `NothingToPublish` when nothing would change.
+
+def programme_publish(
+    shop_id: int,
+    actor: str,
+    count_past: CountPast = "none",
+    note: str = "",
+    *,
+    draft_revision: int | None = None,
+    starts_at: dt.datetime | None = None,
+) -> ProgrammeVersion:
+    """Make the draft the next version, in force from `starts_at` (now), and tell it as an event.
+
+    `count_past` decides with version 1, for good, which earlier orders count; version 1 starts at once.
+    `draft_revision` is the revision the actor saw. Raises `DraftConflict` when the draft isn't that any more,
+    `NothingToPublish` when nothing would change, `AlreadyScheduled` while another version waits for its start,
+    `TooLate` for a start that has passed.
     """
-    draft = ProgrammeDraft.objects.first()
-    live = ProgrammeVersion.objects.order_by("-number").first()
+    draft, latest, now = ProgrammeDraft.objects.first(), version_latest(), clock.now()
     if draft and draft_revision is not None and draft.revision != draft_revision:
         raise DraftConflict(f"The draft has revision {draft.revision}, not {draft_revision}.")
-    if draft is None or (live and live.document == draft.document):
-        raise NothingToPublish("The draft doesn't differ from what is live.")
-    now = clock.now()
-    if live:
-        now = max(now, live.effective_from + dt.timedelta(microseconds=1))
-    number = live.number + 1 if live else 1
+    if draft is None or (latest and completed(latest.document) == completed(draft.document)):
+        raise NothingToPublish("The draft doesn't differ from what was published last.")
+    if latest and latest.effective_from > now and latest.published_at < latest.effective_from:
+        raise AlreadyScheduled(f"Version {latest.number} waits for its start.")
+    if starts_at is not None and (latest is None or starts_at <= now):
+        raise TooLate("A start lies in the future, and version 1 starts at once.")
+    effective_from = starts_at or now
+    if latest:
+        effective_from = max(effective_from, latest.effective_from + dt.timedelta(microseconds=1))
+    number = (ProgrammeVersion.objects.aggregate(last=Max("number"))["last"] or 0) + 1
     try:
         with transaction.atomic():
             mine = ProgrammeDraft.objects.filter(id=draft.id, revision=draft.revision)
             if not mine.update(revision=F("revision") + 1):
                 raise DraftConflict("The draft was changed or published meanwhile.")
-            if live is None:
-                _programme_start(shop_id, now, count_past)
+            if latest is None:
+                _programme_start(shop_id, effective_from, count_past)
             version = ProgrammeVersion.objects.create(
                 shop_id=shop_id,
                 number=number,
-                effective_from=now,
+                effective_from=effective_from,
                 document=_checked(draft.document),
                 note=note,
                 published_by=actor,
                 published_at=now,
             )
-            AuditEntry.objects.create(
-                shop_id=shop_id,
-                code="loyalty.programme.published",
-                actor=actor,
-                at=now,
-                data={"version": number, "document": version.document, "note": note}
-                | ({"count_past": count_past} if live is None else {}),
-            )
-            events_record(
-                [
-                    Fact(
-                        type="programme.published",
-                        key=f"programme.published:{number}",
-                        subject_id=version.id,
-                        occurred_at=now,
-                    )
-                ],
-                origin=DomainEvent.Origin.LIVE,
-            )
+            told: dict[str, Any] = {"version": number, "document": version.document, "note": note}
+            if latest is None:
+                told["count_past"] = count_past
+            if starts_at is not None:
+                told["starts_at"] = starts_at.isoformat()
+            _tell(shop_id, "published", version.id, f"{number}", now, actor, told)
     except IntegrityError as error:
         raise DraftConflict("Another version was published meanwhile.") from error
     return version
+
+
+def version_withdraw(shop_id: int, number: int, actor: str) -> None:
+    """Take a version back before it starts; doing it twice is once.
+
+    Raises `ProgrammeVersion.DoesNotExist`, and `TooLate` once it has started.
+    """
+    with transaction.atomic():
+        version, now = ProgrammeVersion.objects.get(number=number), clock.now()
+        if version.effective_from <= now:
+            raise TooLate(f"Version {number} has started.")
+        _, created = ProgrammeWithdrawal.objects.get_or_create(
+            shop_id=shop_id, version=version, defaults={"at": now, "actor": actor}
+        )
+        if created:
+            _tell(shop_id, "withdrawn", version.id, f"{number}", now, actor, {"version": number})
+
+
+def backfill_decide(shop_id: int, starts: dt.datetime, actor: str) -> Backfill:
+    """Count orders from `starts` on after all, by the rules in force now, and tell it as an event.
+
+    Raises `NothingToCount` unless that counts orders that don't count yet.
+    """
+    with transaction.atomic():
+        counting, now = counting_from(), clock.now()
+        version = ProgrammeVersion.objects.filter(withdrawal=None, effective_from__lte=now).order_by("-number").first()
+        if counting is None or version is None or starts >= counting:
+            raise NothingToCount("Orders count from then on already.")
+        backfill = Backfill.objects.create(
+            shop_id=shop_id, starts=starts, version=version.number, decided_at=now, actor=actor
+        )
+        told = {"starts": starts.isoformat(), "version": version.number}
+        _tell(shop_id, "backfilled", backfill.id, f"{backfill.id}", now, actor, told)
+    return backfill
+
+
+def counting_from() -> dt.datetime | None:
+    """The instant from which orders count, back-fills included; None without a programme."""
+    begun = Programme.objects.values_list("earn_from", flat=True).first()
+    return begun and min([begun, *Backfill.objects.values_list("starts", flat=True)])
+
+
+def _tell(
+    shop_id: int, what: str, subject_id: int, key: str, now: dt.datetime, actor: str, data: dict[str, Any]
+) -> None:
+    """Write the audit entry and the event `programme.<what>`, for which everybody is judged anew."""
+    AuditEntry.objects.create(shop_id=shop_id, code=f"loyalty.programme.{what}", actor=actor, at=now, data=data)
+    fact = Fact(type=f"programme.{what}", key=f"programme.{what}:{key}", subject_id=subject_id, occurred_at=now)
+    events_record([fact], origin=DomainEvent.Origin.LIVE)
 
 
 def _programme_start(shop_id: int, now: dt.datetime, count_past: CountPast) -> None:

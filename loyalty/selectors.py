@@ -86,19 +86,38 @@ class PointsTotals:
 
 def programme_live(shop_id: int) -> ProgrammeVersion | None:
     """The version in force now; None until one is published."""
-    return ProgrammeVersion.objects.filter(shop_id=shop_id, effective_from__lte=clock.now()).order_by("-number").first()
+    started = ProgrammeVersion.objects.filter(shop_id=shop_id, withdrawal=None, effective_from__lte=clock.now())
+    return started.order_by("-number").first()
+
+
+def version_scheduled(shop_id: int) -> ProgrammeVersion | None:
+    """The version that waits for its start."""
+    return ProgrammeVersion.objects.filter(shop_id=shop_id, withdrawal=None, effective_from__gt=clock.now()).first()
+
+
+def version_before(version: ProgrammeVersion) -> ProgrammeVersion | None:
+    """The version that was in force until this one started."""
+    return ProgrammeVersion.objects.filter(withdrawal=None, number__lt=version.number).order_by("-number").first()
 
 
 def versions(shop_id: int) -> list[ProgrammeVersion]:
-    """All published versions, newest first."""
-    return list(ProgrammeVersion.objects.filter(shop_id=shop_id).order_by("-number"))
+    """All published versions with their withdrawals, newest first."""
+    return list(ProgrammeVersion.objects.filter(shop_id=shop_id).select_related("withdrawal").order_by("-number"))
+
+
+def version_number_next(shop_id: int) -> int:
+    """The number that the next version will have."""
+    last = ProgrammeVersion.objects.filter(shop_id=shop_id).order_by("-number").values_list("number", flat=True).first()
+    return (last or 0) + 1
 
 
 def draft_current(shop_id: int) -> ProgrammeDraft | None:
     """The draft, while it differs from what was published last."""
     draft = ProgrammeDraft.objects.filter(shop_id=shop_id).first()
-    latest = ProgrammeVersion.objects.filter(shop_id=shop_id).order_by("-number").first()
-    return None if draft is None or (latest and latest.document == draft.document) else draft
+    latest = ProgrammeVersion.objects.filter(shop_id=shop_id, withdrawal=None).order_by("-number").first()
+    if draft is None or (latest and completed(latest.document) == completed(draft.document)):
+        return None
+    return draft
 
 
 def _account(customer: Customer) -> Account | None:

@@ -11,13 +11,12 @@ from django.db import connection
 
 from loyalty import programme as services
 from loyalty import selectors
+from loyalty.documents import DocumentProblem, document_problems
 from loyalty.models import Account, Programme, ProgrammeDraft, ProgrammeVersion
 from loyalty.programme import (
-    DocumentProblem,
     DocumentRefused,
     DraftConflict,
     NothingToPublish,
-    document_problems,
     draft_discard,
     draft_save,
     programme_publish,

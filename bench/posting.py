@@ -135,6 +135,8 @@ def _order_each(customer_ids: list[int]) -> list[int]:
                 "test": False,
                 "financial_status": "PAID",
                 "paid": True,
+                "paid_at": at,
+                "fulfilled_at": None,
                 "taxes_included": False,
                 "total_minor": 3600,
                 "refunded_minor": 0,
@@ -153,6 +155,7 @@ def _order_each(customer_ids: list[int]) -> list[int]:
                 ],
                 "refunds": [],
                 "transactions": [],
+                "discount_codes": [],
             }
         )
     for start in range(0, len(rows), BATCH):

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 
 from retention_app import setwise
 from retention_app.events import Fact, events_record
-from retention_app.models import DomainEvent, Order, Refund
+from retention_app.models import DomainEvent, Order, Product, Refund
 from retention_app.privacy import tombstones
 from retention_app.tenancy import current_shop_id
 
@@ -62,6 +62,8 @@ _ORDER: setwise.Columns = {
     "test": "boolean",
     "financial_status": "text",
     "paid": "boolean",
+    "paid_at": "timestamptz",
+    "fulfilled_at": "timestamptz",
     "taxes_included": "boolean",
     "total_minor": "bigint",
     "refunded_minor": "bigint",
@@ -90,6 +92,9 @@ _REFUND_LINE: setwise.Columns = {
     "quantity": "integer",
     "net_minor": "bigint",
 }
+_LABELS_STATE: setwise.Columns = {"shopify_id": "bigint", "changed_at": "timestamptz", "first": "boolean"}
+_LABEL: setwise.Columns = {"shopify_id": "bigint", "label": "text"}
+_DISCOUNT_CODE: setwise.Columns = {"order_id": "bigint", "code": "text"}
 _TRANSACTION: setwise.Columns = {
     "order_id": "bigint",
     "shopify_id": "bigint",
@@ -116,7 +121,15 @@ def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, or
     with transaction.atomic():
         for erased in tombstones.erased_for_writing(full):
             del full[erased]
-        written = _upsert("retention_app_customer", list(full.values()), _CUSTOMER, returning="id, shopify_id")
+        written = _upsert(
+            "retention_app_customer",
+            list(full.values()),
+            _CUSTOMER,
+            returning="id, shopify_id",
+            begins_with={"orders_count": "0", "spent_minor": "0"},
+            becomes={"gone_at": "NULL"},
+            only="retention_app_customer.merged_into_id IS NULL",  # a slow copy may still know one merged away
+        )
         events_record(
             [
                 Fact(
@@ -133,12 +146,72 @@ def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, or
     return [shopify_id for _, shopify_id in written]
 
 
-def products_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime) -> list[int]:
-    """Bring products up to date; answers the Shopify ids that were written."""
+def products_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, origin: DomainEvent.Origin) -> list[int]:
+    """Bring products and their labels up to date; answers the Shopify ids that were written. Changed labels are told.
+
+    The labels of a product's first state hold for all time before it. Others begin and end with the `updated_at` of the
+    state that brings or lacks them, or, where the platform left that as it was, when the state was read.
+    """
     full = {row["shopify_id"]: {**row, "read_at": read_at} for row in rows}
     with transaction.atomic():
-        written = _upsert("retention_app_product", list(full.values()), _PRODUCT, returning="shopify_id")
-    return [shopify_id for (shopify_id,) in written]
+        before = dict(Product.objects.filter(shopify_id__in=full).values_list("shopify_id", "updated_at"))
+        written = _upsert(
+            "retention_app_product",
+            list(full.values()),
+            _PRODUCT,
+            returning="id, shopify_id, labels_from = read_at",
+            begins_with={"labels_from": "read_at"},
+            becomes={"labels_from": "coalesce(retention_app_product.labels_from, excluded.read_at)"},
+        )
+        states = {}
+        for product_id, shopify_id, first in written:
+            updated_at = full[shopify_id]["updated_at"]
+            changed_at = read_at if before.get(shopify_id) == updated_at else updated_at
+            states[shopify_id] = {"id": product_id, "shopify_id": shopify_id, "changed_at": changed_at, "first": first}
+        labels = [{"shopify_id": id_, "label": label} for id_ in states for label in full[id_]["labels"]]
+        labelled = _labels_write(list(states.values()), labels)
+        events_record(
+            [
+                Fact(
+                    type="product.labelled",
+                    key=f"product.labelled:{shopify_id}:{state['changed_at'].isoformat()}",
+                    subject_id=state["id"],
+                    occurred_at=state["changed_at"],
+                )
+                for shopify_id, state in states.items()
+                if shopify_id in labelled
+            ],
+            origin=origin,
+        )
+    return list(states)
+
+
+def _labels_write(states: Sequence[setwise.Row], labels: Sequence[setwise.Row]) -> set[int]:
+    """End the labels that written states of products lack, begin those they bring; answers whose labels changed."""
+    if not states:
+        return set()
+    shop_id = current_shop_id()
+    states_json, labels_json = setwise.rows_json(states, _LABELS_STATE), setwise.rows_json(labels, _LABEL)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE retention_app_productlabel SET until = s.changed_at FROM {setwise.rows_from(_LABELS_STATE, 's')}"
+            " WHERE shop_id = %s AND product_shopify_id = s.shopify_id AND until IS NULL"
+            f" AND (product_shopify_id, label) NOT IN (SELECT r.shopify_id, r.label FROM {setwise.rows_from(_LABEL)})"
+            " RETURNING product_shopify_id",
+            [states_json, shop_id, labels_json],
+        )
+        ended = {shopify_id for (shopify_id,) in cursor.fetchall()}
+        cursor.execute(
+            "INSERT INTO retention_app_productlabel (shop_id, product_shopify_id, label, since)"
+            " SELECT %s, r.shopify_id, r.label, CASE WHEN s.first AND NOT EXISTS (SELECT 1"
+            " FROM retention_app_productlabel k WHERE k.shop_id = %s AND k.product_shopify_id = r.shopify_id)"
+            f" THEN NULL ELSE s.changed_at END FROM {setwise.rows_from(_LABEL)}"
+            f" JOIN {setwise.rows_from(_LABELS_STATE, 's')} ON s.shopify_id = r.shopify_id WHERE true"
+            " ON CONFLICT (shop_id, product_shopify_id, label) WHERE until IS NULL DO NOTHING"
+            " RETURNING product_shopify_id",
+            [shop_id, shop_id, labels_json, states_json],
+        )
+        return ended | {shopify_id for (shopify_id,) in cursor.fetchall()}
 
 
 def orders_upsert(
@@ -148,7 +221,7 @@ def orders_upsert(
     origin: DomainEvent.Origin,
     defer_events: bool = False,
 ) -> list[int]:
-    """Bring whole orders (lines, refunds, transactions) up to date; answers the Shopify ids that were written.
+    """Bring whole orders (lines, refunds, transactions, codes) up to date; answers the Shopify ids that were written.
 
     Each written order is marked `event_due`; its facts are told in the same transaction, or, with `defer_events`, later
     by `due_events_tell`: an import writes all aggregates first and tells their facts in chronological order.
@@ -181,23 +254,31 @@ def due_events_tell(*, origin: DomainEvent.Origin, limit: int) -> int:
         return _events_tell(Order.objects.filter(event_due=True).order_by("processed_at", "shopify_id")[:limit], origin)
 
 
-def _upsert(table: str, rows: Sequence[setwise.Row], columns: setwise.Columns, *, returning: str) -> list[Any]:
-    """INSERT … ON CONFLICT (shop_id, shopify_id) for rows that are newer; answers what was written."""
+def _upsert(
+    table: str,
+    rows: Sequence[setwise.Row],
+    columns: setwise.Columns,
+    *,
+    returning: str,
+    begins_with: dict[str, str],
+    becomes: dict[str, str],
+    only: str = "true",
+) -> list[Any]:
+    """INSERT … ON CONFLICT (shop_id, shopify_id) for rows that are newer; answers what was written.
+
+    `begins_with` are further columns of a new row, `becomes` those of one that was there, each with its expression;
+    `only` is a further condition on a row that was there.
+    """
     if not rows:
         return []
-    names = ", ".join(columns)
-    changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "shopify_id")
-    into, values, only = names, names, ""
-    if table == "retention_app_customer":
-        into, values = f"{names}, orders_count, spent_minor", f"{names}, 0, 0"
-        changed += ", gone_at = NULL"
-        only = " AND retention_app_customer.merged_into_id IS NULL"  # a slow copy may still know one merged away
+    changed = {name: f"excluded.{name}" for name in columns if name != "shopify_id"} | becomes
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (shop_id, {into}) SELECT %s, {values} FROM {setwise.rows_from(columns)}"
-            f" WHERE true ORDER BY shopify_id"
-            f" ON CONFLICT (shop_id, shopify_id) DO UPDATE SET {changed}"
-            f" WHERE {_NEWER.format(table=table)}{only} RETURNING {returning}",
+            f"INSERT INTO {table} (shop_id, {', '.join([*columns, *begins_with])})"
+            f" SELECT %s, {', '.join([*columns, *begins_with.values()])} FROM {setwise.rows_from(columns)}"
+            f" WHERE true ORDER BY shopify_id ON CONFLICT (shop_id, shopify_id)"
+            f" DO UPDATE SET {', '.join(f'{name} = {value}' for name, value in changed.items())}"
+            f" WHERE {_NEWER.format(table=table)} AND {only} RETURNING {returning}",
             [current_shop_id(), setwise.rows_json(rows, columns)],
         )
         return list(cursor.fetchall())
@@ -234,12 +315,13 @@ def _orders_write(rows: Sequence[setwise.Row]) -> list[tuple[int, int]]:
 
 
 def _children_write(order_ids: dict[int, int], aggregates: dict[int, dict[str, Any]]) -> None:
-    """Replace the lines, refunds and transactions of written orders."""
-    lines, refunds, refund_lines, transactions = [], [], [], []
+    """Replace the lines, refunds, transactions and discount codes of written orders."""
+    lines, refunds, refund_lines, transactions, codes = [], [], [], [], []
     for shopify_id, order_id in order_ids.items():
         order = aggregates[shopify_id]
         lines += [{**line, "order_id": order_id} for line in order["lines"]]
         transactions += [{**row, "order_id": order_id} for row in order["transactions"]]
+        codes += [{"order_id": order_id, "code": code} for code in order["discount_codes"]]
         for refund in order["refunds"]:
             refunds.append({**refund, "order_id": order_id})
             refund_lines += [{**line, "refund_shopify_id": refund["shopify_id"]} for line in _summed(refund["lines"])]
@@ -250,9 +332,12 @@ def _children_write(order_ids: dict[int, int], aggregates: dict[int, dict[str, A
             f" (SELECT id FROM retention_app_refund WHERE shop_id = %s AND {setwise.ids_in('order_id')})",
             [shop_id, shop_id, ids],
         )
-        for table in ("retention_app_refund", "retention_app_orderline", "retention_app_ordertransaction"):
-            cursor.execute(f"DELETE FROM {table} WHERE shop_id = %s AND {setwise.ids_in('order_id')}", [shop_id, ids])
+        for table in ("refund", "orderline", "ordertransaction", "orderdiscountcode"):
+            cursor.execute(
+                f"DELETE FROM retention_app_{table} WHERE shop_id = %s AND {setwise.ids_in('order_id')}", [shop_id, ids]
+            )
     _insert("retention_app_orderline", lines, _LINE)
+    _insert("retention_app_orderdiscountcode", codes, _DISCOUNT_CODE)
     _insert("retention_app_ordertransaction", transactions, _TRANSACTION)
     _insert("retention_app_refund", refunds, _REFUND)
     if refund_lines:
@@ -345,6 +430,7 @@ def _events_tell(due: Any, origin: DomainEvent.Origin) -> int:
             "read_at",
             "cancelled_at",
             "paid",
+            "paid_at",
             "placed_told",
         )
     )
@@ -398,7 +484,7 @@ def order_facts(order: dict[str, Any], refunds: Sequence[tuple[int, dt.datetime]
     else:
         facts = [fact("order.placed", shopify_id, order["processed_at"])]
     if order["paid"]:
-        facts.append(fact("order.paid", shopify_id, order["processed_at"]))
+        facts.append(fact("order.paid", shopify_id, order["paid_at"] or order["processed_at"]))
     if order["cancelled_at"]:
         facts.append(fact("order.cancelled", shopify_id, order["cancelled_at"]))
     facts += [fact("order.refunded", refund_id, processed_at) for refund_id, processed_at in refunds]

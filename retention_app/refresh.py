@@ -65,7 +65,7 @@ def _customers(shop_id: int, ids: Sequence[int], origin: Origin, keep: Keep) -> 
 def _products(shop_id: int, ids: Sequence[int], origin: Origin, keep: Keep) -> Refreshed:
     read_at = clock.now()
     rows = reads.read_products(shop_id, ids)
-    written = mirror.products_upsert((row for row in rows.values() if row), read_at=read_at)
+    written = mirror.products_upsert((row for row in rows.values() if row), read_at=read_at, origin=origin)
     return Refreshed(rows, _gone(rows), written)
 
 

@@ -19,7 +19,7 @@ _NOBODY = {"first_name": "", "last_name": "", "email": "", "locale": "", "search
 
 
 def products_gone(shopify_ids: Collection[int]) -> int:
-    """Delete products; answers how many the mirror had."""
+    """Delete products; answers how many the mirror had. Their labels stay: past orders are judged by them."""
     gone, _ = Product.objects.filter(shopify_id__in=shopify_ids).delete()
     return gone
 

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterable
+
 from django.db.models import QuerySet
 
-from retention_app.models import EventRun, Outbound, PrivacyRequest, Shop, SyncRun, WebhookDelivery
+from retention_app.models import (
+    EventRun,
+    OrderDiscountCode,
+    Outbound,
+    PrivacyRequest,
+    ProductLabel,
+    Shop,
+    SyncRun,
+    WebhookDelivery,
+)
 from retention_app.work import Queued
 
 
@@ -15,6 +27,28 @@ def shop_named(name: str) -> Shop:
 
 def installed_shops() -> QuerySet[Shop]:
     return Shop.objects.filter(state=Shop.State.INSTALLED).order_by("id")
+
+
+Label = tuple[str, dt.datetime | None, dt.datetime | None]  # text, since, until (exclusive); None is for ever
+
+
+def labels_of(product_shopify_ids: Iterable[int]) -> dict[int, list[Label]]:
+    """What products of the shop in scope are and were called, in one look; those of deleted products too."""
+    found: dict[int, list[Label]] = {id_: [] for id_ in product_shopify_ids}
+    rows = ProductLabel.objects.filter(product_shopify_id__in=found).order_by("id")
+    for shopify_id, label, since, until in rows.values_list("product_shopify_id", "label", "since", "until"):
+        found[shopify_id].append((label, since, until))
+    return found
+
+
+def orders_with_codes(codes: Iterable[str]) -> dict[str, list[int]]:
+    """The orders (ids of the mirror) of the shop in scope that were placed with each of these discount codes."""
+    found: dict[str, list[int]] = {code: [] for code in codes}
+    wanted = {code.upper(): code for code in found}
+    rows = OrderDiscountCode.objects.filter(code__in=wanted).order_by("order_id")
+    for code, order_id in rows.values_list("code", "order_id"):
+        found[wanted[code]].append(order_id)
+    return found
 
 
 def backlog() -> dict[str, int]:

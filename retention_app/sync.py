@@ -1,9 +1,9 @@
 """Importing a shop's history: bulk operations → JSONL → mirror → events, in steps that survive a crash.
 
 The `SyncRun` row says which phase is next and how far it has come; every step commits its rows together with the new
-count, so a killed worker's successor goes on at the last committed batch. Orders' lines stand anywhere after their
-order in the file, so lines are first staged as `SyncItem` rows, then put together order by order. Memory stays flat:
-a step holds one batch.
+count, so a killed worker's successor goes on at the last committed batch. Orders' lines and products' collections stand
+anywhere after theirs in the file, so lines are first staged as `SyncItem` rows, then put together one by one. Memory
+stays flat: a step holds one batch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from retention_app.wake import wake
 log = structlog.get_logger(__name__)
 
 LINES_PER_BATCH = 2000
-ORDERS_PER_BATCH = 500
+ROOTS_PER_BATCH = 500  # products or orders, each with its children
 POLL_SECONDS = 1.0
 _BULK = {"customers": "BulkCustomers", "products": "BulkProducts", "orders": "BulkOrders"}
 _ITEM: setwise.Columns = {"number": "bigint", "root_id": "bigint", "is_root": "boolean", "data": "text"}
@@ -170,50 +170,57 @@ def _poll(run: SyncRun, until: dt.datetime) -> bool:
     return False
 
 
-def _read_rows(
-    run: SyncRun,
-    until: dt.datetime,
-    kind: str,
-    mapper: Callable[[Node], Row],
-    write: Callable[[list[Row]], object],
-    following: Phase,
-) -> bool:
-    """Stream a file of single objects into the mirror, from the last committed line on."""
-    for batch in _batches(run, kind):
-        rows = [row for line in batch if (row := _left_out(run, _mapped, mapper, line))]
+def _customers(run: SyncRun, until: dt.datetime) -> bool:
+    """Stream customers into the mirror, from the last committed line on."""
+    for batch in _batches(run, "customers"):
+        rows = [row for line in batch if (row := _left_out(run, _customer, line))]
         with transaction.atomic():
-            write(rows)
+            mirror.customers_upsert(rows, read_at=_read_at(run), origin=Origin.BACKFILL)
             read = run.lines_read + len(batch)
-            _commit(run, lines_read=read, unreadable=run.unreadable, **{f"{kind}_done": read})
+            _commit(run, lines_read=read, customers_done=read, unreadable=run.unreadable)
         if clock.now() >= until:
             return True
-    _save(run, phase=following, lines_read=0)
+    _save(run, phase=Phase.LISTING, lines_read=0)
     return True
 
 
-def _mapped(mapper: Callable[[Node], Row], line: bytes) -> Row:
-    return mapper(orjson.loads(line))
+def _customer(line: bytes) -> Row:
+    return mapping.customer(orjson.loads(line))
 
 
-def _customers(run: SyncRun, until: dt.datetime) -> bool:
-    def write(rows: list[Row]) -> None:
-        mirror.customers_upsert(rows, read_at=_read_at(run), origin=Origin.BACKFILL)
-
-    return _read_rows(run, until, "customers", mapping.customer, write, Phase.PRODUCTS)
+def _list(run: SyncRun, until: dt.datetime) -> bool:
+    """Copy the lines of the products file into SyncItem."""
+    if _copied(run, "products", until):
+        _save(run, phase=Phase.PRODUCTS, lines_read=0)
+    return True
 
 
 def _products(run: SyncRun, until: dt.datetime) -> bool:
-    def write(rows: list[Row]) -> None:
-        mirror.products_upsert(rows, read_at=_read_at(run))
-
-    return _read_rows(run, until, "products", mapping.product, write, Phase.STAGING)
+    """Put one batch of staged products together and write them; what is written leaves the stage."""
+    nodes, collections = _staged(run)
+    if not nodes:
+        return _next_phase(run, Phase.STAGING)
+    products = [row for id_, node in nodes.items() if (row := _left_out(run, mapping.product, node, collections[id_]))]
+    with transaction.atomic():
+        mirror.products_upsert(products, read_at=_read_at(run), origin=Origin.BACKFILL)
+        SyncItem.objects.filter(run=run, root_id__in=nodes).delete()
+        _commit(run, products_done=run.products_done + len(nodes), unreadable=run.unreadable)
+    return True
 
 
 def _stage(run: SyncRun, until: dt.datetime) -> bool:
     """Copy the lines of the orders file into SyncItem."""
     if not _ask(run, "orders"):
         return False
-    for batch in _batches(run, "orders"):
+    if _copied(run, "orders", until):
+        total = SyncItem.objects.filter(run=run, is_root=True).count()
+        _save(run, orders_total=total, orders_done=0, phase=Phase.ORDERS, lines_read=0)
+    return True
+
+
+def _copied(run: SyncRun, kind: str, until: dt.datetime) -> bool:
+    """Copy lines of a file into SyncItem, from the last committed line on; answers whether its end is reached."""
+    for batch in _batches(run, kind):
         rows = [
             row for number, line in enumerate(batch, run.lines_read + 1) if (row := _left_out(run, _item, number, line))
         ]
@@ -227,9 +234,33 @@ def _stage(run: SyncRun, until: dt.datetime) -> bool:
                 )
             _commit(run, lines_read=run.lines_read + len(batch), unreadable=run.unreadable)
         if clock.now() >= until:
-            return True
-    total = SyncItem.objects.filter(run=run, is_root=True).count()
-    _save(run, orders_total=total, orders_done=0, phase=Phase.ORDERS, lines_read=0)
+            return False
+    return True
+
+
+def _staged(run: SyncRun) -> tuple[dict[int, Node], dict[int, list[Node]]]:
+    """A batch of staged resources by Shopify id, and the children of each; nothing when none is left."""
+    roots = list(
+        SyncItem.objects.filter(run=run, is_root=True)
+        .order_by("root_id")
+        .values_list("root_id", flat=True)[:ROOTS_PER_BATCH]
+    )
+    nodes: dict[int, Node] = {}
+    children: dict[int, list[Node]] = {root: [] for root in roots}
+    staged = SyncItem.objects.filter(run=run, root_id__in=roots).order_by("number")
+    for root_id, is_root, data in staged.values_list("root_id", "is_root", "data"):
+        if is_root:
+            nodes[root_id] = orjson.loads(data)
+        else:
+            children[root_id].append(orjson.loads(data))
+    return nodes, children
+
+
+def _next_phase(run: SyncRun, phase: Phase) -> bool:
+    """Nothing that makes a resource is left on the stage: clear it for what follows."""
+    with transaction.atomic():
+        SyncItem.objects.filter(run=run).delete()
+        _save(run, phase=phase)
     return True
 
 
@@ -246,24 +277,9 @@ def _item(number: int, line: bytes) -> Row:
 
 def _orders(run: SyncRun, until: dt.datetime) -> bool:
     """Put one batch of staged orders together and write them; what is written leaves the stage."""
-    roots = list(
-        SyncItem.objects.filter(run=run, is_root=True)
-        .order_by("root_id")
-        .values_list("root_id", flat=True)[:ORDERS_PER_BATCH]
-    )
-    if not roots:
-        with transaction.atomic():
-            SyncItem.objects.filter(run=run).delete()
-            _save(run, phase=Phase.EVENTS)
-        return True
-    nodes: dict[int, Node] = {}
-    lines: dict[int, list[Node]] = {root: [] for root in roots}
-    staged = SyncItem.objects.filter(run=run, root_id__in=roots).order_by("number")
-    for root_id, is_root, data in staged.values_list("root_id", "is_root", "data"):
-        if is_root:
-            nodes[root_id] = orjson.loads(data)
-        else:
-            lines[root_id].append(orjson.loads(data))
+    nodes, lines = _staged(run)
+    if not nodes:
+        return _next_phase(run, Phase.EVENTS)
     with_refunds = [root for root, node in nodes.items() if mapping.order_needs_refunds(node)]
     whole = nodes.keys() - set(with_refunds)
     orders = [order for root in whole if (order := _left_out(run, mapping.order, nodes[root], lines[root]))]
@@ -275,8 +291,8 @@ def _orders(run: SyncRun, until: dt.datetime) -> bool:
     with transaction.atomic():
         mirror.orders_upsert(orders, read_at=_read_at(run), origin=Origin.BACKFILL, defer_events=True)
         mirror.orders_upsert(completed, read_at=completed_at, origin=Origin.BACKFILL, defer_events=True)
-        SyncItem.objects.filter(run=run, root_id__in=roots).delete()
-        _commit(run, orders_done=run.orders_done + len(roots), unreadable=run.unreadable)
+        SyncItem.objects.filter(run=run, root_id__in=nodes).delete()
+        _commit(run, orders_done=run.orders_done + len(nodes), unreadable=run.unreadable)
     return True
 
 
@@ -304,7 +320,7 @@ def _left_out(run: SyncRun, make: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
 def _events(run: SyncRun, until: dt.datetime) -> bool:
     """Tell the facts of written orders, oldest first; the last batch ends the import."""
-    if not mirror.due_events_tell(origin=Origin.BACKFILL, limit=ORDERS_PER_BATCH):
+    if not mirror.due_events_tell(origin=Origin.BACKFILL, limit=ROOTS_PER_BATCH):
         _save(run, phase=Phase.DONE, finished_at=clock.now(), error="", failures=0)
     return True
 
@@ -313,6 +329,7 @@ _STEPS: dict[Phase, Callable[[SyncRun, dt.datetime], bool]] = {
     Phase.REQUESTED: _request,
     Phase.PREPARING: _poll,
     Phase.CUSTOMERS: _customers,
+    Phase.LISTING: _list,
     Phase.PRODUCTS: _products,
     Phase.STAGING: _stage,
     Phase.ORDERS: _orders,

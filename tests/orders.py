@@ -26,6 +26,20 @@ def customer_row(shopify_id: int, **fields: Any) -> dict[str, Any]:
     }
 
 
+def product_row(shopify_id: int, *labels: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "shopify_id": shopify_id,
+        "title": "Mug",
+        "handle": "mug",
+        "status": "ACTIVE",
+        "product_type": "Mugs",
+        "is_gift_card": False,
+        "updated_at": at(1),
+        "labels": sorted(labels),
+        **fields,
+    }
+
+
 def line_row(shopify_id: int, net_minor: int, quantity: int = 1, **fields: Any) -> dict[str, Any]:
     return {
         "shopify_id": shopify_id,
@@ -43,18 +57,21 @@ def line_row(shopify_id: int, net_minor: int, quantity: int = 1, **fields: Any) 
 def order_row(shopify_id: int, customer: int | None = 1, net_minor: int = 5000, **fields: Any) -> dict[str, Any]:
     """A paid order of one line; `lines`, `refunds` and any column can be given."""
     lines = fields.pop("lines", None) or [line_row(shopify_id * 10, net_minor)]
+    processed_at = fields.get("processed_at", at(shopify_id))
     return {
         "shopify_id": shopify_id,
         "customer_shopify_id": customer,
         "name": f"#{shopify_id}",
         "currency": "USD",
-        "processed_at": at(shopify_id),
+        "processed_at": processed_at,
         "created_at": at(shopify_id),
         "updated_at": at(shopify_id),
         "cancelled_at": None,
         "test": False,
         "financial_status": "PAID",
         "paid": True,
+        "paid_at": processed_at if fields.get("paid", True) else None,
+        "fulfilled_at": None,
         "taxes_included": False,
         "total_minor": sum(line["net_minor"] for line in lines),
         "refunded_minor": 0,
@@ -67,9 +84,10 @@ def order_row(shopify_id: int, customer: int | None = 1, net_minor: int = 5000, 
                 "status": "SUCCESS",
                 "gateway": "bogus",
                 "amount_minor": sum(line["net_minor"] for line in lines),
-                "processed_at": at(shopify_id),
+                "processed_at": processed_at,
             }
         ],
+        "discount_codes": [],
         **fields,
     }
 

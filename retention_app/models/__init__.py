@@ -1,6 +1,16 @@
 from retention_app.models.audit import AuditEntry
 from retention_app.models.event import DomainEvent, EventRun
-from retention_app.models.mirror import Customer, Order, OrderLine, OrderTransaction, Product, Refund, RefundLine
+from retention_app.models.mirror import (
+    Customer,
+    Order,
+    OrderDiscountCode,
+    OrderLine,
+    OrderTransaction,
+    Product,
+    ProductLabel,
+    Refund,
+    RefundLine,
+)
 from retention_app.models.offer import DiscountCode
 from retention_app.models.operating import FailedTry, OperatorAction
 from retention_app.models.outbound import Outbound
@@ -20,12 +30,14 @@ __all__ = [
     "FailedTry",
     "OperatorAction",
     "Order",
+    "OrderDiscountCode",
     "OrderLine",
     "OrderTransaction",
     "Outbound",
     "PrivacyExport",
     "PrivacyRequest",
     "Product",
+    "ProductLabel",
     "Reconciliation",
     "Refund",
     "RefundLine",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from retention_app.labels import LENGTH_MAX
 from retention_app.tenancy import ShopOwned
 
 
@@ -65,9 +66,33 @@ class Product(ShopOwned):
     is_gift_card = models.BooleanField(default=False)
     updated_at = models.DateTimeField()
     read_at = models.DateTimeField()
+    labels_from = models.DateTimeField(null=True)  # the `read_at` of the first state whose labels were kept
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["shop", "shopify_id"], name="product_shopify_id")]
+
+
+class ProductLabel(ShopOwned):
+    """A product was called `label` (`retention_app.labels`) from `since` until `until`, exclusive.
+
+    Null is for ever: the labels of the first state we knew of a product hold for all time before it, and those it still
+    has have no end. A later change of a product so changes no past order. A deleted product keeps its labels.
+    """
+
+    product_shopify_id = models.BigIntegerField()
+    label = models.CharField(max_length=LENGTH_MAX)
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shop", "product_shopify_id", "label"],
+                name="productlabel_one_open",
+                condition=models.Q(until=None),
+            )
+        ]
+        indexes = [models.Index(fields=["shop", "product_shopify_id"], name="productlabel_by_product")]
 
 
 class Order(ShopOwned):
@@ -86,6 +111,8 @@ class Order(ShopOwned):
     test = models.BooleanField(default=False)
     financial_status = models.CharField(max_length=24, blank=True)
     paid = models.BooleanField(default=False)  # what came in covers the total, whatever was refunded later
+    paid_at = models.DateTimeField(null=True)  # when what came in first covered it; null also for a paid one: unknown
+    fulfilled_at = models.DateTimeField(null=True)  # when the last of it was sent; null while anything is left to send
     taxes_included = models.BooleanField(default=False)
     total_minor = models.BigIntegerField()  # as placed and edited, with tax and shipping
     refunded_minor = models.BigIntegerField(default=0)  # beyond what was overpaid
@@ -150,6 +177,17 @@ class RefundLine(ShopOwned):
         constraints = [
             models.UniqueConstraint(fields=["shop", "refund", "line_shopify_id"], name="refundline_once_per_line")
         ]
+
+
+class OrderDiscountCode(ShopOwned):
+    """A discount code that an order was placed with, in capitals: their case doesn't count."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="discount_codes", db_index=False)
+    code = models.CharField(max_length=255)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "order", "code"], name="orderdiscountcode_once")]
+        indexes = [models.Index(fields=["shop", "code"], name="orderdiscountcode_by_code")]
 
 
 class OrderTransaction(ShopOwned):

@@ -14,7 +14,8 @@ class SyncRun(models.Model):
         REQUESTED = "requested"  # nothing asked of the platform yet
         PREPARING = "preparing"  # the platform writes the files
         CUSTOMERS = "customers"
-        PRODUCTS = "products"
+        LISTING = "listing"  # products and their collections are read into SyncItem
+        PRODUCTS = "products"  # whole products go into the mirror
         STAGING = "staging"  # order lines are read into SyncItem
         ORDERS = "orders"  # whole aggregates go into the mirror
         EVENTS = "events"  # facts are told, in chronological order
@@ -45,11 +46,11 @@ class SyncRun(models.Model):
 
 
 class SyncItem(ShopOwned):
-    """A staged line of the orders file: an order (`root_id` its own) or a child of one."""
+    """A staged line of the products' or the orders' file: a resource (`root_id` its own) or a child of one."""
 
     run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="items", db_index=False)
     number = models.BigIntegerField()  # the line's number in the file
-    root_id = models.BigIntegerField()  # the order's Shopify id
+    root_id = models.BigIntegerField()  # the resource's Shopify id
     is_root = models.BooleanField()
     data = models.TextField()  # the JSON line as read
 

@@ -80,7 +80,7 @@ def _customer(customer: Customer) -> dict[str, Any]:
 def _orders(customer_ids: Collection[int], shopify_ids: Collection[int]) -> list[Order]:
     """The person's orders, and those the request names that are nobody's: placed without an account."""
     asked = Q(customer_id__in=customer_ids) | Q(customer=None, shopify_id__in=shopify_ids)
-    related = ("lines", "refunds__lines", "transactions")
+    related = ("discount_codes", "lines", "refunds__lines", "transactions")
     return list(Order.objects.filter(asked).prefetch_related(*related).order_by("processed_at", "id"))
 
 
@@ -92,11 +92,14 @@ def _order(order: Order) -> dict[str, Any]:
             "name",
             "currency",
             "processed_at",
+            "paid_at",
+            "fulfilled_at",
             "cancelled_at",
             "financial_status",
             "total_minor",
             "refunded_minor",
         ),
+        "discount_codes": [row.code for row in order.discount_codes.all()],
         "lines": [
             _columns(line, "title", "sku", "quantity", "current_quantity", "net_minor") for line in order.lines.all()
         ],

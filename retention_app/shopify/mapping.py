@@ -10,8 +10,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+from retention_app import labels
 from retention_app.money import minor_units
 from retention_app.shopify.errors import UnreadableAnswer
 
@@ -73,8 +74,9 @@ def customer(node: Node) -> Row:
 
 
 @_names_its_node
-def product(node: Node) -> Row:
-    """A product; `status` as the platform says it (`ACTIVE`)."""
+def product(node: Node, collections: Iterable[Node]) -> Row:
+    """A product with its labels; `status` as the platform says it (`ACTIVE`), `collections` are all it is in."""
+    tags = {labels.of_tag(_text(tag)) for tag in node["tags"]}
     return {
         "shopify_id": numeric_id(node["id"]),
         "title": _text(node["title"], 512),
@@ -83,6 +85,7 @@ def product(node: Node) -> Row:
         "product_type": _text(node.get("productType")),
         "is_gift_card": bool(node.get("isGiftCard")),
         "updated_at": instant(node["updatedAt"]),
+        "labels": sorted(tags | {labels.of_collection(numeric_id(each["id"])) for each in collections}),
     }
 
 
@@ -99,7 +102,9 @@ def order(node: Node, lines: Sequence[Node]) -> Row:
     Line: `net_minor` is the price of `quantity` pieces after all discounts, without tax.
     Refund: `unlined_minor` is what was given back beyond the lines, their tax and shipping, and beyond what was owed
     anyway: money taken for pieces that an edit removed, or for lines returned without money. `refunded_minor` leaves
-    out what was only overpaid. An order is paid while what came in covers its total, items added later included.
+    out what was only overpaid. An order is paid while what came in covers its total, items added later included;
+    `paid_at` is when that came in which covers it, None where the platform doesn't say. `fulfilled_at` is when the last
+    of a wholly fulfilled order was sent.
     """
     if order_needs_refunds(node):
         raise ValueError("its refunds are not complete")
@@ -111,30 +116,56 @@ def order(node: Node, lines: Sequence[Node]) -> Row:
 
     total, status = money(node["totalPriceSet"]), node["displayFinancialStatus"]
     transactions = [_transaction(transaction, money) for transaction in node["transactions"]]
-    received = sum(
-        row["amount_minor"] for row in transactions if row["kind"] in _RECEIVED and row["status"] == "SUCCESS"
-    )
+    received = sum(row["amount_minor"] for row in transactions if _is_received(row))
     overpaid = max(0, received - total)
+    paid = status == "PAID" or (status in _RETURNED and (not received or received >= total))
+    processed_at = instant(node["processedAt"])
     return {
         "shopify_id": numeric_id(node["id"]),
         "customer_shopify_id": numeric_id(node["customer"]["id"]) if node.get("customer") else None,
         "customer_withheld": "customer" in node.get("withheld", ()),
         "name": _text(node["name"], 64),
         "currency": currency,
-        "processed_at": instant(node["processedAt"]),
+        "processed_at": processed_at,
         "created_at": instant(node["createdAt"]),
         "updated_at": instant(node["updatedAt"]),
         "cancelled_at": instant(node["cancelledAt"]) if node["cancelledAt"] else None,
         "test": node["test"],
         "financial_status": _text(status, 24),
-        "paid": status == "PAID" or (status in _RETURNED and (not received or received >= total)),
+        "paid": paid,
+        "paid_at": _paid_at(transactions, total, processed_at) if paid else None,
+        "fulfilled_at": _fulfilled_at(node),
         "taxes_included": taxes_included,
         "total_minor": total,
         "refunded_minor": max(0, money(node["totalRefundedSet"]) - overpaid),
         "lines": [_line(line, money, taxes_included) for line in lines],
         "refunds": _refunds([_refund(refund, money, taxes_included) for refund in node["refunds"]], overpaid),
         "transactions": transactions,
+        "discount_codes": sorted({_text(code).strip().upper() for code in node["discountCodes"]}),
     }
+
+
+def _paid_at(transactions: Iterable[Row], total: int, placed_at: dt.datetime) -> dt.datetime | None:
+    """When what came in covered the total; an order for nothing is paid as it is placed."""
+    if total <= 0:
+        return placed_at
+    incoming = [row for row in transactions if _is_received(row) and row["processed_at"]]
+    for row in sorted(incoming, key=lambda row: (row["processed_at"], row["shopify_id"])):
+        total -= row["amount_minor"]
+        if total <= 0:
+            return cast(dt.datetime, row["processed_at"])
+    return None
+
+
+def _is_received(transaction: Row) -> bool:
+    return transaction["kind"] in _RECEIVED and transaction["status"] == "SUCCESS"
+
+
+def _fulfilled_at(node: Node) -> dt.datetime | None:
+    if node["displayFulfillmentStatus"] != "FULFILLED":
+        return None
+    sent = (instant(each["createdAt"]) for each in node["fulfillments"] if each["status"] == "SUCCESS")
+    return max(sent, default=None)
 
 
 def _refunds(refunds: list[Row], owed: int) -> list[Row]:

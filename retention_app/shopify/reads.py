@@ -10,12 +10,14 @@ from retention_app.shopify.client import Session
 from retention_app.shopify.errors import QueryTooCostly, TransientError
 from retention_app.shopify.mapping import Kind, Node, Row
 
-# How many fit under 1,000 points: a customer costs 2, a product 1, an order with its first pages 103.
+# How many fit under 1,000 points: a customer costs 2, a product with its first collections 13, an order with its first
+# pages 104.
 CUSTOMERS_PER_READ = 250
-PRODUCTS_PER_READ = 250
+PRODUCTS_PER_READ = 76
 ORDERS_PER_READ = 9
+COLLECTIONS_PER_PAGE = 250
 LINES_PER_PAGE = 90  # a line costs 10, a line of a refund with one of shipping 11
-READS_OF_A_MOVING_ORDER = 5  # an order that changes between two of its pages is read again this often
+READS_OF_WHAT_MOVES = 5  # what changes between two of its pages is read again this often
 
 
 def read_customers(shop_id: int, ids: Iterable[int]) -> dict[int, Row | None]:
@@ -26,8 +28,9 @@ def read_customers(shop_id: int, ids: Iterable[int]) -> dict[int, Row | None]:
 
 def read_products(shop_id: int, ids: Iterable[int]) -> dict[int, Row | None]:
     """Products by Shopify id as `mapping.product` rows; None for one that is gone. Raises as `Session.graphql`."""
-    nodes = _read(Session(shop_id), "ProductsByIds", "Product", ids, PRODUCTS_PER_READ)
-    return {id_: mapping.product(node) if node else None for id_, node in nodes}
+    session = Session(shop_id)
+    nodes = _read(session, "ProductsByIds", "Product", ids, PRODUCTS_PER_READ)
+    return {id_: _whole(session, "ProductsByIds", "Product", id_, node, _product) for id_, node in nodes}
 
 
 def read_orders(
@@ -40,7 +43,7 @@ def read_orders(
     session = Session(shop_id)
     orders: dict[int, Row | None] = {}
     for id_, node in _read(session, "OrdersByIds", "Order", ids, ORDERS_PER_READ):
-        orders[id_] = _whole(session, id_, node) if node else None
+        orders[id_] = _whole(session, "OrdersByIds", "Order", id_, node, _order)
         after_each()
     return orders
 
@@ -69,33 +72,49 @@ def _read_batch(session: Session, operation_name: str, kind: Kind, ids: Sequence
     return [node if node and "id" in node else None for node in nodes]
 
 
-def _whole(session: Session, shopify_id: int, node: Node) -> Row | None:
-    """The order with all its lines. Read again from the start when it changed while its pages were read."""
-    for _ in range(READS_OF_A_MOVING_ORDER):
-        for refund in node["refunds"]:
-            _complete_refund(session, refund)
-        lines = _all_lines(session, node)
-        if lines is not None:
-            return mapping.order(node, lines)
-        again = _read_batch(session, "OrdersByIds", "Order", [shopify_id])[0]
-        if again is None:
+def _whole(
+    session: Session,
+    operation_name: str,
+    kind: Kind,
+    shopify_id: int,
+    node: Node | None,
+    complete: Callable[[Session, Node], Row | None],
+) -> Row | None:
+    """The row that `complete` makes of a node and its further pages. Read again from the start when it answers None:
+    the resource changed while its pages were read."""
+    for _ in range(READS_OF_WHAT_MOVES):
+        if node is None:
             return None
-        node = again
-    raise TransientError(f"Order {shopify_id} kept changing while it was read.")
+        row = complete(session, node)
+        if row is not None:
+            return row
+        node = _read_batch(session, operation_name, kind, [shopify_id])[0]
+    raise TransientError(f"{kind} {shopify_id} kept changing while it was read.")
 
 
-def _all_lines(session: Session, node: Node) -> list[Node] | None:
-    """All line items; None when the order changed after its first page."""
-    lines, page = list(node["lineItems"]["nodes"]), node["lineItems"]["pageInfo"]
+def _product(session: Session, node: Node) -> Row | None:
+    collections = _all(session, node, "collections", "ProductCollectionsPage", COLLECTIONS_PER_PAGE)
+    return None if collections is None else mapping.product(node, collections)
+
+
+def _order(session: Session, node: Node) -> Row | None:
+    for refund in node["refunds"]:
+        _complete_refund(session, refund)
+    lines = _all(session, node, "lineItems", "OrderLinesPage", LINES_PER_PAGE)
+    return None if lines is None else mapping.order(node, lines)
+
+
+def _all(session: Session, node: Node, name: str, operation_name: str, per_page: int) -> list[Node] | None:
+    """All nodes of the connection `name`; None when the resource changed after its first page."""
+    nodes, page = list(node[name]["nodes"]), node[name]["pageInfo"]
     while page["hasNextPage"]:
-        order = session.graphql(
-            "OrderLinesPage", {"id": node["id"], "first": LINES_PER_PAGE, "after": page["endCursor"]}
-        )["order"]
-        if order is None or order["updatedAt"] != node["updatedAt"]:
+        variables = {"id": node["id"], "first": per_page, "after": page["endCursor"]}
+        (resource,) = session.graphql(operation_name, variables).values()
+        if resource is None or resource["updatedAt"] != node["updatedAt"]:
             return None
-        lines += order["lineItems"]["nodes"]
-        page = order["lineItems"]["pageInfo"]
-    return lines
+        nodes += resource[name]["nodes"]
+        page = resource[name]["pageInfo"]
+    return nodes
 
 
 def _complete_refund(session: Session, refund: Node) -> None:

@@ -46,6 +46,7 @@ def import_card(progress: Mapping[str, Any] | None, params: Mapping[str, str], w
         "requested": _("Asking Shopify for your history"),
         "preparing": _("Shopify is preparing your history"),
         "customers": _("Customers: %(count)s so far") % {"count": words.count(progress["customers"])},
+        "listing": _("Reading your products"),
         "products": _("Reading your products"),
         "staging": _("Reading your orders"),
         "events": _("Counting what your orders have earned"),

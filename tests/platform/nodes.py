@@ -63,6 +63,10 @@ def refund_node(number: int, total: str, *lines: Node, shipping: tuple[Node, ...
     }
 
 
+def fulfilment_node(created_at: str, status: str = "SUCCESS") -> Node:
+    return {"createdAt": created_at, "status": status}
+
+
 def order_node(number: int = 6001, *lines: Node, total: str = "40.90", **fields: Any) -> Node:
     return {
         "id": f"gid://shopify/Order/{number}",
@@ -75,12 +79,15 @@ def order_node(number: int = 6001, *lines: Node, total: str = "40.90", **fields:
         "currencyCode": "EUR",
         "displayFinancialStatus": "PAID",
         "fullyPaid": True,
+        "displayFulfillmentStatus": "UNFULFILLED",
+        "discountCodes": [],
         "taxesIncluded": False,
         "customer": {"id": "gid://shopify/Customer/8101"},
         "totalPriceSet": bag(total),
         "totalRefundedSet": bag("0.00"),
         "lineItems": page(*lines),
         "transactions": [],
+        "fulfillments": [],
         "refunds": [],
         **fields,
     }
@@ -99,7 +106,11 @@ def customer_node(number: int = 8101, **fields: Any) -> Node:
     }
 
 
-def product_node(number: int = 7001, **fields: Any) -> Node:
+def collection_node(number: int) -> Node:
+    return {"id": f"gid://shopify/Collection/{number}"}
+
+
+def product_node(number: int = 7001, *collections: int, **fields: Any) -> Node:
     return {
         "id": f"gid://shopify/Product/{number}",
         "title": "Coffee beans",
@@ -108,5 +119,7 @@ def product_node(number: int = 7001, **fields: Any) -> Node:
         "productType": "Coffee",
         "isGiftCard": False,
         "updatedAt": "2026-11-21T10:02:07Z",
+        "tags": ["Tea"],
+        "collections": page(*map(collection_node, collections)),
         **fields,
     }

@@ -30,6 +30,7 @@ from retention_app.shopify.errors import (
 from retention_app.shopify.transport import DevstoreTransport, http
 from tests.platform.conftest import Answer, Call, Platform, cost, data, errors, pair
 from tests.platform.nodes import (
+    collection_node,
     customer_node,
     line_node,
     order_node,
@@ -398,6 +399,22 @@ def test_order_that_moves_between_its_pages_is_read_again(shop: Shop, platform: 
     order = reads.read_orders(shop.id, [1])[1]
     assert order is not None
     assert (order["updated_at"].minute, len(order["lines"])) == (5, 2)
+
+
+def test_product_in_many_collections_is_read_page_by_page(shop: Shop, platform: Platform) -> None:
+    first = product_node(1, collections=page(collection_node(91), more="c1"))
+    pages = {"c1": page(collection_node(92), more="c2"), "c2": page(collection_node(93))}
+
+    def answer(call: Call) -> Answer:
+        if call.operation == "ProductsByIds":
+            return data(nodes=[first])
+        after = call.body["variables"]["after"]
+        return data(product={"updatedAt": first["updatedAt"], "collections": pages[after]})
+
+    platform.answer = answer
+    product = reads.read_products(shop.id, [1])[1]
+    assert product is not None
+    assert product["labels"] == ["collection:91", "collection:92", "collection:93", "tag:tea"]
 
 
 def test_order_that_never_rests_is_tried_later(shop: Shop, platform: Platform) -> None:

@@ -100,6 +100,7 @@ def test_nothing_deprecated_is_asked_for(name: str) -> None:
         ("CustomersByIds", {"ids": reads.CUSTOMERS_PER_READ}),
         ("ProductsByIds", {"ids": reads.PRODUCTS_PER_READ}),
         ("OrderLinesPage", {"first": reads.LINES_PER_PAGE}),
+        ("ProductCollectionsPage", {"first": reads.COLLECTIONS_PER_PAGE}),
         ("RefundLinesPage", {"first": reads.LINES_PER_PAGE}),
     ],
 )
@@ -107,8 +108,9 @@ def test_read_stays_under_the_points_of_one_query(name: str, variables: dict[str
     assert points(name, **variables) < QUERY_POINTS_MAX
 
 
-def test_read_takes_as_many_orders_as_fit() -> None:
+def test_read_takes_as_many_as_fit() -> None:
     assert points("OrdersByIds", ids=reads.ORDERS_PER_READ + 1) >= QUERY_POINTS_MAX
+    assert points("ProductsByIds", ids=reads.PRODUCTS_PER_READ + 1) >= QUERY_POINTS_MAX
 
 
 def fields_of(name: str, *path: str) -> str:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -21,10 +21,14 @@ from pytest_django import Settings
 
 from config.env import ROOT
 from retention_app import clock
-from retention_app.models import Customer, Shop, ShopToken, SyncRun
+from retention_app.models import Customer, DomainEvent, Order, Shop, ShopToken, SyncRun
+from retention_app.refresh import refresh
+from retention_app.selectors import labels_of
 from retention_app.services.install import shop_reread, shop_uninstalled
 from retention_app.shopify.client import graphql
 from retention_app.shopify.errors import ShopUnavailable, Unauthorized
+from retention_app.shopify.mapping import instant
+from retention_app.shopify.topics import Kind
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
 
@@ -127,6 +131,34 @@ def test_managed_install_opens_with_an_import_under_way(merchant: Merchant, inst
     with shop_scope(installed.id):
         assert SyncRun.objects.get().running
         assert ShopToken.objects.get().scope
+
+
+def test_what_rules_judge_by_is_imported_and_kept_up_to_date(
+    merchant: Merchant, installed: Shop, work_off: Callable[[], None]
+) -> None:
+    def products() -> list[Any]:
+        return merchant.devstore.get("/devstore/products").json()["products"]
+
+    (mug,) = products()
+    order = merchant.devstore.get("/devstore/orders").json()["orders"][0]
+    merchant.does(f"products/{mug['id']}", tags=["Mugs"], collections=[f"Shelf {number}" for number in range(12)])
+    shelves = {f"collection:{number}" for number in products()[0]["collection_ids"]}
+    work_off()
+    with shop_scope(installed.id):
+        assert SyncRun.objects.get().phase == "done"
+        assert set(labels_of([mug["id"]])[mug["id"]]) == {(label, None, None) for label in {*shelves, "tag:mugs"}}
+        assert Order.objects.get().paid_at == Order.objects.get().processed_at
+        assert Order.objects.get().fulfilled_at is None
+
+        sent = merchant.does(f"orders/{order['id']}/fulfil")
+        merchant.does(f"products/{mug['id']}", tags=["Mugs", "Sale"], collections=[])
+        for kind, changed in ((Kind.ORDERS, order), (Kind.PRODUCTS, mug)):
+            refresh(installed.id, kind, [changed["id"]], origin=DomainEvent.Origin.LIVE, keep=time.monotonic)
+        assert Order.objects.get().fulfilled_at == instant(sent["created_at"])
+        changed_at = DomainEvent.objects.filter(type="product.labelled").latest("id").occurred_at
+        now = {label: (since, until) for label, since, until in labels_of([mug["id"]])[mug["id"]]}
+        assert now["tag:sale"] == (changed_at, None)
+        assert {now[shelf] for shelf in shelves} == {(None, changed_at)}
 
 
 def test_classic_grant_installs_and_its_callback_is_good_once(merchant: Merchant) -> None:

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from retention_app.labels import LENGTH_MAX
 from retention_app.money import exponent, minor_units
 from retention_app.shopify import mapping
 from retention_app.shopify.errors import UnreadableAnswer
 from tests.platform.nodes import (
     bag,
+    collection_node,
     customer_node,
     discounts,
+    fulfilment_node,
     line_node,
     order_node,
     product_node,
@@ -92,13 +95,25 @@ def test_text_the_database_refuses_is_made_to_fit() -> None:
 
 
 def test_product_is_mapped() -> None:
-    row = mapping.product(product_node(7001, isGiftCard=True))
+    row = mapping.product(product_node(7001, isGiftCard=True), [])
     assert (row["shopify_id"], row["handle"], row["status"], row["is_gift_card"]) == (
         7001,
         "coffee-beans",
         "ACTIVE",
         True,
     )
+
+
+def test_product_is_labelled_with_its_tags_and_collections() -> None:
+    node = product_node(tags=["Black Tea", " black tea", "Summer\0", "İ" * 300])
+    labels = mapping.product(node, [collection_node(91), collection_node(92)])["labels"]
+    assert [label for label in labels if len(label) < 100] == [
+        "collection:91",
+        "collection:92",
+        "tag:black tea",
+        "tag:summer",
+    ]
+    assert max(map(len, labels)) == LENGTH_MAX
 
 
 def test_order_without_customer_belongs_to_nobody() -> None:
@@ -306,3 +321,74 @@ def test_failed_payments_and_authorisations_bring_nothing_in() -> None:
     payments = [sale("40.90", status="FAILURE"), sale("40.90", kind="AUTHORIZATION")]
     node = order_node(displayFinancialStatus="PARTIALLY_REFUNDED", transactions=[*payments, sale("1.00")])
     assert mapping.order(node, [])["paid"] is False
+
+
+PLACED, FIRST, SECOND = (f"2026-11-2{day}T10:02:07Z" for day in (1, 3, 7))
+
+
+def payments(*amounts_and_instants: tuple[str, str | None]) -> list[dict[str, Any]]:
+    return [
+        sale(amount, id=f"gid://shopify/OrderTransaction/{number}", processedAt=instant)
+        for number, (amount, instant) in enumerate(amounts_and_instants)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("total", "received", "paid_at"),
+    [
+        ("40.00", payments(("40.00", FIRST)), FIRST),
+        ("40.00", payments(("10.00", FIRST), ("30.00", SECOND)), SECOND),
+        ("40.00", payments(("30.00", SECOND), ("10.00", FIRST)), SECOND),  # told in any order
+        ("40.00", payments(("40.00", FIRST), ("40.00", SECOND)), FIRST),  # and overpaid
+        ("40.00", [sale("40.00", status="FAILURE", processedAt=FIRST), sale("40.00", processedAt=SECOND)], SECOND),
+        ("40.00", [sale("40.00", kind="AUTHORIZATION", processedAt=FIRST)], None),
+        ("40.00", [sale("40.00", kind="CAPTURE", processedAt=SECOND)], SECOND),
+        ("40.00", payments(("40.00", None)), None),
+        ("40.00", payments(("39.99", FIRST)), None),  # marked as paid, and nobody says when
+        ("40.00", [], None),
+        ("0.00", [], PLACED),
+    ],
+)
+def test_an_order_is_paid_when_what_came_in_covers_it(
+    total: str, received: list[dict[str, Any]], paid_at: str | None
+) -> None:
+    row = mapping.order(order_node(total=total, transactions=received, processedAt=PLACED), [])
+    assert row["paid"]
+    assert row["paid_at"] == (mapping.instant(paid_at) if paid_at else None)
+
+
+def test_an_order_that_is_not_paid_has_no_instant_of_it() -> None:
+    node = order_node(displayFinancialStatus="PARTIALLY_PAID", transactions=[sale("40.90")])
+    assert mapping.order(node, [])["paid_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "fulfilled_at"),
+    [
+        ("FULFILLED", [fulfilment_node(SECOND), fulfilment_node(FIRST)], SECOND),
+        ("FULFILLED", [fulfilment_node(FIRST), fulfilment_node(SECOND, "CANCELLED")], FIRST),
+        ("FULFILLED", [], None),
+        ("PARTIALLY_FULFILLED", [fulfilment_node(FIRST)], None),
+        ("UNFULFILLED", [fulfilment_node(FIRST, "CANCELLED")], None),
+    ],
+)
+def test_an_order_is_fulfilled_when_the_last_of_it_is_sent(
+    status: str, sent: list[dict[str, Any]], fulfilled_at: str | None
+) -> None:
+    row = mapping.order(order_node(displayFulfillmentStatus=status, fulfillments=sent), [])
+    assert row["fulfilled_at"] == (mapping.instant(fulfilled_at) if fulfilled_at else None)
+
+
+def test_discount_codes_are_kept_in_capitals_once_each() -> None:
+    assert mapping.order(order_node(discountCodes=["tea-10", "TEA-10 ", "Ana"]), [])["discount_codes"] == [
+        "ANA",
+        "TEA-10",
+    ]
+
+
+@pytest.mark.parametrize("missing", ["displayFulfillmentStatus", "fulfillments", "discountCodes"])
+def test_an_order_asked_for_by_an_older_version_is_refused(missing: str) -> None:
+    node = order_node(displayFulfillmentStatus="FULFILLED")
+    del node[missing]
+    with pytest.raises(UnreadableAnswer, match=missing):
+        mapping.order(node, [])

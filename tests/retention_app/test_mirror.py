@@ -22,7 +22,9 @@ from retention_app.models import (
     RefundLine,
     Shop,
 )
-from tests.orders import at, customer_row, line_row, order_row, refund_row
+from retention_app.selectors import orders_with_codes
+from retention_app.tenancy import shop_scope
+from tests.orders import at, customer_row, line_row, order_row, product_row, refund_row
 
 LIVE = DomainEvent.Origin.LIVE
 
@@ -64,18 +66,10 @@ def test_withheld_fields_are_empty_and_break_nothing(shop: Shop) -> None:
 
 
 def test_a_product_is_kept_up_to_date(shop: Shop) -> None:
-    row = {
-        "shopify_id": 7,
-        "title": "Mug",
-        "handle": "mug",
-        "status": "ACTIVE",
-        "product_type": "Mugs",
-        "is_gift_card": False,
-        "updated_at": at(1),
-    }
-    assert mirror.products_upsert([row], read_at=at(1)) == [7]
-    assert mirror.products_upsert([{**row, "title": "Cup", "updated_at": at(2)}], read_at=at(2)) == [7]
-    assert mirror.products_upsert([row], read_at=at(3)) == []
+    row = product_row(7)
+    assert mirror.products_upsert([row], read_at=at(1), origin=LIVE) == [7]
+    assert mirror.products_upsert([{**row, "title": "Cup", "updated_at": at(2)}], read_at=at(2), origin=LIVE) == [7]
+    assert mirror.products_upsert([row], read_at=at(3), origin=LIVE) == []
     assert Product.objects.get().title == "Cup"
 
 
@@ -148,6 +142,34 @@ def test_an_unpaid_order_is_told_paid_when_it_is(shop: Shop) -> None:
     assert facts() == ["order.placed", "order.updated", "order.paid"]
 
 
+def test_a_later_payment_is_told_when_it_came(shop: Shop) -> None:
+    orders(order_row(1, paid=False, financial_status="PENDING"))
+    orders(order_row(1, paid_at=at(80), updated_at=at(80)))
+    orders(order_row(1, paid_at=at(80), updated_at=at(80)), read=1001)
+    assert DomainEvent.objects.get(type="order.paid").occurred_at == Order.objects.get().paid_at == at(80)
+
+
+def test_an_order_that_is_sent_tells_an_update(shop: Shop) -> None:
+    orders(order_row(1))
+    orders(order_row(1, fulfilled_at=at(90), updated_at=at(90)))
+    assert Order.objects.get().fulfilled_at == at(90)
+    assert orders(order_row(1, fulfilled_at=None, updated_at=at(89)), read=1001) == []
+    assert orders(order_row(1, fulfilled_at=None, updated_at=at(91)), read=1002) == [1]  # the fulfilment is cancelled
+    assert Order.objects.get().fulfilled_at is None
+    assert facts()[2:] == ["order.updated", "order.updated"]
+
+
+def test_orders_are_found_by_their_codes(alpha: Shop, beta: Shop) -> None:
+    with shop_scope(beta.id):
+        orders(order_row(9, discount_codes=["TEA-10"]))
+    with shop_scope(alpha.id):
+        orders(order_row(1, discount_codes=["ANA", "TEA-10"]), order_row(2, discount_codes=["TEA-10"]), order_row(3))
+        one, two = Order.objects.order_by("shopify_id").values_list("id", flat=True)[:2]
+        assert orders_with_codes(["tea-10", "ANA", "none"]) == {"tea-10": [one, two], "ANA": [one], "none": []}
+        assert orders(order_row(1, discount_codes=["ANA"], updated_at=at(9))) == [1]
+        assert orders_with_codes(["TEA-10", "ANA"]) == {"TEA-10": [two], "ANA": [one]}
+
+
 def test_a_customer_summary_counts_neither_tests_nor_cancellations(shop: Shop) -> None:
     customers(customer_row(1))
     orders(
@@ -207,7 +229,11 @@ def test_every_consumer_gets_one_run_per_event(shop: Shop) -> None:
 def test_a_batch_costs_the_same_statements_whatever_its_size(shop: Shop) -> None:
     def cost(ids: range) -> int:
         customers(*(customer_row(n) for n in ids))
-        rows = [order_row(n, customer=n, refunds=[refund_row(n * 10 + 2, n, [(n * 10, 1, 5000)])]) for n in ids]
+        codes = ["A", "B"]
+        rows = [
+            order_row(n, customer=n, discount_codes=codes, refunds=[refund_row(n * 10 + 2, n, [(n * 10, 1, 5000)])])
+            for n in ids
+        ]
         with CaptureQueriesContext(
             connection,
         ) as queries:
@@ -218,8 +244,6 @@ def test_a_batch_costs_the_same_statements_whatever_its_size(shop: Shop) -> None
 
 
 def test_two_shops_hold_the_same_platform_ids_apart(alpha: Shop, beta: Shop) -> None:
-    from retention_app.tenancy import shop_scope
-
     for shop, net in ((alpha, 100), (beta, 200)):
         with shop_scope(shop.id):
             customers(customer_row(1))

@@ -9,8 +9,9 @@ import pytest
 
 from retention_app import mirror, removals
 from retention_app.models import Customer, DomainEvent, Order, OrderLine, Product, Shop
+from retention_app.selectors import labels_of
 from retention_app.tenancy import shop_scope
-from tests.orders import at, customer_row, order_row
+from tests.orders import at, customer_row, order_row, product_row
 
 LIVE = DomainEvent.Origin.LIVE
 
@@ -67,18 +68,11 @@ def test_a_deleted_order_leaves_with_its_lines_and_its_customers_sum(shop: Shop)
 
 
 def test_deleted_products_leave(shop: Shop) -> None:
-    row = {
-        "shopify_id": 7,
-        "title": "Tea",
-        "handle": "tea",
-        "status": "ACTIVE",
-        "product_type": "",
-        "is_gift_card": False,
-    }
-    mirror.products_upsert([{**row, "updated_at": at(0)}], read_at=at(1))
+    mirror.products_upsert([product_row(7, "tag:tea")], read_at=at(1), origin=LIVE)
     assert removals.products_gone([7]) == 1
     assert removals.products_gone([7]) == 0
     assert not Product.objects.exists()
+    assert labels_of([7]) == {7: [("tag:tea", None, None)]}
 
 
 def test_the_survivor_gets_the_orders_and_the_figures(shop: Shop) -> None:

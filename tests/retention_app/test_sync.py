@@ -5,16 +5,32 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import connection
 from django.db.models import F
 
 from retention_app import clock, sync, work
-from retention_app.models import Customer, DomainEvent, Order, OrderLine, Product, Shop, SyncItem, SyncRun
+from retention_app.models import (
+    Customer,
+    DomainEvent,
+    Order,
+    OrderLine,
+    Product,
+    ProductLabel,
+    Shop,
+    SyncItem,
+    SyncRun,
+)
+from retention_app.selectors import labels_of
 from retention_app.shopify import client, reads
 from retention_app.shopify.errors import ShopifyError, Throttled, TransientError, UnreadableAnswer
-from tests.platform.nodes import customer_node, line_node, order_node, product_node
+from tests.conftest import make_shop
+from tests.platform.nodes import collection_node, customer_node, line_node, order_node, product_node
 
 ORDERS = 7
 
@@ -27,10 +43,12 @@ class FakePlatform:
         self.broken_after: int | None = None
         self.calls: list[str] = []
         orders = [self._order(n) for n in range(1, ORDERS + 1)]
+        products = [{**product_node(n), "collections": None} for n in (7, 8)]
+        collections = [{**collection_node(91), "__parentId": product["id"]} for product in products]
         self.lines = {
             "customers": [customer_node(1), customer_node(2)],
-            "products": [product_node(7)],
             # children stand anywhere after their parent
+            "products": [*products, {**collection_node(92), "__parentId": products[1]["id"]}, *collections],
             "orders": [*(order for order, _ in orders), *(line for _, line in reversed(orders))],
         }
 
@@ -79,7 +97,11 @@ def advance(run: SyncRun) -> SyncRun:
 def test_a_history_arrives_whole_and_is_told_in_business_order(shop: Shop, platform: FakePlatform) -> None:
     run = advance(sync.sync_start(shop_id=shop.id))
     assert (run.phase, run.orders_done, run.orders_total) == ("done", ORDERS, ORDERS)
-    assert (Customer.objects.count(), Product.objects.count(), OrderLine.objects.count()) == (2, 1, ORDERS)
+    assert (Customer.objects.count(), Product.objects.count(), OrderLine.objects.count()) == (2, 2, ORDERS)
+    assert {id_: [label for label, _, _ in labels] for id_, labels in labels_of([7, 8]).items()} == {
+        7: ["collection:91", "tag:tea"],
+        8: ["collection:91", "collection:92", "tag:tea"],
+    }
     assert SyncItem.objects.count() == 0
     told = DomainEvent.objects.filter(type="order.placed").order_by("id").values_list("occurred_at", flat=True)
     assert list(told) == sorted(told)
@@ -105,7 +127,7 @@ def test_a_broken_download_goes_on_at_the_last_committed_batch(
     shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, broken_after: int
 ) -> None:
     monkeypatch.setattr(sync, "LINES_PER_BATCH", 3)
-    monkeypatch.setattr(sync, "ORDERS_PER_BATCH", 2)
+    monkeypatch.setattr(sync, "ROOTS_PER_BATCH", 2)
     platform.broken_after = broken_after
     run = advance(sync.sync_start(shop_id=shop.id))
     assert run.phase != "done"
@@ -114,7 +136,7 @@ def test_a_broken_download_goes_on_at_the_last_committed_batch(
     platform.broken_after = None
     run = advance(run)
     assert (run.phase, run.error, run.orders_done) == ("done", "", ORDERS)
-    assert OrderLine.objects.count() == ORDERS
+    assert (OrderLine.objects.count(), ProductLabel.objects.count()) == (ORDERS, 5)
 
 
 def test_customers_do_not_wait_for_the_orders_file(shop: Shop, platform: FakePlatform) -> None:
@@ -182,7 +204,7 @@ def test_a_line_that_is_no_json_keeps_no_other_out(
     monkeypatch.setattr(client, "stream_lines", stream_lines)
     run = advance(sync.sync_start(shop_id=shop.id))
     assert run.phase == "done"
-    assert (Customer.objects.count(), Product.objects.count(), Order.objects.count()) == (1, 0, ORDERS - 1)
+    assert (Customer.objects.count(), Product.objects.count(), Order.objects.count()) == (1, 1, ORDERS - 1)
 
 
 def test_a_worker_that_lost_its_claim_writes_nothing_more(
@@ -261,3 +283,20 @@ def test_progress_says_how_many_of_how_many(shop: Shop, platform: FakePlatform) 
     progress = sync.import_progress(shop_id=shop.id)
     assert progress is not None
     assert (progress["running"], progress["orders"], progress["orders_total"]) == (False, ORDERS, ORDERS)
+
+
+def test_shops_imported_before_rules_needed_more_are_imported_once_more(alpha: Shop, beta: Shop, gone: Shop) -> None:
+    now = clock.now()
+    for shop, phase in ((alpha, "done"), (beta, "staging"), (gone, "done")):
+        SyncRun.objects.create(shop=shop, phase=phase, started_at=now, due_at=now)
+    make_shop("fresh")
+    migration = import_module("retention_app.migrations.0004_what_rules_judge_by")
+    migration.import_once_more(apps, SimpleNamespace(connection=connection))
+    phases = SyncRun.objects.order_by("shop__domain", "id").values_list("shop__domain", "phase")
+    assert list(phases) == [
+        ("alpha.myshopify.com", "done"),
+        ("alpha.myshopify.com", "requested"),
+        ("beta.myshopify.com", "failed"),
+        ("beta.myshopify.com", "requested"),
+        ("gone.myshopify.com", "done"),
+    ]

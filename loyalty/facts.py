@@ -1,17 +1,130 @@
-"""Reads the mirror into the facts the rules judge. Four look-ups, whatever the number of orders."""
+"""Reads what is known about members into the facts the rules judge. A fixed number of look-ups, whatever the number of
+members and orders.
+
+A customer the platform merged away has no facts of their own any more: they are the survivor's.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from loyalty import sql
-from loyalty.rules.facts import LineFact, OrderFact, RefundFact
-from loyalty.rules.programme import Programme, Version, completed
+from loyalty.rules.facts import (
+    AdjustmentFact,
+    LineFact,
+    MemberFacts,
+    OrderFact,
+    RefundFact,
+    SpendingFact,
+    TierMoveFact,
+)
+from loyalty.rules.programme import Backfill, Programme, Version, completed
 from retention_app.models import Shop
 from retention_app.tenancy import current_shop_id
+
+_TABLES = {  # facts beside orders: what their rows are recognised by, and which rows are facts
+    "adjustment": ("t.id", ""),
+    "tiermove": ("t.id", ""),
+    "spending": ("t.id || ':' || t.state", " AND t.state NOT IN ('asked', 'refused')"),
+    "announcement": ("t.id", ""),
+}
+
+
+def keepers(customer_ids: Iterable[int]) -> dict[int, int]:
+    """Who keeps the facts of these customers, of those they were merged into, and of all who were merged with them: the
+    survivor, or they themselves."""
+    parties = "t.id, coalesce(t.merged_into_id, t.id)"
+    own = dict(sql.look_up(parties, "retention_app_customer", "id", customer_ids))
+    merged = dict(sql.look_up(parties, "retention_app_customer", "merged_into_id", set(own.values())))
+    return {keeper: keeper for keeper in own.values()} | own | merged
+
+
+def members_states(kept_by: Mapping[int, int]) -> dict[int, list[str]]:
+    """What the facts of each customer who has any are recognised by: equal lists, equal facts. `kept_by` is `keepers`'
+    answer. One look-up."""
+    states: dict[int, list[str]] = defaultdict(list)
+    orders = ("t.customer_id, t.shopify_id || ':' || t.digest", "retention_app_order", "")
+    others = [
+        (f"t.customer_id, '{table}:' || {state}", f"loyalty_{table}", only) for table, (state, only) in _TABLES.items()
+    ]
+    for customer_id, state in sql.look_up_all([orders, *others], "customer_id", kept_by):
+        states[kept_by[customer_id]].append(state)
+    return {customer_id: sorted(of_customer) for customer_id, of_customer in states.items()}
+
+
+def members_facts(
+    customer_ids: Iterable[int], kept_by: Mapping[int, int] | None = None, states: Iterable[Iterable[str]] | None = None
+) -> dict[int, MemberFacts]:
+    """All that is known about these customers, by the mirror's id.
+
+    Who knows them already hands in what `keepers` answers, and their states: what those don't name isn't looked up.
+    """
+    ids = list(customer_ids)
+    kept_by = keepers(ids) if kept_by is None else kept_by
+    named = set(_TABLES) if states is None else {state.partition(":")[0] for of_one in states for state in of_one}
+    orders = orders_of_customers(ids)
+
+    def rows(table: str, columns: str) -> dict[int, list[Any]]:
+        return _of_keepers(kept_by, table, columns) if table in named else {}
+
+    adjustments = rows("adjustment", "t.at, t.points, t.counts, t.expires_at")
+    moves = rows("tiermove", "t.at, t.level, t.until")
+    spendings = rows("spending", "t.at, t.points, t.state, t.undone_at")
+    announcements = rows("announcement", "t.subject, t.at")
+    return {
+        customer_id: MemberFacts(
+            orders=tuple(orders.get(customer_id, ())),
+            adjustments=tuple(
+                AdjustmentFact(
+                    id=id_, at=sql.instant(at), points=points, counts=bool(counts), expires_at=_maybe(expires_at)
+                )
+                for id_, at, points, counts, expires_at in adjustments.get(customer_id, ())
+            ),
+            tier_moves=tuple(
+                TierMoveFact(id=id_, at=sql.instant(at), level=level, until=_maybe(until))
+                for id_, at, level, until in moves.get(customer_id, ())
+            ),
+            spendings=tuple(
+                SpendingFact(
+                    id=id_,
+                    at=sql.instant(at),
+                    points=points,
+                    held=state in ("held", "released"),
+                    undone_at=_maybe(undone_at),
+                )
+                for id_, at, points, state, undone_at in spendings.get(customer_id, ())
+            ),
+            announcements=_by_subject(announcements.get(customer_id, ())),
+        )
+        for customer_id in ids
+    }
+
+
+def _of_keepers(kept_by: Mapping[int, int], table: str, columns: str) -> dict[int, list[Any]]:
+    """The rows of a table of facts by the customer they belong to, oldest first; each begins with its id."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    _, only = _TABLES[table]
+    for customer_id, *row in sorted(
+        sql.look_up(f"t.customer_id, t.id, {columns}", f"loyalty_{table}", "customer_id", kept_by, only),
+        key=lambda row: row[1],
+    ):
+        found[kept_by[customer_id]].append(row)
+    return found
+
+
+def _by_subject(announcements: Iterable[Any]) -> dict[str, tuple[dt.datetime, ...]]:
+    by_subject: dict[str, tuple[dt.datetime, ...]] = {}
+    for _, subject, at in announcements:
+        by_subject[subject] = (*by_subject.get(subject, ()), sql.instant(at))
+    return by_subject
+
+
+def _maybe(value: Any) -> dt.datetime | None:
+    return None if value is None else sql.instant(value)
 
 
 def orders_of_customers(customer_ids: Iterable[int]) -> dict[int, list[OrderFact]]:
@@ -107,23 +220,32 @@ def _refunds(order_ids: list[int]) -> dict[int, list[RefundFact]]:
 
 
 def programme() -> Programme | None:
-    """The programme of the shop in scope as the rules see it; None until version 1 is published. One statement."""
+    """The programme of the shop in scope as the rules see it; None until version 1 is published. Two statements."""
     found = sql.rows(
         "SELECT v.number, v.effective_from, v.document, p.earn_from, s.currency, s.timezone"
         " FROM loyalty_programmeversion v CROSS JOIN loyalty_programme p CROSS JOIN retention_app_shop s"
-        " WHERE v.shop_id = %s AND p.shop_id = v.shop_id AND s.id = v.shop_id ORDER BY v.number",
+        " WHERE v.shop_id = %s AND p.shop_id = v.shop_id AND s.id = v.shop_id"
+        " AND NOT EXISTS (SELECT 1 FROM loyalty_programmewithdrawal w WHERE w.version_id = v.id) ORDER BY v.number",
         current_shop_id(),
     )
     if not found:
         return None
+    backfills = sql.rows(
+        "SELECT starts, version, decided_at FROM loyalty_backfill WHERE shop_id = %s ORDER BY id", current_shop_id()
+    )
+    *_, earn_from, currency, timezone = found[0]
     return Programme(
         versions=tuple(
             Version(number=number, effective_from=sql.instant(effective_from), document=completed(json.loads(document)))
-            for number, effective_from, document, _, _, _ in found
+            for number, effective_from, document, *_ in found
         ),
-        earn_from=sql.instant(found[0][3]),
-        currency=found[0][4],
-        timezone=found[0][5],
+        earn_from=sql.instant(earn_from),
+        currency=currency,
+        timezone=timezone,
+        backfills=tuple(
+            Backfill(starts=sql.instant(starts), version=version, decided_at=sql.instant(decided_at))
+            for starts, version, decided_at in backfills
+        ),
     )
 
 

@@ -1,77 +1,56 @@
-"""The ledger: the only writer of members, transactions and entries (DESIGN 5).
+"""The ledger: the accounting record of members' statements (DESIGN 5).
 
-Bringing a member up to date posts the difference between their statement and what was posted. Nothing is computed
-inside a write transaction: read one consistent snapshot, fold it, then write guarded by each member's revision. After
-the commit the facts are looked at once more, because the posting may have rested on facts that changed meanwhile (an
-order that moved to another customer leaves no trace in the revision); those members, and the losers of the guard, are
-read again. Whatever the number of members, a round costs the same statements.
+Bringing a member up to date posts the difference between their statement and what was posted, and rewrites what is
+read off the statement: lots, tier, and when time alone may change it. Nothing is computed inside a write transaction:
+read one consistent snapshot, fold it, then write guarded by each member's revision (`loyalty.posting`). After the
+commit the facts are looked at once more, because the posting may have rested on facts that changed meanwhile (an order
+that moved to another customer leaves no trace in the revision); those members, and the losers of the guard, are read
+again. Whatever the number of members, a round costs the same statements.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
-from django.db import connection, transaction
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from loyalty import facts, sql
-from loyalty.models import Account
-from loyalty.rules.earning import Explanation
-from loyalty.rules.facts import MemberFacts, OrderFact
+from loyalty.models import Account, Spending
+from loyalty.posting import Judgement, MembersBusy, Posted, post
+from loyalty.rules.difference import PostedSource, differences
+from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
-from loyalty.rules.statement import REVISION, StatementLine, statement
-from retention_app import clock, setwise
+from loyalty.rules.statement import REVISION, Statement, statement
+from retention_app import clock
 from retention_app.tenancy import current_shop_id
+
+__all__ = [
+    "MembersBusy",
+    "Posted",
+    "Statement",
+    "members_bring_up_to_date",
+    "members_due",
+    "members_judge",
+    "spending_grant",
+]
 
 TRIES_MAX = 10  # rounds of reading and writing before a batch is given back
 
 
-class MembersBusy(RuntimeError):
-    """Others kept posting for the same members; nothing is lost, try again later."""
-
-
-@dataclass(kw_only=True)
-class Posted:
-    """What a bringing up to date did: members judged anew, entries on their accounts, points they sum up to."""
-
-    members: int = 0
-    entries: int = 0
-    points: int = 0
-
-
-class Difference(NamedTuple):
-    """What is left to post for one source."""
-
-    source: str
-    order_id: int | None
-    amount: int
-    occurred_at: dt.datetime
-    version: int | None
-    explanation: Explanation
-
-
-class _PostedSum(NamedTuple):
-    """What was posted for one source so far."""
-
-    amount: int
-    order_id: int | None
-    occurred_at: dt.datetime
-
-
-@dataclass(kw_only=True)
-class Judgement:
-    """A customer's statement against the ledger. `member_id` is None for one the programme sees first."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A member as read: `judged` and `next_at` say when they have to be judged anew."""
 
     customer_id: int
-    member_id: int | None
-    account_id: int | None
-    revision: int
-    fingerprint: str
-    differences: list[Difference] = field(default_factory=list)
+    member_id: int | None = None
+    revision: int = 0
+    judged: str = ""
+    next_at: dt.datetime | None = None
+    tier: str = ""
+    account_id: int | None = None
 
 
 def members_bring_up_to_date(
@@ -91,97 +70,145 @@ def members_bring_up_to_date(
             return posted
         with sql.read_snapshot():
             programme = facts.programme()
-            merges = _merges(waiting)
-            judgements = members_judge(waiting | merges.keys(), programme) if programme else []
+            kept_by = facts.keepers(waiting)
+            judgements = members_judge(kept_by, programme) if programme else []
         if not programme or not judgements:
             return posted
-        written = _write(judgements, merges, posted)
-        judged = [judgement.customer_id for judgement in judgements]
-        current, none = _fingerprints(judged, programme), _fingerprint(programme, ())
+        written = post(judgements, kept_by, posted)
+        current = _fingerprints(facts.members_states(kept_by), kept_by, programme)
         waiting = {
             judgement.customer_id
             for judgement in judgements
-            if judgement.customer_id not in written or judgement.fingerprint != current.get(judgement.customer_id, none)
+            if judgement.customer_id not in written or judgement.fingerprint != current[judgement.customer_id]
         }
     raise MembersBusy(f"{len(waiting)} members kept changing for {TRIES_MAX} rounds.")
 
 
-def members_judge(customer_ids: Collection[int], programme: Programme, *, only_changed: bool = True) -> list[Judgement]:
-    """Fold the customers' facts and compare with what was posted.
+def members_due(limit: int) -> list[int]:
+    """Customers whose statement time alone may have changed, those that wait longest first."""
+    found = sql.rows(
+        "SELECT customer_id FROM loyalty_member WHERE shop_id = %s AND next_at <= %s ORDER BY next_at LIMIT %s",
+        current_shop_id(),
+        sql.stored(clock.now()),
+        limit,
+    )
+    return [customer_id for (customer_id,) in found]
 
-    Leaves out customers who never ordered and, with `only_changed`, those whose facts are the ones judged last.
+
+def spending_grant(spending_id: int) -> bool:
+    """Decide a spending that was asked for: with enough usable points it is granted and held, else refused. Answers
+    whether it was granted, the same however often it is asked. Raises `MembersBusy`."""
+    for _ in range(TRIES_MAX):
+        spending = Spending.objects.select_related("customer").get(id=spending_id)
+        if spending.state != Spending.State.ASKED:
+            return spending.state != Spending.State.REFUSED
+        customer_id = spending.customer.merged_into_id or spending.customer_id
+        members_bring_up_to_date([customer_id])
+        with sql.read_snapshot():
+            programme, kept_by = facts.programme(), facts.keepers([customer_id])
+            judgements = members_judge(kept_by, programme, only_changed=False) if programme else []
+            known = facts.members_facts([customer_id], kept_by)[customer_id]
+            states = facts.members_states(kept_by).get(customer_id, [])
+        judgement = next((one for one in judgements if one.customer_id == customer_id), None)
+        if programme is None or judgement is None or judgement.statement.usable < spending.points:
+            asked = Spending.objects.filter(id=spending_id, state=Spending.State.ASKED)
+            asked.update(state=Spending.State.REFUSED)
+            continue
+        granted = SpendingFact(id=spending.id, at=judgement.as_of, points=spending.points, held=True)
+        after = dataclasses.replace(known, spendings=(*known.spendings, granted))
+        states = sorted([*states, f"spending:{spending.id}:{Spending.State.HELD}"])
+        judged = _judge(judgement, after, programme, _fingerprint(programme, states), judgement.posted)
+        if post([judged], kept_by, Posted(), grant=granted):
+            return True
+    raise MembersBusy(f"The member of spending {spending_id} kept changing for {TRIES_MAX} rounds.")
+
+
+def members_judge(kept_by: Mapping[int, int], programme: Programme, *, only_changed: bool = True) -> list[Judgement]:
+    """Fold the facts of customers, as `facts.keepers` answers them, and compare with what was posted.
+
+    Leaves out customers of whom nothing is known and, with `only_changed`, those whose facts are the ones judged last
+    and whom time hasn't changed since.
     """
-    fingerprints = _fingerprints(customer_ids, programme)
-    judgements = {}
-    for customer_id, member_id, revision, judged, account_id in _members(customer_ids):
-        fingerprint = fingerprints.pop(customer_id, None) or _fingerprint(programme, ())
-        if not only_changed or fingerprint != judged:
-            judgements[customer_id] = Judgement(
-                customer_id=customer_id,
-                member_id=member_id,
-                account_id=account_id,
-                revision=revision,
-                fingerprint=fingerprint,
-            )
-    for customer_id, fingerprint in fingerprints.items():
-        judgements[customer_id] = Judgement(
-            customer_id=customer_id, member_id=None, account_id=None, revision=0, fingerprint=fingerprint
-        )
-    if not judgements:
+    states = facts.members_states(kept_by)
+    fingerprints = _fingerprints(states, kept_by, programme)
+    now = clock.now()
+    members = {member.customer_id: member for member in _members(kept_by)}
+    to_judge = []
+    for customer_id, fingerprint in sorted(fingerprints.items()):
+        if customer_id in members or customer_id in states:
+            member = members.get(customer_id) or _Known(customer_id)
+            late = member.next_at is not None and member.next_at <= now
+            if not only_changed or late or member.judged != fingerprint:
+                to_judge.append(member)
+    if not to_judge:
         return []
-    orders = facts.orders_of_customers(judgements)
-    posted = _posted_sums(judgement.account_id for judgement in judgements.values() if judgement.account_id)
-    as_of = _as_of(order for of_customer in orders.values() for order in of_customer)
-    for judgement in judgements.values():
-        lines = statement(MemberFacts(orders=tuple(orders.get(judgement.customer_id, ()))), programme, as_of).lines
-        judgement.differences = differences(lines, posted.get(judgement.account_id or 0, {}))
-    return list(judgements.values())
+    customer_ids = [member.customer_id for member in to_judge]
+    known = facts.members_facts(customer_ids, kept_by, states.values())
+    posted = _posted([member for member in to_judge if member.account_id is not None], known)
+    return [
+        _judge(
+            member,
+            known[member.customer_id],
+            programme,
+            fingerprints[member.customer_id],
+            posted.get(member.account_id or 0, {}),
+        )
+        for member in to_judge
+    ]
 
 
-def _as_of(orders: Iterable[OrderFact]) -> dt.datetime:
-    """Now, or later where the platform's clock is ahead of ours: what it told us has happened."""
-    return max([clock.now(), *(order.newest_instant() for order in orders)])
+def _judge(
+    member: _Known | Judgement,
+    known: MemberFacts,
+    programme: Programme,
+    fingerprint: str,
+    posted: dict[str, PostedSource],
+) -> Judgement:
+    as_of = max(clock.now(), *(order.newest_instant() for order in known.orders)) if known.orders else clock.now()
+    stated = statement(known, programme, as_of)
+    undecided = {spending.id for spending in known.spendings if spending.held}
+    return Judgement(
+        customer_id=member.customer_id,
+        member_id=member.member_id,
+        account_id=member.account_id,
+        revision=member.revision,
+        tier=member.tier,
+        fingerprint=fingerprint,
+        as_of=as_of,
+        statement=stated,
+        posted=posted,
+        differences=differences(stated.lines, posted, undecided),
+    )
 
 
-def _fingerprints(customer_ids: Iterable[int], programme: Programme) -> dict[int, str]:
-    """A fingerprint of the facts of each customer who has any; an order's digest stands for its state."""
-    orders: dict[int, list[str]] = defaultdict(list)
-    for customer_id, shopify_id, digest in sql.look_up(
-        "t.customer_id, t.shopify_id, t.digest", "retention_app_order", "customer_id", customer_ids
-    ):
-        orders[customer_id].append(f"{shopify_id}:{digest}")
-    return {customer_id: _fingerprint(programme, sorted(states)) for customer_id, states in orders.items()}
+def _fingerprints(
+    states: Mapping[int, Sequence[str]], customer_ids: Iterable[int], programme: Programme
+) -> dict[int, str]:
+    """A fingerprint of each customer's facts; an order's digest stands for its state."""
+    return {customer_id: _fingerprint(programme, states.get(customer_id, ())) for customer_id in customer_ids}
 
 
-def _fingerprint(programme: Programme, orders: Sequence[str]) -> str:
-    rules = f"revision {REVISION}, version {programme.versions[-1].number}, {programme.currency}"
-    state = "\n".join([rules, *orders])
+def _fingerprint(programme: Programme, states: Sequence[str]) -> str:
+    rules = (
+        f"revision {REVISION}, versions {[version.number for version in programme.versions]},"
+        f" {programme.currency}, {programme.timezone}, {len(programme.backfills)} back-fills"
+    )
+    state = "\n".join([rules, *states])
     return hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
 
 
-def _merges(customer_ids: Collection[int]) -> dict[int, int]:
-    """Each customer that has to do with a merge of one of these → the survivor, who stands for them all.
-
-    The accounts of those who were merged are brought up to date together: one never lacks what the other still has.
-    """
-    parties = "t.id, coalesce(t.merged_into_id, t.id)"
-    away = sql.look_up(parties, "retention_app_customer", "id", customer_ids, " AND t.merged_into_id IS NOT NULL")
-    survivors = {survivor for _, survivor in away} | set(customer_ids)
-    merged = sql.look_up(parties, "retention_app_customer", "merged_into_id", survivors)
-    return {**dict(merged), **{survivor: survivor for _, survivor in merged}}
-
-
-def _members(customer_ids: Iterable[int]) -> list[tuple[int, int, int, str, int]]:
-    """(customer, member, revision, judged, account) of those who are members, by customer."""
+def _members(customer_ids: Iterable[int]) -> list[_Known]:
+    """Those of the customers who are members."""
     account = "SELECT a.id FROM loyalty_account a WHERE a.shop_id = t.shop_id AND a.member_id = t.id"
-    return sorted(
-        sql.look_up(
-            f"t.customer_id, t.id, t.revision, t.judged, ({account} AND a.asset = 'points')",
+    return [
+        _Known(customer_id, member_id, revision, judged, next_at and sql.instant(next_at), tier, account_id)
+        for customer_id, member_id, revision, judged, next_at, tier, account_id in sql.look_up(
+            f"t.customer_id, t.id, t.revision, t.judged, t.next_at, t.tier, ({account} AND a.asset = 'points')",
             "loyalty_member",
             "customer_id",
             customer_ids,
         )
-    )
+    ]
 
 
 def _holders(order_shopify_ids: Iterable[int]) -> set[int]:
@@ -192,218 +219,52 @@ def _holders(order_shopify_ids: Iterable[int]) -> set[int]:
     return {customer_id for (customer_id,) in customers}
 
 
-def _posted_sums(account_ids: Iterable[int]) -> dict[int, dict[str, _PostedSum]]:
+def _posted(members: Sequence[_Known], known: dict[int, MemberFacts]) -> dict[int, dict[str, PostedSource]]:
     """What was posted, by account and source."""
-    posted: dict[int, dict[str, _PostedSum]] = defaultdict(dict)
-    for account_id, source, amount, order_id, occurred_at in sql.look_up(
-        "t.account_id, t.source, sum(t.amount), max(t.order_shopify_id), max(t.occurred_at)",
+    posted: dict[int, dict[str, PostedSource]] = defaultdict(dict)
+    for account_id, source, usable_from, expires_at, points, order_id, occurred_at in sql.look_up(
+        "t.account_id, t.source, t.usable_from, t.expires_at,"
+        " sum(t.amount), max(t.order_shopify_id), max(t.occurred_at)",
         "loyalty_entry",
         "account_id",
-        account_ids,
-        " GROUP BY t.account_id, t.source",
+        (member.account_id for member in members if member.account_id is not None),
+        " GROUP BY t.account_id, t.source, t.usable_from, t.expires_at",
     ):
-        posted[account_id][source] = _PostedSum(int(amount), order_id, sql.instant(occurred_at))
+        of_source = posted[account_id].setdefault(source, PostedSource(order_id, sql.instant(occurred_at)))
+        of_source.occurred_at = max(of_source.occurred_at, sql.instant(occurred_at))
+        of_source.points[(_maybe(usable_from), _maybe(expires_at))] = int(points)
+    spenders = {member.member_id: member.account_id for member in members if known[member.customer_id].spendings}
+    for account_id, source, points in _posted_held(spenders):
+        posted[account_id][source].held = points
     return posted
 
 
-def differences(lines: Iterable[StatementLine], posted: dict[str, _PostedSum]) -> list[Difference]:
-    """What brings the posted sums to the statement: changed lines first, then what the statement no longer has."""
-    found = []
-    stated = set()
-    for line in lines:
-        stated.add(line.source)
-        before = posted[line.source].amount if line.source in posted else None
-        if line.amount != (before or 0):
-            explanation = line.explanation
-            if before is not None:
-                explanation = {"kind": "corrected", "posted": before, "stated": line.amount, "now": line.explanation}
-            found.append(
-                Difference(
-                    line.source,
-                    line.order_id,
-                    line.amount - (before or 0),
-                    line.occurred_at,
-                    line.version,
-                    explanation,
-                )
-            )
-    for source, before_sum in sorted(posted.items()):
-        if source not in stated and before_sum.amount:
-            explanation = {"kind": "withdrawn", "posted": before_sum.amount}
-            found.append(
-                Difference(source, before_sum.order_id, -before_sum.amount, before_sum.occurred_at, None, explanation)
-            )
-    return found
-
-
-# --- writing ----------------------------------------------------------------------------------------------------------
-
-_GUARD: setwise.Columns = {"member_id": "bigint", "read_revision": "bigint", "fingerprint": "text"}
-_MEMBER: setwise.Columns = {"customer_id": "bigint", "fingerprint": "text"}
-_ACCOUNT: setwise.Columns = {"member_id": "bigint"}
-_TRANSACTION: setwise.Columns = {
-    "member_id": "bigint",
-    "revision": "bigint",
-    "occurred_at": "timestamptz",
-    "recorded_at": "timestamptz",
-}
-_ENTRY: setwise.Columns = {
-    "position": "integer",
-    "transaction_id": "bigint",
-    "account_id": "bigint",
-    "counter": "text",
-    "amount": "bigint",
-    "source": "text",
-    "order_shopify_id": "bigint",
-    "version": "integer",
-    "explanation": "jsonb",
-    "occurred_at": "timestamptz",
-    "recorded_at": "timestamptz",
-}
-_BALANCE: setwise.Columns = {"account_id": "bigint", "change": "bigint"}
-
-
-def _write(judgements: Sequence[Judgement], merges: Mapping[int, int], posted: Posted) -> set[int]:
-    """Post the differences in one short transaction; answers the customers whose revision was still the one read.
-
-    When one of the customers that were merged lost, nothing is written and all are to be read again.
-    """
-    with transaction.atomic():
-        winners = _guard(judgements)
-        won = {judgement.customer_id for judgement in winners}
-        lost_to = {
-            merges[judgement.customer_id] for judgement in judgements if judgement.customer_id in merges.keys() - won
-        }
-        if any(merges.get(customer_id) in lost_to for customer_id in won):
-            transaction.set_rollback(True)
-            return set()
-        postings = [judgement for judgement in winners if judgement.differences]
-        if postings:
-            _post(postings)
-    posted.members += len(winners)
-    posted.entries += sum(len(judgement.differences) for judgement in postings)
-    posted.points += sum(difference.amount for judgement in postings for difference in judgement.differences)
-    return {judgement.customer_id for judgement in winners}
-
-
-def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Take the next revision of each member, where nobody else did; a new member is guarded by being inserted."""
-    known = {judgement.member_id: judgement for judgement in judgements if judgement.member_id is not None}
-    fresh = {judgement.customer_id: judgement for judgement in judgements if judgement.member_id is None}
-    winners = []
-    if known:
-        if connection.features.has_select_for_update:  # lock in one order, so that two batches can't deadlock
-            sql.rows(
-                f"SELECT id FROM loyalty_member WHERE shop_id = %s AND {setwise.ids_in('id')} ORDER BY id FOR UPDATE",
-                current_shop_id(),
-                setwise.ids_json(id_ for id_ in known if id_ is not None),
-            )
-        rows = [
-            {"member_id": id_, "read_revision": judgement.revision, "fingerprint": judgement.fingerprint}
-            for id_, judgement in known.items()
-        ]
-        won = sql.rows(
-            "UPDATE loyalty_member SET revision = loyalty_member.revision + 1, judged = r.fingerprint"
-            f" FROM {setwise.rows_from(_GUARD)}"
-            " WHERE loyalty_member.id = r.member_id AND loyalty_member.revision = r.read_revision"
-            " AND loyalty_member.shop_id = %s RETURNING id",
-            setwise.rows_json(rows, _GUARD),
-            current_shop_id(),
+def _posted_held(spenders: dict[int | None, int | None]) -> list[tuple[int, str, int]]:
+    """What the shop's held account has of these members' spendings: (member's account, source, points)."""
+    held = Account.objects.filter(member=None, kind=Account.Kind.HELD).values_list("id", flat=True).first()
+    if not spenders or held is None:
+        return []
+    transactions = dict(
+        sql.look_up(
+            "t.id, t.member_id",
+            "loyalty_ledgertransaction",
+            "member_id",
+            (member_id for member_id in spenders if member_id is not None),
         )
-        winners += [known[id_] for (id_,) in won]
-    if fresh:
-        rows = [{"customer_id": id_, "fingerprint": judgement.fingerprint} for id_, judgement in fresh.items()]
-        inserted = sql.rows(
-            "INSERT INTO loyalty_member (shop_id, customer_id, revision, judged)"
-            f" SELECT %s, r.customer_id, 1, r.fingerprint FROM {setwise.rows_from(_MEMBER)}"
-            " WHERE true ORDER BY r.customer_id"
-            " ON CONFLICT (shop_id, customer_id) DO NOTHING RETURNING id, customer_id",
-            current_shop_id(),
-            setwise.rows_json(rows, _MEMBER),
-        )
-        members = {member_id: fresh[customer_id] for member_id, customer_id in inserted}
-        for account_id, member_id in _accounts_open(members):
-            members[member_id].member_id, members[member_id].account_id = member_id, account_id
-        winners += members.values()
-    return winners
-
-
-def _accounts_open(member_ids: Iterable[int]) -> list[tuple[int, int]]:
-    """Open the points accounts of new members; answers (account, member)."""
-    return sql.rows(
-        "INSERT INTO loyalty_account (shop_id, member_id, kind, asset, balance)"
-        f" SELECT %s, r.member_id, 'member', 'points', 0 FROM {setwise.rows_from(_ACCOUNT)} WHERE true"
-        " RETURNING id, member_id",
-        current_shop_id(),
-        setwise.rows_json([{"member_id": member_id} for member_id in member_ids], _ACCOUNT),
     )
+    sums: dict[tuple[int, str], int] = defaultdict(int)
+    for transaction_id, source, points in sql.look_up(
+        "t.transaction_id, t.source, t.amount",
+        "loyalty_entry",
+        "transaction_id",
+        transactions,
+        f" AND t.account_id = {held:d}",
+    ):
+        account_id = spenders[transactions[transaction_id]]
+        assert account_id is not None
+        sums[(account_id, source)] += points
+    return [(account_id, source, points) for (account_id, source), points in sums.items()]
 
 
-def _counter(source: str) -> Account.Kind:
-    """The account that gives or takes the other side of a source's points."""
-    return Account.Kind.ISSUED if source.startswith("order:") else Account.Kind.REVERSED
-
-
-def _post(judgements: Sequence[Judgement]) -> None:
-    """Insert a transaction for each judgement, a pair of entries for each of its differences, and move the balances."""
-    now, shop_id = clock.now(), current_shop_id()
-    transactions = [
-        {
-            "member_id": judgement.member_id,
-            "revision": judgement.revision + 1,
-            "occurred_at": max(difference.occurred_at for difference in judgement.differences),
-            "recorded_at": now,
-        }
-        for judgement in judgements
-    ]
-    transaction_ids = {
-        member_id: transaction_id
-        for transaction_id, member_id in sql.rows(
-            "INSERT INTO loyalty_ledgertransaction (shop_id, member_id, revision, occurred_at, recorded_at)"
-            f" SELECT %s, r.member_id, r.revision, r.occurred_at, r.recorded_at FROM {setwise.rows_from(_TRANSACTION)}"
-            " WHERE true ORDER BY r.member_id RETURNING id, member_id",
-            shop_id,
-            setwise.rows_json(transactions, _TRANSACTION),
-        )
-    }
-    entries = [
-        {
-            "transaction_id": transaction_ids[judgement.member_id],
-            "account_id": judgement.account_id,
-            "counter": _counter(difference.source).value,
-            "amount": difference.amount,
-            "source": difference.source,
-            "order_shopify_id": difference.order_id,
-            "version": difference.version,
-            "explanation": difference.explanation,
-            "occurred_at": difference.occurred_at,
-            "recorded_at": now,
-        }
-        for judgement in judgements
-        for difference in judgement.differences
-    ]
-    inserted = sql.rows(
-        "INSERT INTO loyalty_entry (shop_id, transaction_id, account_id, amount, source, order_shopify_id, version,"
-        " explanation, occurred_at, recorded_at)"
-        " SELECT c.shop_id, r.transaction_id, CASE side.sign WHEN 1 THEN r.account_id ELSE c.id END,"
-        " side.sign * r.amount, r.source, r.order_shopify_id, r.version,"
-        " CASE side.sign WHEN 1 THEN r.explanation END, r.occurred_at, r.recorded_at"
-        f" FROM {setwise.rows_from(_ENTRY)} CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) AS side"
-        " CROSS JOIN loyalty_account c"
-        " WHERE c.shop_id = %s AND c.member_id IS NULL AND c.asset = 'points' AND c.kind = r.counter"
-        " ORDER BY r.position, side.sign DESC RETURNING id",
-        setwise.rows_json(({"position": position, **entry} for position, entry in enumerate(entries)), _ENTRY),
-        shop_id,
-    )
-    if len(inserted) != 2 * len(entries):
-        raise RuntimeError(f"{len(inserted)} of {2 * len(entries)} entries found their account; nothing is posted.")
-    changes = [
-        {"account_id": judgement.account_id, "change": sum(d.amount for d in judgement.differences)}
-        for judgement in judgements
-    ]
-    sql.rows(
-        "UPDATE loyalty_account SET balance = loyalty_account.balance + r.change"
-        f" FROM {setwise.rows_from(_BALANCE)} WHERE loyalty_account.id = r.account_id AND loyalty_account.shop_id = %s",
-        setwise.rows_json(changes, _BALANCE),
-        shop_id,
-    )
+def _maybe(value: object) -> dt.datetime | None:
+    return None if value is None else sql.instant(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,14 +52,28 @@ def look_up(columns: str, table: str, column: str, ids: Iterable[int], then: str
     all the shop's rows. SQLite keeps the order of a CROSS JOIN, PostgreSQL looks an array up by the index on both
     columns. No ids, no statement.
     """
+    return look_up_all([(columns, table, then)], column, ids)
+
+
+def look_up_all(tables: Sequence[tuple[str, str, str]], column: str, ids: Iterable[int]) -> list[Any]:
+    """What `look_up` answers for each (columns, table, then), columns of the same kinds, in one statement."""
     wanted = list(ids)
     if not wanted:
         return []
     if connection.vendor == "postgresql":
-        source = f"{table} AS t WHERE t.{column} = ANY (ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)::bigint))"
+        source = "{} AS t WHERE t.{} = ANY (ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)::bigint))"
     else:
-        source = f"json_each(%s) AS wanted CROSS JOIN {table} AS t WHERE t.{column} = wanted.value"
-    return rows(f"SELECT {columns} FROM {source} AND t.shop_id = %s{then}", setwise.ids_json(wanted), current_shop_id())
+        source = "json_each(%s) AS wanted CROSS JOIN {} AS t WHERE t.{} = wanted.value"
+    statement = " UNION ALL ".join(
+        f"SELECT {columns} FROM {source.format(table, column)} AND t.shop_id = %s{then}"
+        for columns, table, then in tables
+    )
+    return rows(statement, *[setwise.ids_json(wanted), current_shop_id()] * len(tables))
+
+
+def stored(value: dt.datetime) -> str:
+    """An instant as a parameter, in the form this database stores."""
+    return setwise.instant(value)
 
 
 def instant(value: Any) -> dt.datetime:

@@ -1,7 +1,11 @@
-"""Rebuilds every statement of the shop in scope and compares it with the ledger. Reads only, slice by slice."""
+"""Rebuilds every statement of the shop in scope and compares it with the ledger and what is read off it.
+
+Reads only, slice by slice: memory doesn't grow with the number of members.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -29,7 +33,8 @@ class Verification:
 
 
 def ledger_verify() -> Verification:
-    """Check each member's cached balance and statement, and that each transaction sums to zero."""
+    """Check that no difference is left to post, each member's cached balance, debt, lots and tier, and that each
+    transaction sums to zero."""
     result = Verification()
     _accounts_check(result)
     _transactions_check(result)
@@ -44,21 +49,45 @@ def _accounts_check(result: Verification) -> None:
         with sql.read_snapshot():
             names = dict(customers[:CUSTOMERS_A_SLICE])
             programme = facts.programme()
-            judgements = members_judge(names, programme, only_changed=False) if programme else []
+            judgements = members_judge(facts.keepers(names), programme, only_changed=False) if programme else []
+            judgements = [judgement for judgement in judgements if judgement.customer_id in names]
             account_ids = [judgement.account_id for judgement in judgements if judgement.account_id is not None]
-            balances = dict(sql.look_up("t.id, t.balance", "loyalty_account", "id", account_ids))
+            cached = {id_: sums for id_, *sums in sql.look_up(_CACHED, "loyalty_account", "id", account_ids)}
             sums = _entry_sums(account_ids)
+            lots = _lots(account_ids)
         if not names:
             return
         for judgement in judgements:
-            name = names[judgement.customer_id]
-            balance, entered = balances.get(judgement.account_id, 0), sums.get(judgement.account_id, 0)
+            name, stated, account_id = names[judgement.customer_id], judgement.statement, judgement.account_id
+            balance, debt = cached.get(account_id, (0, 0))
+            entered = sums.get(account_id, 0)
             if balance != entered:
                 result.found(f"Customer {name}: cached balance {balance}, entries sum to {entered}.")
             for difference in judgement.differences:
-                result.found(f"Customer {name}: {difference.amount:+d} left to post for {difference.source}.")
+                result.found(f"Customer {name}: {difference.points:+d} left to post for {difference.source}.")
+            if judgement.differences:
+                continue  # what is read off the statement follows them
+            if debt != stated.debt:
+                result.found(f"Customer {name}: cached debt {debt}, the statement has {stated.debt}.")
+            if lots.get(account_id, []) != sorted((lot.source, lot.points) for lot in stated.lots):
+                result.found(f"Customer {name}: the cached lots aren't the statement's.")
+            if judgement.tier != (stated.tier or ""):
+                result.found(f"Customer {name}: cached tier {judgement.tier!r}, the statement has {stated.tier!r}.")
         result.accounts += len(account_ids)
         last = max(names)
+
+
+_CACHED = "t.id, t.balance, t.debt"
+
+
+def _lots(account_ids: Iterable[int]) -> dict[int | None, list[tuple[str, int]]]:
+    """The cached lots of each account: (source, points), sorted."""
+    found: dict[int | None, list[tuple[str, int]]] = defaultdict(list)
+    for account_id, source, points in sorted(
+        sql.look_up("t.account_id, t.source, t.points", "loyalty_lot", "account_id", account_ids)
+    ):
+        found[account_id].append((source, points))
+    return found
 
 
 def _entry_sums(account_ids: Iterable[int]) -> dict[int | None, int]:

@@ -114,12 +114,14 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
+                            ("asked", "Asked"),
+                            ("refused", "Refused"),
                             ("held", "Held"),
                             ("redeemed", "Redeemed"),
                             ("released", "Released"),
                             ("undone", "Undone"),
                         ],
-                        default="held",
+                        default="asked",
                         max_length=12,
                     ),
                 ),
@@ -429,7 +431,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="spending",
-            index=models.Index(condition=models.Q(("state", "held")), fields=["shop", "at"], name="spending_held"),
+            index=models.Index(
+                condition=models.Q(("state__in", ["asked", "held"])), fields=["shop", "at"], name="spending_open"
+            ),
         ),
         migrations.AddConstraint(
             model_name="spending",

@@ -36,17 +36,20 @@ class Adjustment(_OfCustomer):
 
 
 class Spending(_OfCustomer):
-    """Points used. Held while the outside world decides, then redeemed or released; what was redeemed can be undone."""
+    """Points used. Asked for and refused ones aren't facts. What is granted is held while the outside world decides,
+    then redeemed or released; what was redeemed can be undone."""
 
     class State(models.TextChoices):
+        ASKED = "asked"
+        REFUSED = "refused"
         HELD = "held"
         REDEEMED = "redeemed"
         RELEASED = "released"
         UNDONE = "undone"
 
-    at = models.DateTimeField()
+    at = models.DateTimeField()  # when it was granted; until then, asked for
     points = models.PositiveBigIntegerField()
-    state = models.CharField(max_length=12, choices=State.choices, default=State.HELD)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.ASKED)
     decided_at = models.DateTimeField(null=True)
     undone_at = models.DateTimeField(null=True)  # when the points went back: released or undone
     purpose = models.JSONField()  # what they were used for, as the service that asked wrote it
@@ -57,7 +60,7 @@ class Spending(_OfCustomer):
         constraints = [models.UniqueConstraint(fields=["shop", "key"], name="spending_once")]
         indexes = [
             models.Index(fields=["shop", "customer"], name="spending_by_customer"),
-            models.Index(fields=["shop", "at"], name="spending_held", condition=models.Q(state="held")),
+            models.Index(fields=["shop", "at"], name="spending_open", condition=models.Q(state__in=["asked", "held"])),
         ]
 
 

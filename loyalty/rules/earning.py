@@ -179,7 +179,7 @@ def _return(refund: RefundFact, parts: dict[int, _Part]) -> list[tuple[_Part, in
 
 def _explained(parts: Iterable[tuple[_Part, int]]) -> list[Explanation]:
     """The parts as data: {"title", "quantity", "minor"}, with {"name", "percent"} of each multiplier; beyond the limit
-    one {"more", "minor"} for the rest."""
+    one {"more", "minor"} for the rest, with "weighted_minor" when multipliers make that another amount."""
     known = list(parts)
     named: list[Explanation] = []
     for part, pieces in known[:LINES_EXPLAINED_MAX]:
@@ -190,7 +190,11 @@ def _explained(parts: Iterable[tuple[_Part, int]]) -> list[Explanation]:
     rest = known[LINES_EXPLAINED_MAX:]
     if rest:
         amount = sum((part.price * pieces for part, pieces in rest), Fraction())
-        named.append({"more": len(rest), "minor": exact(amount)})
+        weighted = sum((part.price * part.factor * pieces for part, pieces in rest), Fraction())
+        named.append(
+            {"more": len(rest), "minor": exact(amount)}
+            | ({"weighted_minor": exact(weighted)} if weighted != amount else {})
+        )
     return named
 
 

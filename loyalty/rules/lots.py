@@ -47,7 +47,7 @@ class Lot:
 
 @dataclass(slots=True)
 class Claim:
-    """What a spending or a take-back took of lots that aren't its own, still owes, gave up (`floored`), or was lowered by
+    """What a spending or a take-back took of lots that aren't its own, still owes, gave up (`floored`), or was spared
     because it had expired already (`set_off`)."""
 
     source: str

@@ -29,7 +29,8 @@ class StatementLine:
     """A credit or debit in points and where it comes from; sources are listed in `docs/statement.md`.
 
     Credits can be used from `usable_from` (None: not known yet) and expire at `expires_at` (None: never). An order that
-    earns nothing has a line of amount 0 that says why; `version` is None when no version judges it.
+    earns nothing has a line of amount 0 that says why; `version` is None when no version judges it. `order_id` is the
+    order that earned, or lost, the points; also what time or an undo brings has one.
     """
 
     source: str
@@ -149,6 +150,7 @@ class _Fold:
         self.lots = Lots(self.programme.zone, made)
         self.earned: dict[int, _Earned] = {}
         self.first_order_of: int | None = None  # the order whose first-order bonus stands
+        self.orders_of: dict[str, OrderFact] = {}  # the order that each source is about
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
@@ -187,7 +189,13 @@ class _Fold:
         self.credit(f"order:{order.id}", order, came_to.total, version, explanation, usable_from, due)
         if version.rules.first_order_bonus and self.first_order_of is None:
             self.first_order_of, earned.first_order = order.id, version.rules.first_order_bonus
-            explanation = {"kind": "first_order", "order": order.name, "version": version.number}
+            explanation = {
+                "kind": "first_order",
+                "order": order.name,
+                "version": version.number,
+                "points": earned.first_order,
+                "waiting": explanation["waiting"],
+            }
             self.credit(f"first_order:{order.id}", order, earned.first_order, version, explanation, usable_from, due)
         self.count(order, order.processed_at)
 
@@ -212,7 +220,12 @@ class _Fold:
             }
             self.take_back(f"order:{order.id}", source, order, before.total - after.total, step.instant, explanation)
         if earned.first_order and not step.worth.base:
-            explanation = {"kind": "first_order_lost", "order": order.name, "version": version.number}
+            explanation = {
+                "kind": "first_order_lost",
+                "order": order.name,
+                "version": version.number,
+                "points": earned.first_order,
+            }
             self.take_back(
                 f"first_order:{order.id}", bonus_source, order, earned.first_order, step.instant, explanation
             )
@@ -295,6 +308,8 @@ class _Fold:
         expires_at: dt.datetime | None = None,
     ) -> None:
         order_id = order.id if order else None
+        if order:
+            self.orders_of[source] = order
         self.lines.append(StatementLine(source, order_id, amount, at, version, explanation, usable_from, expires_at))
 
     def _due(self, usable_from: dt.datetime | None, assessment: Assessment) -> dt.datetime | None:
@@ -314,7 +329,7 @@ class _Fold:
         lots = tuple(LotLeft(lot.source, lot.remaining, lot.usable_from, lot.due, lot.ends) for lot in self.lots.open())
         usable = sum(lot.points for lot in lots if lot.usable_from is not None and lot.usable_from <= self.as_of)
         standing = self.standing
-        moments = [standing.next_change(), self.lots.next_change()]
+        moments = [self._in_sight(standing.next_change()), self.lots.next_change()]
         found = {
             "tier": standing.held,
             "tier_since": standing.since,
@@ -333,6 +348,13 @@ class _Fold:
             **found,  # type: ignore[arg-type]
         )
 
+    def _in_sight(self, moment: dt.datetime | None) -> dt.datetime | None:
+        """When a moment comes into sight of the outlook; the moment itself once it has."""
+        if moment is None:
+            return None
+        early = moment - dt.timedelta(days=OUTLOOK_DAYS)
+        return early if early > self.as_of else moment
+
     def outlook(self) -> MoveDown | None:
         """The move down that comes unless more counts. Lets time go on: nothing may be told afterwards."""
         horizon = self.as_of + dt.timedelta(days=OUTLOOK_DAYS)
@@ -350,7 +372,8 @@ class _Fold:
 
     def booked_line(self, booked: Booked) -> StatementLine:
         explanation: dict[str, Any] = {"kind": booked.kind, "of": booked.of}
-        return StatementLine(booked.source, None, -booked.amount, booked.at, None, explanation)
+        order = self.orders_of.get(booked.of)
+        return StatementLine(booked.source, order.id if order else None, -booked.amount, booked.at, None, explanation)
 
 
 def _usable_from(order: OrderFact, rules: Rules, programme: Programme, as_of: dt.datetime) -> dt.datetime | None:
@@ -373,20 +396,26 @@ def _formula(assessment: Assessment, level: Level | None) -> Explanation:
         "backdated": assessment.decision is not None,
         "points": version.rules.points,
         "per_minor": version.rules.per_minor,
-    } | ({"tier": {"name": level.name, "percent": level.percent}} if level and level.percent != 100 else {})
+    } | ({"tier": {"name": level.name, "percent": level.percent}} if level else {})
 
 
 def _sum(worth: Worth, came_to: Points, rules: Rules) -> Explanation:
     """The figures of an order's points, from its base to what it came to."""
-    return {
+    figures: Explanation = {
         "base_minor": exact(worth.base),
         "weighted_minor": exact(worth.weighted),
         "spending": came_to.spending,
         "bonus": came_to.bonus,
         "result": came_to.total,
-    } | ({"order_max": rules.order_max} if came_to.total < came_to.spending + came_to.bonus else {})
+    }
+    if came_to.bonus and rules.order_bonus:
+        figures["bonus_from_minor"] = rules.order_bonus["from_minor"]
+    if came_to.total < came_to.spending + came_to.bonus:
+        figures["order_max"] = rules.order_max
+    return figures
 
 
 def _shortage(wanted: int, taken: int, owed: int) -> Explanation:
-    """What a debit lacked: {"spared": points not taken, "owed": points owed}, where there are any."""
-    return ({"spared": wanted - taken} if taken != wanted else {}) | ({"owed": owed} if owed else {})
+    """What a debit lacked: {"wanted", "spared": points not taken, "owed": points owed}, where there are any."""
+    spared = {"wanted": wanted, "spared": wanted - taken} if taken != wanted else {}
+    return spared | ({"owed": owed} if owed else {})

@@ -181,7 +181,9 @@ class Standing:
         return max(self._years[self._year], self._years[self._year - 1])
 
     def next_change(self) -> dt.datetime | None:
-        """The next instant at which time alone may change something here."""
+        """The next instant at which time alone may change something here. Windows only ever take a tier away."""
+        if self._auto == NONE and self._given is None:
+            return self._starts[0].effective_from if self._starts else None
         upcoming = self._upcoming()
         return upcoming[0] if upcoming else None
 

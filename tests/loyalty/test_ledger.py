@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loyalty import ledger
+from loyalty import ledger, posting
 from loyalty.ledger import MembersBusy, Posted, members_bring_up_to_date
 from loyalty.models import Account, Entry, LedgerTransaction, Member
 from loyalty.sql import read_snapshot
@@ -192,7 +192,7 @@ def test_an_order_that_moves_to_another_customer_takes_its_points_along(
 
 def between(monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object]) -> None:
     """Let something happen between reading and writing, each act in one of the first rounds."""
-    write, left = ledger._write, iter(acts)
+    write, left = ledger.post, iter(acts)
 
     def delayed(*args: Any) -> Any:
         act = next(left, None)
@@ -200,7 +200,7 @@ def between(monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object]) -> Non
             act()
         return write(*args)
 
-    monkeypatch.setattr(ledger, "_write", delayed)
+    monkeypatch.setattr(ledger, "post", delayed)
 
 
 def test_a_posting_that_rests_on_facts_that_changed_is_corrected_at_once(
@@ -241,18 +241,17 @@ def test_who_loses_the_revision_reads_again(members: Shop, monkeypatch: pytest.M
 
 def test_a_member_who_keeps_changing_is_given_back(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     mirrored(order_row(5))
-    monkeypatch.setattr(ledger, "_guard", lambda judgements: [])
+    monkeypatch.setattr(posting, "_guard", lambda judgements: [])
     with pytest.raises(MembersBusy, match="1 members"):
         bring(1)
     assert not Entry.objects.exists()
 
 
-def test_without_the_other_side_s_account_nothing_is_posted(members: Shop) -> None:
+def test_the_other_side_s_account_is_opened_when_it_is_first_needed(members: Shop) -> None:
     mirrored(order_row(5))
     Account.objects.filter(kind="issued").delete()
-    with pytest.raises(RuntimeError, match="0 of 2 entries"):
-        bring(1)
-    assert not Member.objects.exists()
+    assert bring(1).points == 50
+    assert entries() == [("member", "order:5", 50), ("issued", "order:5", -50)]
 
 
 def test_a_new_revision_of_the_rules_judges_everybody_anew(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db.models import Sum
 
-from loyalty import ledger
+from loyalty import posting
 from loyalty.models import Account, Entry, LedgerTransaction
 from retention_app import removals
 from retention_app.models import Customer, EventRun, Order, Shop
@@ -54,9 +54,9 @@ def test_both_accounts_are_posted_together(two: Shop) -> None:
 
 def test_when_one_of_them_lost_the_guard_nothing_is_posted(two: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     merge(2, 1)
-    guard, first = ledger._guard, []
+    guard, first = posting._guard, []
 
-    def loses_once(judgements: list[ledger.Judgement]) -> list[ledger.Judgement]:
+    def loses_once(judgements: list[posting.Judgement]) -> list[posting.Judgement]:
         winners = guard(judgements)
         if not first:
             first.append(True)
@@ -65,9 +65,9 @@ def test_when_one_of_them_lost_the_guard_nothing_is_posted(two: Shop, monkeypatc
         return winners
 
     posted: list[list[str]] = []
-    post = ledger._post
-    monkeypatch.setattr(ledger, "_guard", loses_once)
-    monkeypatch.setattr(ledger, "_post", lambda judgements: (posted.append([]), post(judgements)))
+    append = posting._entries_append
+    monkeypatch.setattr(posting, "_guard", loses_once)
+    monkeypatch.setattr(posting, "_entries_append", lambda judgements: (posted.append([]), append(judgements)))
     bring(1, 2)
     assert len(posted) == 1  # the first round was rolled back before it posted
     assert points_of(two) == {2: 80}

@@ -1,0 +1,365 @@
+"""Writes what the ledger judged: the only writer of members, transactions, entries and lots (DESIGN 5).
+
+One short transaction for a batch: each member's revision is the guard, the loser writes nothing. Entries are appended;
+what is read off the statement (balance, debt, lots, tier) is rewritten with it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+from loyalty import sql
+from loyalty.models import Account, Spending
+from loyalty.rules.difference import Difference, PostedSource
+from loyalty.rules.facts import SpendingFact
+from loyalty.rules.statement import Statement
+from retention_app import clock, setwise
+from retention_app.events import Fact, events_record
+from retention_app.models import DomainEvent
+from retention_app.tenancy import current_shop_id
+
+
+class MembersBusy(RuntimeError):
+    """Others kept posting for the same members; nothing is lost, try again later."""
+
+
+@dataclass(kw_only=True)
+class Posted:
+    """What a bringing up to date did: members judged anew, differences posted, points they sum up to."""
+
+    members: int = 0
+    entries: int = 0
+    points: int = 0
+
+
+@dataclass(kw_only=True)
+class Judgement:
+    """A customer's statement as of an instant against the ledger. `member_id` is None for one the programme sees first;
+    `tier` is the one known so far."""
+
+    customer_id: int
+    member_id: int | None
+    account_id: int | None
+    revision: int
+    tier: str
+    fingerprint: str
+    as_of: dt.datetime
+    statement: Statement
+    posted: dict[str, PostedSource]
+    differences: list[Difference]
+
+    @property
+    def points(self) -> int:
+        """What the differences change the balance by."""
+        return sum(difference.points for difference in self.differences)
+
+
+# What is read off a statement into its member.
+_STANDING: setwise.Columns = {
+    "fingerprint": "text",
+    "next_at": "timestamptz",
+    "tier": "text",
+    "tier_since": "timestamptz",
+    "tier_quantity": "bigint",
+    "move_down": "jsonb",
+}
+_KNOWN: setwise.Columns = {"member_id": "bigint", "read_revision": "bigint", **_STANDING}
+_FRESH: setwise.Columns = {"customer_id": "bigint", **_STANDING}
+_ACCOUNT: setwise.Columns = {"member_id": "bigint"}
+_TRANSACTION: setwise.Columns = {
+    "member_id": "bigint",
+    "revision": "bigint",
+    "occurred_at": "timestamptz",
+    "recorded_at": "timestamptz",
+}
+_ENTRY: setwise.Columns = {
+    "position": "integer",
+    "transaction_id": "bigint",
+    "account_id": "bigint",
+    "amount": "bigint",
+    "source": "text",
+    "order_shopify_id": "bigint",
+    "version": "integer",
+    "explanation": "jsonb",
+    "occurred_at": "timestamptz",
+    "recorded_at": "timestamptz",
+    "usable_from": "timestamptz",
+    "expires_at": "timestamptz",
+}
+_BALANCE: setwise.Columns = {"account_id": "bigint", "change": "bigint", "debt": "bigint"}
+_LOT: setwise.Columns = {
+    "account_id": "bigint",
+    "source": "text",
+    "points": "bigint",
+    "usable_from": "timestamptz",
+    "due": "timestamptz",
+    "ends": "timestamptz",
+}
+_CHANGE: setwise.Columns = {
+    "member_id": "bigint",
+    "at": "timestamptz",
+    "before": "text",
+    "after": "text",
+    "reason": "text",
+    "version": "integer",
+    "quantity": "bigint",
+}
+
+
+def post(
+    judgements: Sequence[Judgement], kept_by: Mapping[int, int], posted: Posted, *, grant: SpendingFact | None = None
+) -> set[int]:
+    """Post the differences in one short transaction; answers the customers whose revision was still the one read.
+
+    The accounts of those who were merged (`kept_by`: customer → who keeps their facts) are brought up to date together,
+    one never lacks what the other still has. When one of them lost, or the spending to `grant` is decided already,
+    nothing is written and all are to be read again.
+    """
+    with transaction.atomic():
+        winners = _guard(judgements)
+        won = {judgement.customer_id for judgement in winners}
+        lost_to = {kept_by[one.customer_id] for one in judgements if one.customer_id not in won}
+        if any(kept_by[customer_id] in lost_to for customer_id in won) or (grant and not _grant(grant)):
+            transaction.set_rollback(True)
+            return set()
+        postings = [judgement for judgement in winners if judgement.differences]
+        if postings:
+            _entries_append(postings)
+        if winners:
+            _projections_write(winners)
+            _tier_changes_tell(winners)
+    posted.members += len(winners)
+    posted.entries += sum(len(judgement.differences) for judgement in postings)
+    posted.points += sum(judgement.points for judgement in postings)
+    return {judgement.customer_id for judgement in winners}
+
+
+def _grant(spending: SpendingFact) -> bool:
+    """Hold the points of a spending that was asked for; answers whether it still was."""
+    asked = Spending.objects.filter(id=spending.id, state=Spending.State.ASKED)
+    return bool(asked.update(state=Spending.State.HELD, at=spending.at))
+
+
+def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Take the next revision of each member, where nobody else did; a new member is guarded by being inserted."""
+    known = {judgement.member_id: judgement for judgement in judgements if judgement.member_id is not None}
+    fresh = {judgement.customer_id: judgement for judgement in judgements if judgement.member_id is None}
+    winners = []
+    if known:
+        if connection.features.has_select_for_update:  # lock in one order, so that two batches can't deadlock
+            sql.rows(
+                f"SELECT id FROM loyalty_member WHERE shop_id = %s AND {setwise.ids_in('id')} ORDER BY id FOR UPDATE",
+                current_shop_id(),
+                setwise.ids_json(id_ for id_ in known if id_ is not None),
+            )
+        rows = [
+            {"member_id": id_, "read_revision": judgement.revision, **_standing(judgement)}
+            for id_, judgement in known.items()
+        ]
+        won = sql.rows(
+            "UPDATE loyalty_member SET revision = loyalty_member.revision + 1, judged = r.fingerprint,"
+            " next_at = r.next_at, tier = r.tier, tier_since = r.tier_since, tier_quantity = r.tier_quantity,"
+            f" move_down = r.move_down FROM {setwise.rows_from(_KNOWN)}"
+            " WHERE loyalty_member.id = r.member_id AND loyalty_member.revision = r.read_revision"
+            " AND loyalty_member.shop_id = %s RETURNING id",
+            setwise.rows_json(rows, _KNOWN),
+            current_shop_id(),
+        )
+        winners += [known[id_] for (id_,) in won]
+    if fresh:
+        rows = [{"customer_id": id_, **_standing(judgement)} for id_, judgement in fresh.items()]
+        inserted = sql.rows(
+            "INSERT INTO loyalty_member"
+            " (shop_id, customer_id, revision, judged, next_at, tier, tier_since, tier_quantity, move_down)"
+            " SELECT %s, r.customer_id, 1, r.fingerprint, r.next_at, r.tier, r.tier_since, r.tier_quantity, r.move_down"
+            f" FROM {setwise.rows_from(_FRESH)} WHERE true ORDER BY r.customer_id"
+            " ON CONFLICT (shop_id, customer_id) DO NOTHING RETURNING id, customer_id",
+            current_shop_id(),
+            setwise.rows_json(rows, _FRESH),
+        )
+        members = {member_id: fresh[customer_id] for member_id, customer_id in inserted}
+        for account_id, member_id in _accounts_open(members):
+            members[member_id].member_id, members[member_id].account_id = member_id, account_id
+        winners += members.values()
+    return winners
+
+
+def _standing(judgement: Judgement) -> dict[str, Any]:
+    stated = judgement.statement
+    coming = stated.move_down
+    return {
+        "fingerprint": judgement.fingerprint,
+        "next_at": stated.next_at,
+        "tier": stated.tier or "",
+        "tier_since": stated.tier_since,
+        "tier_quantity": stated.tier_quantity.numerator // stated.tier_quantity.denominator,
+        "move_down": coming
+        and {
+            "subject": coming.subject,
+            "level": coming.level,
+            "to": coming.to,
+            "due": coming.due.isoformat(),
+            "at": coming.at and coming.at.isoformat(),
+        },
+    }
+
+
+def _accounts_open(member_ids: Iterable[int]) -> list[tuple[int, int]]:
+    """Open the points accounts of new members; answers (account, member)."""
+    return sql.rows(
+        "INSERT INTO loyalty_account (shop_id, member_id, kind, asset, balance)"
+        f" SELECT %s, r.member_id, 'member', 'points', 0 FROM {setwise.rows_from(_ACCOUNT)} WHERE true"
+        " RETURNING id, member_id",
+        current_shop_id(),
+        setwise.rows_json([{"member_id": member_id} for member_id in member_ids], _ACCOUNT),
+    )
+
+
+def _counters(sides: Collection[str]) -> dict[str, int]:
+    """The shop's counter accounts by kind; those that are needed for the first time are opened."""
+    counters = Account.objects.filter(member=None, asset=Account.POINTS)
+    ids = dict(counters.values_list("kind", "id"))
+    missing = sorted(set(sides) - ids.keys())
+    if not missing:
+        return ids
+    Account.objects.bulk_create(
+        (Account(shop_id=current_shop_id(), kind=kind, asset=Account.POINTS) for kind in missing),
+        ignore_conflicts=True,
+    )
+    return dict(counters.values_list("kind", "id"))
+
+
+def _entries_append(judgements: Sequence[Judgement]) -> None:
+    """Append a transaction for each judgement and an entry for each leg of its differences."""
+    now, shop_id = clock.now(), current_shop_id()
+    transactions = [
+        {
+            "member_id": judgement.member_id,
+            "revision": judgement.revision + 1,
+            "occurred_at": max(difference.occurred_at for difference in judgement.differences),
+            "recorded_at": now,
+        }
+        for judgement in judgements
+    ]
+    transaction_ids = {
+        member_id: transaction_id
+        for transaction_id, member_id in sql.rows(
+            "INSERT INTO loyalty_ledgertransaction (shop_id, member_id, revision, occurred_at, recorded_at)"
+            f" SELECT %s, r.member_id, r.revision, r.occurred_at, r.recorded_at FROM {setwise.rows_from(_TRANSACTION)}"
+            " WHERE true ORDER BY r.member_id RETURNING id, member_id",
+            shop_id,
+            setwise.rows_json(transactions, _TRANSACTION),
+        )
+    }
+    legs = [
+        (judgement, difference, leg)
+        for judgement in judgements
+        for difference in judgement.differences
+        for leg in difference.legs
+    ]
+    counters = _counters({leg.account for _, _, leg in legs if leg.account != "member"})
+    entries = [
+        {
+            "position": position,
+            "transaction_id": transaction_ids[judgement.member_id],
+            "account_id": judgement.account_id if leg.account == "member" else counters[leg.account],
+            "amount": leg.points,
+            "source": difference.source,
+            "order_shopify_id": difference.order_id,
+            "version": difference.version,
+            "explanation": difference.explanation if leg.account == "member" else None,
+            "occurred_at": difference.occurred_at,
+            "recorded_at": now,
+            "usable_from": leg.life[0],
+            "expires_at": leg.life[1],
+        }
+        for position, (judgement, difference, leg) in enumerate(legs)
+    ]
+    columns = ", ".join(name for name in _ENTRY if name != "position")
+    sql.rows(
+        f"INSERT INTO loyalty_entry (shop_id, {columns}) SELECT %s, {columns} FROM {setwise.rows_from(_ENTRY)}"
+        " WHERE true ORDER BY position",
+        shop_id,
+        setwise.rows_json(entries, _ENTRY),
+    )
+
+
+def _projections_write(judgements: Sequence[Judgement]) -> None:
+    """Move the balances; write debts, lots and tier histories as the statements have them."""
+    shop_id = current_shop_id()
+    balances = [
+        {"account_id": judgement.account_id, "change": judgement.points, "debt": judgement.statement.debt}
+        for judgement in judgements
+    ]
+    sql.rows(
+        "UPDATE loyalty_account SET balance = loyalty_account.balance + r.change, debt = r.debt"
+        f" FROM {setwise.rows_from(_BALANCE)} WHERE loyalty_account.id = r.account_id AND loyalty_account.shop_id = %s",
+        setwise.rows_json(balances, _BALANCE),
+        shop_id,
+    )
+    lots = [
+        {
+            "account_id": judgement.account_id,
+            "source": lot.source,
+            "points": lot.points,
+            "usable_from": lot.usable_from,
+            "due": lot.due,
+            "ends": lot.ends,
+        }
+        for judgement in judgements
+        for lot in judgement.statement.lots
+    ]
+    changes = [
+        {
+            "member_id": judgement.member_id,
+            "at": change.at,
+            "before": change.before or "",
+            "after": change.after or "",
+            "reason": change.reason,
+            "version": change.version,
+            "quantity": change.quantity,
+        }
+        for judgement in judgements
+        for change in judgement.statement.tier_history
+    ]
+    _rewrite("loyalty_lot", "account_id", [judgement.account_id for judgement in judgements], lots, _LOT)
+    _rewrite("loyalty_tierchange", "member_id", [judgement.member_id for judgement in judgements], changes, _CHANGE)
+
+
+def _rewrite(
+    table: str, owner: str, owners: Iterable[int | None], rows: Sequence[setwise.Row], columns: setwise.Columns
+) -> None:
+    """Replace the owners' rows of a projection."""
+    sql.rows(
+        f"DELETE FROM {table} WHERE shop_id = %s AND {setwise.ids_in(owner)}",
+        current_shop_id(),
+        setwise.ids_json(id_ for id_ in owners if id_ is not None),
+    )
+    if rows:
+        names = ", ".join(columns)
+        sql.rows(
+            f"INSERT INTO {table} (shop_id, {names}) SELECT %s, {names} FROM {setwise.rows_from(columns)} WHERE true",
+            current_shop_id(),
+            setwise.rows_json(rows, columns),
+        )
+
+
+def _tier_changes_tell(judgements: Sequence[Judgement]) -> None:
+    """Tell as an event who holds another tier than before."""
+    told = [
+        Fact(
+            type="tier.changed",
+            key=f"tier.changed:{judgement.member_id}:{judgement.revision + 1}",
+            subject_id=judgement.member_id,
+            customer_id=judgement.customer_id,
+            occurred_at=judgement.statement.tier_since or judgement.as_of,
+        )
+        for judgement in judgements
+        if (judgement.statement.tier or "") != judgement.tier
+    ]
+    events_record(told, origin=DomainEvent.Origin.LIVE)

@@ -5,6 +5,8 @@ from celery.schedules import crontab, schedule
 SCHEDULE = {
     # Finds what a lost wake-up left behind: due deliveries, event runs and imports (DESIGN 4).
     "sweep": {"task": "retention_app.tasks.sweep", "schedule": schedule(60)},
+    # Books what time alone changes: points that expire, tiers that fall, debts that can be settled (DESIGN 5).
+    "time_passes": {"task": "loyalty.tasks.time_passes", "schedule": schedule(60)},
     # Refreshes tokens of idle shops long before their refresh token's 90 days are over.
     "tokens_keep_alive": {"task": "retention_app.tasks.tokens_keep_alive", "schedule": schedule(12 * 3600)},
     # Opens work for shops that were frozen or closed, where nothing waits that would find out by itself.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loyalty.ledger import members_bring_up_to_date
+from loyalty import facts
+from loyalty.ledger import members_bring_up_to_date, members_judge_soon
+from loyalty.simulation import simulation_advance
 from retention_app.events import Consumer, register
 from retention_app.models import Customer, DomainEvent
 from retention_app.removals import deleted_order
 
 CATCH_UP_SLICE = 500  # customers a step
 _OF_ORDERS = frozenset({"order.paid", "order.updated"})  # whose subject is an order the mirror has
+_OF_MEMBERS = frozenset({"points.adjusted", "points.spent", "points.returned", "tier.moved"})
+_OF_PROGRAMME = frozenset({"programme.published", "programme.withdrawn", "programme.backfilled"})
 
 
 def bring_up_to_date(events: Sequence[DomainEvent]) -> None:
@@ -30,11 +34,26 @@ def catch_up(event: DomainEvent, cursor: int) -> int | None:
     return customer_ids[-1] if len(customer_ids) == CATCH_UP_SLICE else None
 
 
+def simulate(event: DomainEvent, cursor: int) -> int | None:
+    """Go through the next slice of members of a simulation, which keeps its own place."""
+    assert event.subject_id is not None
+    return simulation_advance(event.subject_id)
+
+
+def judge_labelled(events: Sequence[DomainEvent]) -> None:
+    """Have members judged anew who ordered products that are called something else, if the rules go by such names."""
+    programme = facts.programme()
+    if programme and programme.goes_by_labels:
+        members_judge_soon({event.subject_id for event in events if event.subject_id is not None})
+
+
+register(Consumer(name="loyalty.judge_labelled", types=frozenset({"product.labelled"}), batch=judge_labelled))
 register(
     Consumer(
         name="loyalty.bring_up_to_date",
-        types=_OF_ORDERS | {"order.deleted", "customer.merged"},
+        types=_OF_ORDERS | _OF_MEMBERS | {"order.deleted", "customer.merged"},
         batch=bring_up_to_date,
     )
 )
-register(Consumer(name="loyalty.catch_up", types=frozenset({"programme.published"}), step=catch_up))
+register(Consumer(name="loyalty.catch_up", types=_OF_PROGRAMME, step=catch_up))
+register(Consumer(name="loyalty.simulate", types=frozenset({"programme.simulation_asked"}), step=simulate))

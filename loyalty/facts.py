@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from loyalty import sql
@@ -23,7 +23,9 @@ from loyalty.rules.facts import (
     TierMoveFact,
 )
 from loyalty.rules.programme import Backfill, Programme, Version, completed
+from retention_app.labels import of_product
 from retention_app.models import Shop
+from retention_app.selectors import Label, labels_of
 from retention_app.tenancy import current_shop_id
 
 _TABLES = {  # facts beside orders: what their rows are recognised by, and which rows are facts
@@ -144,13 +146,14 @@ def orders_by_id(order_ids: Iterable[int]) -> dict[int, OrderFact]:
 def _orders(column: Literal["customer_id", "id"], ids: Iterable[int]) -> list[tuple[int | None, int, OrderFact]]:
     """(customer, order, facts) of the orders whose column is one of the ids."""
     found = sql.look_up(
-        "t.customer_id, t.id, t.shopify_id, t.name, t.processed_at, t.currency, t.paid, t.test, t.cancelled_at",
+        "t.customer_id, t.id, t.shopify_id, t.name, t.currency, t.paid, t.test,"
+        " t.processed_at, t.cancelled_at, t.paid_at, t.fulfilled_at",
         "retention_app_order",
         column,
         ids,
     )
-    order_ids = [row[1] for row in found]
-    lines, refunds = _lines(order_ids), _refunds(order_ids)
+    instants = {row[1]: sql.instant(row[7]) for row in found}
+    lines, refunds = _lines(instants), _refunds(instants)
     return [
         (
             customer_id,
@@ -158,29 +161,47 @@ def _orders(column: Literal["customer_id", "id"], ids: Iterable[int]) -> list[tu
             OrderFact(
                 id=shopify_id,
                 name=name,
-                processed_at=sql.instant(processed_at),
+                processed_at=instants[order_id],
                 currency=currency,
                 paid=bool(paid),
+                paid_at=_maybe(paid_at),
+                fulfilled_at=_maybe(fulfilled_at),
                 test=bool(test),
-                cancelled_at=None if cancelled_at is None else sql.instant(cancelled_at),
+                cancelled_at=_maybe(cancelled_at),
                 lines=tuple(lines.get(order_id, ())),
                 refunds=tuple(refunds.get(order_id, ())),
             ),
         )
-        for customer_id, order_id, shopify_id, name, processed_at, currency, paid, test, cancelled_at in found
+        for (
+            customer_id,
+            order_id,
+            shopify_id,
+            name,
+            currency,
+            paid,
+            test,
+            _,
+            cancelled_at,
+            paid_at,
+            fulfilled_at,
+        ) in found
     ]
 
 
-def _lines(order_ids: list[int]) -> dict[int, list[LineFact]]:
-    """The orders' lines in the order they were placed in."""
+def _lines(orders: Mapping[int, dt.datetime]) -> dict[int, list[LineFact]]:
+    """The lines of orders (with their instants), in the order they were placed in."""
     found = sql.look_up(
-        "t.order_id, t.shopify_id, t.title, t.quantity, t.current_quantity, t.net_minor, t.gift_card",
+        "t.order_id, t.shopify_id, t.product_shopify_id, t.title, t.quantity, t.current_quantity, t.net_minor,"
+        " t.gift_card",
         "retention_app_orderline",
         "order_id",
-        order_ids,
+        orders,
     )
+    labels = labels_of({row[2] for row in found if row[2] is not None})
     lines: dict[int, list[LineFact]] = defaultdict(list)
-    for order_id, shopify_id, title, quantity, current_quantity, net_minor, gift_card in sorted(found):
+    for order_id, shopify_id, product_id, title, quantity, current_quantity, net_minor, gift_card in sorted(
+        found, key=lambda row: row[:2]
+    ):
         lines[order_id].append(
             LineFact(
                 id=shopify_id,
@@ -189,12 +210,25 @@ def _lines(order_ids: list[int]) -> dict[int, list[LineFact]]:
                 current_quantity=current_quantity,
                 net_minor=net_minor,
                 gift_card=bool(gift_card),
+                labels=_labels_at(orders[order_id], product_id, labels),
             )
         )
     return lines
 
 
-def _refunds(order_ids: list[int]) -> dict[int, list[RefundFact]]:
+def _labels_at(instant: dt.datetime, product_id: int | None, labels: Mapping[int, Sequence[Label]]) -> frozenset[str]:
+    """What a product was called at an instant, its own id included."""
+    if product_id is None:
+        return frozenset()
+    called = {
+        label
+        for label, since, until in labels[product_id]
+        if (since is None or since <= instant) and (until is None or instant < until)
+    }
+    return frozenset({of_product(product_id), *called})
+
+
+def _refunds(order_ids: Iterable[int]) -> dict[int, list[RefundFact]]:
     found = sql.look_up(
         "t.shopify_id, t.order_id, t.processed_at, t.unlined_minor, t.id", "retention_app_refund", "order_id", order_ids
     )

@@ -24,7 +24,7 @@ from loyalty.rules.difference import PostedSource, differences
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
 from loyalty.rules.statement import REVISION, Statement, statement
-from retention_app import clock
+from retention_app import clock, setwise
 from retention_app.tenancy import current_shop_id
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "members_bring_up_to_date",
     "members_due",
     "members_judge",
+    "members_judge_soon",
     "spending_grant",
 ]
 
@@ -93,6 +94,20 @@ def members_due(limit: int) -> list[int]:
         limit,
     )
     return [customer_id for (customer_id,) in found]
+
+
+def members_judge_soon(product_ids: Iterable[int]) -> None:
+    """Have the members judged anew who ordered one of these products (the mirror's ids): they are due now."""
+    sql.rows(
+        "UPDATE loyalty_member SET next_at = %s WHERE shop_id = %s AND customer_id IN"
+        " (SELECT o.customer_id FROM retention_app_product p"
+        " JOIN retention_app_orderline l ON l.shop_id = p.shop_id AND l.product_shopify_id = p.shopify_id"
+        f" JOIN retention_app_order o ON o.id = l.order_id WHERE p.shop_id = %s AND {setwise.ids_in('p.id')})",
+        sql.stored(clock.now()),
+        current_shop_id(),
+        current_shop_id(),
+        setwise.ids_json(product_ids),
+    )
 
 
 def spending_grant(spending_id: int) -> bool:

@@ -122,7 +122,7 @@ class Lots:
         claim.owed = 0
         for lot, part in claim.taken:
             amount += part
-            self._give_back(lot, part, at, undone=spending, extend=True)
+            self._give_back(lot, part, at, undone=spending.rpartition(":")[2], extend=True)
         return amount
 
     def advance(self, to: dt.datetime) -> None:

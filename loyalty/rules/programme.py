@@ -236,6 +236,15 @@ class Programme:
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
+    @property
+    def goes_by_labels(self) -> bool:
+        """Whether a version multiplies by a tag or a collection."""
+        return any(
+            not multiplier.label.startswith("product:")
+            for version in self.versions
+            for multiplier in version.rules.multipliers
+        )
+
     def judge(self, instant: dt.datetime) -> tuple[Version, dt.datetime | None] | None:
         """The version that judges an order of this instant, and the decision to count it when that came later; None
         when such orders earn nothing."""

@@ -26,9 +26,9 @@ def _run(database: str) -> dict[str, Any]:
         rss_before = rss_most = stack.worker_rss_bytes()
         began = time.monotonic()
         stack.install()
-        while stack.progress()["phase"] != "done" or any(stack.manage_json("backlog").values()):
+        while not stack.is_done():
             if time.monotonic() - began > SECONDS_MAX:
-                raise TimeoutError(f"{database}: {stack.progress()} {stack.manage_json('backlog')}")
+                raise TimeoutError(f"{database}: {stack.progress()} {stack.at_work()} {stack.dead()}")
             rss_most = max(rss_most, stack.worker_rss_bytes())
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began

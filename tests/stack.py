@@ -16,7 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,10 @@ OUR_DOCUMENTS = {documents.document(name) for name in documents.names()} | {
 }
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS_MAX = 60
-POLL_SECONDS = 2  # asking starts a process, which costs a second of one core
+POLL_SECONDS = 0.3
+MAKE_DUE_SECONDS = 2  # between two times that everything is tried at once: tries are counted
 STOP_SECONDS_MAX = 10
-_QUEUES = ("webhookdelivery", "eventrun", "outbound", "reconciliation", "privacyrequest")
+_QUEUES = ("privacyrequest", "reconciliation", "webhookdelivery", "eventrun", "outbound")  # what fills others first
 
 
 class Stack:
@@ -99,8 +100,8 @@ class Stack:
             )
         redis.Redis.from_url(self._redis_url).flushdb()
         try:
-            self.manage("migrate", "--noinput", "--verbosity", "0")
             self.start_devstore()
+            self.manage("migrate", "--noinput", "--verbosity", "0")
             self.start_web()
             self.start_worker()
             self.wait_for(f"{self.devstore_url}/devstore/state")
@@ -214,50 +215,80 @@ class Stack:
         lines = self.manage("balances", "--shop", self.scenario, "--json").splitlines()
         return {row["customer"]: row["points_available"] for row in map(json.loads, lines)}
 
-    def progress(self) -> dict[str, Any]:
-        progress: dict[str, Any] = self.manage_json("import_progress", "--shop", self.scenario)
-        return progress
+    def progress(self) -> tuple[str, int, int | None]:
+        """The latest import: its phase, how many orders it brought, and of how many, once that is known."""
+        runs = self.execute(
+            "SELECT phase, orders_done, orders_total FROM retention_app_syncrun ORDER BY id DESC LIMIT 1"
+        )
+        return runs[0] if runs else ("", 0, None)
+
+    def at_work(self, *queues: str) -> list[str]:
+        """Of these queues (all, if none is named) those in which something waits or is being worked off."""
+        return [
+            queue
+            for queue in queues or _QUEUES
+            if self.execute(f"SELECT 1 FROM retention_app_{queue} WHERE state = 'waiting' LIMIT 1")
+        ]
+
+    def is_done(self) -> bool:
+        """Whether the import and all that follows from it is done, no delivery is on its way and nothing was put
+        aside."""
+        if self.progress()[0] != "done":
+            return False
+        on_the_way = self.devstore("GET", "/devstore/state")["counts"]["webhooks_waiting"]
+        return not on_the_way and not self.at_work() and not self.dead()
 
     def wait_done(self, seconds: float) -> None:
-        """Until the import and everything that follows from it is done. Raises TimeoutError."""
+        """Until it is done. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.progress()["phase"] == "done" and not any(self.manage_json("backlog").values()):
-                return
+        while not self.is_done():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not done after {seconds} s: {self.progress()} {self.at_work()} {self.dead()}")
             time.sleep(POLL_SECONDS)
-        raise TimeoutError(f"not done after {seconds} s: {self.progress()} {self.manage_json('backlog')}")
 
     def dead(self) -> list[tuple[str, str, str]]:
         """What was put aside: (queue, error's class, error)."""
         return [
             (table, error_class, error)
             for table in _QUEUES
-            for error_class, error in self._execute(
+            for error_class, error in self.execute(
                 f"SELECT error_class, error FROM retention_app_{table} WHERE state = 'dead'"
             )
         ]
 
+    def repaired(self) -> Counter[str]:
+        """What comparisons with the platform repaired, by kind."""
+        found: Counter[str] = Counter()
+        for (repaired,) in self.execute("SELECT repaired FROM retention_app_reconciliation"):
+            found.update(json.loads(repaired) if isinstance(repaired, str) else repaired)
+        return found
+
     def make_due(self) -> None:
         """Let what waits for a later try be tried now: a test needn't sit out a back-off."""
         for table in _QUEUES:
-            self._execute(
+            self.execute(
                 f"UPDATE retention_app_{table} SET due_at = CURRENT_TIMESTAMP"
                 " WHERE state = 'waiting' AND lease_until IS NULL AND due_at > CURRENT_TIMESTAMP"
             )
-        self._execute("UPDATE retention_app_shop SET calls_paused_until = NULL")
-        with Celery(broker=self._redis_url, set_as_current=False) as celery:
-            celery.send_task("retention_app.tasks.sweep")
+        self.execute("UPDATE retention_app_shop SET calls_paused_until = NULL")
+        self.sweep()
+
+    def sweep(self, times: int = 1) -> None:
+        """Send the workers to look for what is due."""
+        with Celery(set_as_current=False) as celery, celery.connection_for_write(self._redis_url) as broker:
+            for _ in range(times):  # the environment's broker, the tests' own, goes before one that an app is given
+                celery.send_task("retention_app.tasks.sweep", connection=broker)
 
     def newest_instants(self) -> list[dt.datetime]:
         """When, by their clocks, web took in the newest webhook, and a worker told the newest fact."""
         newest = (("received_at", "webhookdelivery"), ("recorded_at", "domainevent"))
-        rows = [self._execute(f"SELECT max({column}) FROM retention_app_{table}") for column, table in newest]
+        rows = [self.execute(f"SELECT max({column}) FROM retention_app_{table}") for column, table in newest]
         return [dt.datetime.fromisoformat(str(found)) for ((found,),) in rows]
 
     def mirrored_orders(self) -> dict[int, tuple[Any, ...]]:
         """Each order of the mirror: customer, total, cancelled, test, (line, pieces left)s and (refund, amount)s."""
         lines, refunds = self._pairs("orderline", "current_quantity"), self._pairs("refund", "total_minor")
-        rows = self._execute(
+        rows = self.execute(
             "SELECT o.shopify_id, c.shopify_id, o.total_minor, o.cancelled_at, o.test FROM retention_app_order o"
             " LEFT JOIN retention_app_customer c ON c.id = o.customer_id"
         )
@@ -269,14 +300,14 @@ class Stack:
     def _pairs(self, table: str, column: str) -> defaultdict[int, list[tuple[int, int]]]:
         """Order → what belongs to it, by Shopify id."""
         pairs: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        for order, number, value in self._execute(
+        for order, number, value in self.execute(
             f"SELECT o.shopify_id, t.shopify_id, t.{column} FROM retention_app_{table} t"
             " JOIN retention_app_order o ON o.id = t.order_id ORDER BY t.shopify_id"
         ):
             pairs[order].append((number, value))
         return pairs
 
-    def _execute(self, statement: str) -> list[Any]:
+    def execute(self, statement: str) -> list[Any]:
         """Ask the installation's database as its administrator; answers the rows, if there are any."""
         if self._database_name:
             url = f"{os.environ['TEST_DATABASE_ADMIN_URL'].rsplit('/', 1)[0]}/{self._database_name}"
@@ -285,6 +316,18 @@ class Stack:
                 return cursor.fetchall() if cursor.description else []
         with contextlib.closing(sqlite3.connect(self.folder / "encore.sqlite3", timeout=30)) as database, database:
             return database.execute(statement).fetchall()
+
+    def dump(self) -> str:
+        """Every value of every row of every table, of whatever shop, as text."""
+        tables = self.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            if self._database_name
+            else "SELECT name FROM sqlite_master WHERE type = 'table'"
+        )
+        rows = (row for (table,) in tables for row in self.execute(f'SELECT * FROM "{table}"'))
+        return "\n".join(
+            value.decode(errors="replace") if isinstance(value, bytes) else str(value) for row in rows for value in row
+        )
 
     def worker_rss_bytes(self) -> int:
         """Resident memory of the worker and its children, shared pages counted once per process."""

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from celery import Celery
 
 from tests.flows.storm import Servers
 from tests.stack import Stack
@@ -23,9 +22,7 @@ def test_a_worker_outlives_its_broker(tmp_path: Path, monkeypatch: pytest.Monkey
         with Stack(tmp_path / "stack", scenario="aurora", database="sqlite") as stack:
             worker = stack.worker_pid
             for _ in range(RESTARTS):
-                with Celery(broker=stack.env["CELERY_BROKER_URL"], set_as_current=False) as celery:
-                    for _ in range(MESSAGES):
-                        celery.send_task("retention_app.tasks.sweep")
+                stack.sweep(MESSAGES)
                 servers.redis_restart()
                 time.sleep(2)
             stack.install()

@@ -34,13 +34,13 @@ def kill_worker_at(stack: Stack, share: float, seconds: float = 240) -> None:
     """SIGKILL the worker once so much of the orders is imported, and start another."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        progress = stack.progress()
-        if progress["orders_total"] and progress["orders"] >= share * progress["orders_total"]:
+        phase, orders, of = stack.progress()
+        if of and orders >= share * of:
             stack.kill("worker")
             stack.start_worker()
             return
-        time.sleep(POLL_SECONDS / 2)
-    raise TimeoutError(f"The import never came to {share:.0%}: {progress}")
+        time.sleep(POLL_SECONDS)
+    raise TimeoutError(f"The import never came to {share:.0%}: {phase}, {orders} of {of}")
 
 
 def change_of(stack: Stack, before: dict[Any, int], change: dict[int, int], seconds: float = 15) -> None:

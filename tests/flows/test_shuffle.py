@@ -19,7 +19,7 @@ import pytest
 
 from tests.flows.conftest import BOTH_DATABASES
 from tests.flows.histories import History, place, step
-from tests.stack import POLL_SECONDS, Stack
+from tests.stack import MAKE_DUE_SECONDS, Stack
 
 HISTORIES = 500 if os.environ.get("STORM") == "full" else 150
 CUSTOMERS = 120
@@ -35,10 +35,9 @@ def settle(stack: Stack, expected: dict[int, int], seconds: float) -> dict[Any, 
         stack.devstore("POST", "/devstore/webhooks/flush")
         stack.make_due()
         waiting = stack.devstore("GET", "/devstore/state")["counts"]["webhooks_waiting"]
-        backlog = stack.manage_json("backlog")
-        if not waiting and not backlog["deliveries"] and not backlog["event_runs"]:
+        if not waiting and not stack.at_work("webhookdelivery", "eventrun"):
             break
-        time.sleep(POLL_SECONDS)
+        time.sleep(MAKE_DUE_SECONDS)
     return {customer: points for customer, points in stack.balances().items() if points or expected.get(customer)}
 
 

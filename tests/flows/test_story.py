@@ -10,36 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from retention_app.clock import ASKED_EVERY_SECONDS
+from tests.flows.conftest import admin_frame
 from tests.stack import OUR_DOCUMENTS, ROOT, Stack
 
-CHROMIUM = "/usr/bin/chromium"
 POINTS_SECONDS_MAX = 5
 A_FORTNIGHT = dt.timedelta(days=14)
-BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     with Stack(tmp_path, scenario="aurora", database="postgresql") as stack:
         yield stack
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    """Leaves a picture of how each page looked in the end, for whoever reads a failure."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
-        yield browser
-        for number, page in enumerate(page for context in browser.contexts for page in context.pages):
-            page.screenshot(path=tmp_path / f"page-{number}.png")
-        browser.close()
-
-
-def admin_frame(page: Page) -> FrameLocator:
-    return page.frame_locator("iframe")
 
 
 def register(page: Page, stack: Stack) -> None:
@@ -161,9 +145,6 @@ def test_from_install_to_a_return_that_everybody_understands(
         assert figure in panel_says, figure
         assert figure in profile_says, figure
     assert not problems
-    pictures = ROOT / "docs/screenshots" if request.config.getoption("--store-screenshots") else None
-    look_at_the_panel(shopper.context, stack, "member", pictures)
-    look_at_the_panel(browser.new_context(), stack, "anonymous", pictures)
     sent = stack.devstore("GET", "/devstore/log", kind="graphql")["documents"].values()
     assert sent
     assert set(sent) <= OUR_DOCUMENTS
@@ -176,3 +157,7 @@ def test_from_install_to_a_return_that_everybody_understands(
     stack.wait_done(30)
     for then, now in zip(before, stack.newest_instants(), strict=True):
         assert A_FORTNIGHT < now - then < A_FORTNIGHT + dt.timedelta(minutes=10)
+
+    pictures = ROOT / "docs/screenshots" if request.config.getoption("--store-screenshots") else None
+    look_at_the_panel(shopper.context, stack, "member", pictures)
+    look_at_the_panel(browser.new_context(), stack, "anonymous", pictures)

@@ -36,6 +36,9 @@ class Store:
         self.config = config
         self.database = Database(config.state_dir / "devstore.sqlite3")
         self.clock = Clock(float(self.setting("clock_offset", 0.0)))
+        # Devstore's own secret for links it gives out (bulk results) and its session cookies. Made here: whoever asks
+        # for it first may be reading, and can't write then.
+        self.signing_key = str(self.setting("signing_key", None) or self.set("signing_key", secrets.token_hex(32)))
         self.shops: dict[str, Shop] = {}
         for row in self.database.connection().execute("SELECT id, document, knobs FROM shops ORDER BY id"):
             document = cast(ShopDocument, {**ADDED, **load(row[1])})
@@ -46,11 +49,6 @@ class Store:
     def app(self) -> AppSettings:
         """The app's settings, read once on first use."""
         return AppSettings.read(self.config.app_toml, self.config.app_url)
-
-    @cached_property
-    def signing_key(self) -> str:
-        """Devstore's own secret for links it gives out (bulk results) and its session cookies."""
-        return str(self.setting("signing_key", None) or self.set("signing_key", secrets.token_hex(32)))
 
     @property
     def default_shop(self) -> "Shop":

@@ -374,13 +374,8 @@ def test_whatever_was_posted_on_the_way_the_last_facts_decide(
             if rng.random() < 0.7:
                 bring(1)
         bring(1)
-        expected = oracle(
-            list(last.values()),
-            versions=[(histories.START, 1, 100)],
-            earn_from=histories.START,
-            currency="USD",
-            as_of=histories.NEVER,
-        )
+        history = histories.member(list(last.values()))
+        expected = oracle(history, histories.rated(), histories.NEVER)["lines"]
         posted = dict(
             Entry.objects.filter(account__kind="member").order_by().values_list("source").annotate(Sum("amount"))
         )

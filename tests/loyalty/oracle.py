@@ -74,9 +74,9 @@ class _Fold:
         first = min((at for at, _ in earning), default=NEVER)
         instants = {version["from"] for version in self.programme["versions"]}
         instants |= {self.later(fact["at"], months=12) for fact in history["orders"] + history["adjustments"]}
-        end = min(self.as_of, max(instants) + dt.timedelta(days=3653)).year + 1  # then nothing goes down any more
+        end = min(self.as_of, max(instants) + dt.timedelta(days=3653)).year + 2  # then nothing goes down any more
         years = [dt.datetime(year, 1, 1, tzinfo=self.zone) for year in range(min(instants).year - 2, end)]
-        returns = [self.later(first, months=12 * n, midnight=True) for n in range(end + 1 - first.year)]
+        returns = [self.later(first, months=12 * n, midnight=True) for n in range(end - first.year)]
         self.years = {"calendar_year": [year.astimezone(dt.UTC) for year in years], "anniversary": returns}
         events += [self.event(one, TIME, 0, self.time) for one in instants.union(*self.years.values())]
         return list(itertools.chain(*events, *(known for _, known in earning)))

@@ -32,7 +32,10 @@ from tests.loyalty.oracle import oracle
 
 
 def by_source(of: Statement) -> dict[str, int]:
-    return {line.source: line.amount for line in of.lines if line.amount}
+    points: Counter[str] = Counter()
+    for line in of.lines:
+        points[line.source] += line.amount
+    return {source: amount for source, amount in points.items() if amount}
 
 
 def as_told(of: Statement) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""`/proxy/v1/…`: what the storefront panel reads through the platform's app proxy.
+"""`/proxy/v1/…`: what the storefront panel reads and tells through the platform's app proxy.
 
 Who asks is what the proxy's signature says (`retention_app.doors.proxy_view`), never what the browser says.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, cast
 
 from django.utils.crypto import salted_hmac
@@ -15,17 +16,28 @@ from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from loyalty.explain import explanation_lines, what
+from loyalty.announcements import Shown, announcements_make, upcoming
+from loyalty.explain import what, why
 from loyalty.models import ProgrammeVersion
 from loyalty.rules.programme import Document
-from loyalty.selectors import LedgerRow, ledger_rows, member_summary, programme_live
-from retention_app import clock
+from loyalty.selectors import (
+    ComingDown,
+    Expiring,
+    LedgerRow,
+    MemberSummary,
+    TierStanding,
+    ledger_rows,
+    member_summary,
+    programme_live,
+)
+from loyalty.tier_words import quantity_text
 from retention_app.doors import ShopRequest, proxy_view
-from retention_app.formatting import day, money
 from retention_app.models import Customer, Shop
 from retention_app.privacy.tombstones import erased
+from retention_app.words import Words, words_for
 
 ENTRIES_SHOWN = 10
+PENDING_SHOWN = 3  # dates
 
 
 class VisitorThrottle(SimpleRateThrottle):
@@ -49,53 +61,96 @@ def session(request: Request) -> Response:
     language the door found.
     """
     visitor = cast(ShopRequest, request)  # REST framework's request hands on what the door put on Django's
-    shop, locale, customer_id = visitor.shop, visitor.locale, visitor.customer_shopify_id
+    shop, customer_id, words = visitor.shop, visitor.customer_shopify_id, words_for(visitor.shop)
     version = programme_live(shop.id)
     return Response(
         {
             "shop": {"name": shop.name, "currency": shop.currency},
-            "programme": _programme(version, shop, locale) if version else None,
-            "member": _member(customer_id, shop, version, locale) if customer_id else None,
+            "programme": _programme(version, shop, words) if version else None,
+            "member": _member(customer_id, shop, version, words) if customer_id else None,
         }
     )
 
 
-def _programme(version: ProgrammeVersion, shop: Shop, locale: str) -> dict[str, Any]:
+@proxy_view
+@api_view(["POST"])
+@throttle_classes([VisitorThrottle])
+def shown(request: Request) -> Response:
+    """`shown`: the panel is open, and the customer who is logged in saw what comes. What that is, we know ourselves."""
+    visitor = cast(ShopRequest, request)
+    if visitor.customer_shopify_id is not None:
+        for customer in Customer.objects.filter(shopify_id=visitor.customer_shopify_id):
+            announcements_make(visitor.shop, customer, "panel")
+    return Response(status=204)
+
+
+def _programme(version: ProgrammeVersion, shop: Shop, words: Words) -> dict[str, Any]:
     """The live rules as a shopper reads them: points per amount spent, amount per points."""
     document = cast(Document, version.document)
     earn, worth = document["earn"], document["worth"]
     return {
         "version": version.number,
         "name": gettext("%(shop)s Rewards") % {"shop": shop.name},
-        "earn": {"points": earn["points"], "per": money(earn["per_minor"], shop.currency, locale)},
-        "worth": {"points": worth["points"], "amount": money(worth["minor"], shop.currency, locale)},
+        "earn": {"points": earn["points"], "per": words.money(earn["per_minor"])},
+        "worth": {"points": worth["points"], "amount": words.money(worth["minor"])},
     }
 
 
-def _member(shopify_id: int, shop: Shop, version: ProgrammeVersion | None, locale: str) -> dict[str, Any] | None:
-    """The logged-in customer's points and last entries: none while the customer hasn't reached the mirror yet. Who was
-    erased is nobody."""
+def _member(shopify_id: int, shop: Shop, version: ProgrammeVersion | None, words: Words) -> dict[str, Any] | None:
+    """The logged-in customer's points, what comes, their tier and last entries: nothing yet while the customer hasn't
+    reached the mirror. Who was erased is nobody."""
     customer = Customer.objects.filter(shopify_id=shopify_id).first()
-    if customer is None:
-        if erased([shopify_id]):
-            return None
-        return {"first_name": None, "points": 0, "worth": money(0, shop.currency, locale), "entries": []}
-    summary = member_summary(customer, version)
+    if customer is None and erased([shopify_id]):
+        return None
+    summary = member_summary(customer, version) if customer else MemberSummary(worth_minor=0, revision=0)
+    shown = upcoming(customer, summary) if customer else []
     return {
-        "first_name": customer.first_name or None,
-        "points": summary.points,
-        "worth": money(summary.worth_minor or 0, shop.currency, locale),
-        "entries": [_entry(row, shop, locale) for row in ledger_rows(customer, ENTRIES_SHOWN)],
+        "first_name": (customer and customer.first_name) or None,
+        "points": summary.points_available,
+        "worth": words.money(summary.worth_minor or 0),
+        "debt": summary.debt,
+        "pending": [
+            {"points": part.points, "when": words.day(part.at) if part.at else None}
+            for part in summary.pending[:PENDING_SHOWN]
+        ],
+        "expiring": _expiring(shown, words),
+        "tier": _tier(summary.tier, shown, words) if summary.tier else None,
+        "entries": [_entry(row, words) for row in ledger_rows(customer, ENTRIES_SHOWN)] if customer else [],
     }
 
 
-def _entry(row: LedgerRow, shop: Shop, locale: str) -> dict[str, Any]:
+def _expiring(shown: list[Shown], words: Words) -> list[dict[str, Any]]:
+    """Points that expire within 30 days, by day."""
+    points: dict[str, int] = defaultdict(int)
+    for one in shown:
+        if isinstance(one.coming, Expiring):
+            points[words.day(one.at)] += one.coming.points
+    return [{"points": number, "when": day} for day, number in points.items()]
+
+
+def _tier(tier: TierStanding, shown: list[Shown], words: Words) -> dict[str, Any]:
+    """The tier held, the way to the next (`share` of it is done, 0 to 1), and a move down that comes."""
+    down = next((one for one in shown if isinstance(one.coming, ComingDown)), None)
+    return {
+        "name": tier.name or None,
+        "next": tier.next
+        and {
+            "name": tier.next.name,
+            "lacking": quantity_text(tier.by, tier.next.lacking, words),
+            "share": round(tier.next.share, 3),
+        },
+        "down": down and {"to": cast(ComingDown, down.coming).to or None, "when": words.day(down.at)},
+    }
+
+
+def _entry(row: LedgerRow, words: Words) -> dict[str, Any]:
     """A posting with its reason in sentences; `at` is the instant, `when` the day in the shop's time zone."""
     return {
         "id": row.id,
         "at": row.at,
-        "when": day(row.at, shop.timezone, locale, clock.now()),
-        "what": what(row, locale),
+        "when": words.day(row.at),
+        "what": what(row, words),
         "points": row.amount,
-        "why": explanation_lines(row.explanation, locale, shop.currency),
+        "pending": row.is_pending,
+        "why": why(row, words),
     }

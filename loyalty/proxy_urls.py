@@ -4,4 +4,4 @@ from django.urls import path
 
 from loyalty import api
 
-urlpatterns = [path("session", api.session, name="proxy_session")]
+urlpatterns = [path("session", api.session, name="proxy_session"), path("shown", api.shown, name="proxy_shown")]

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from loyalty import selectors
-from loyalty.explain import explanation_lines, what
-from loyalty.models import Account
-from loyalty.rules.programme import worth_minor
-from loyalty.selectors import LedgerRow
+from loyalty import liability_words, selectors
+from loyalty.explain import reason_text, what, why
+from loyalty.models import Account, Lot, Member, ProgrammeVersion
+from loyalty.rules.programme import completed, worth_minor
+from loyalty.selectors import LedgerRow, MemberSummary, TierStanding
+from loyalty.staff import may_be_decided
+from loyalty.tier_words import by_text, quantity_text
+from retention_app import clock
 from retention_app.models import Customer, Shop
-from retention_app.screens import Card, Column, Definition, EngineScreens, Filter, NavItem, Stat, Tab
+from retention_app.screens import Action, Card, Column, Definition, EngineScreens, Filter, NavItem, Stat, Tab
 from retention_app.statistics import ShopNumbers
+from retention_app.tenancy import current_shop_id
 from retention_app.words import Words, words_for
 
 LEDGER_ROWS = 25
+UPCOMING_SHOWN = 2  # dates on a card
 
 
 @dataclass(frozen=True)
 class WhyRow:
-    """A ledger row in words: what it is about, the name of its button, the lines behind it."""
+    """A ledger row in words: what it is about, when it can be used if it can't yet, the name of its button, the lines
+    behind it."""
 
     row: LedgerRow
     what: str
+    pending: str
     order_name: str
     question: str
     lines: list[str]
@@ -43,6 +51,15 @@ class LoyaltyScreens(EngineScreens):
     def audit_text(self, code: str, data: Mapping[str, Any]) -> str:
         if code == "loyalty.programme.published":
             return _("Version %(number)s of the programme published") % {"number": data["version"]}
+        if code == "loyalty.period.closed":
+            return _("Books of %(month)s closed") % {"month": data["month"]}
+        if code == "loyalty.points.adjusted":
+            said = {"points": data["points"], "reason": reason_text(data["why"])}
+            return _("Points adjusted by %(points)s: %(reason)s") % said
+        if code == "loyalty.tier.moved":
+            if data["level"] is None:
+                return _("Customer moved back to the tier they reached")
+            return _("Customer moved to %(tier)s") % {"tier": data["name"] or _("no tier")}
         return ""
 
     def definitions(self) -> Sequence[Definition]:
@@ -51,7 +68,7 @@ class LoyaltyScreens(EngineScreens):
                 "points-available",
                 _("Points available"),
                 _("All points your members have and could use today."),
-                _("points earned − points taken back, added up over all members."),
+                _("points earned − taken back − used − expired − pending, added up over all members."),
             ),
             Definition(
                 "if-redeemed",
@@ -59,10 +76,11 @@ class LoyaltyScreens(EngineScreens):
                 _("What it would cost if every member used all their points today."),
                 _("points available × what a point is worth in the live programme, rounded down."),
             ),
+            *liability_words.definitions(),
         ]
 
     def home_stats(self, shop: Shop, numbers: ShopNumbers) -> Sequence[Stat]:
-        available, redeemed = self.definitions()
+        available, redeemed, *_others = self.definitions()
         live = selectors.programme_live(shop.id)
         if live is None:
             start = reverse("loyalty:programme")
@@ -96,47 +114,68 @@ class LoyaltyScreens(EngineScreens):
                 figures=f"{points} × {words.money(live.document['worth']['minor'])} ÷ "
                 f"{words.count(live.document['worth']['points'])} = {words.money(worth)}",
                 window=_("Today, compared with all revenue so far"),
-                rows_url=rows_url,
+                rows_url=reverse("liability:page"),
+                rows_label=_("What you owe on any date"),
             ),
         ]
 
     def customer_columns(self) -> Sequence[Column]:
-        return [Column("points", _("Points"))]
+        return [Column("points", _("Points")), Column("pending", _("Pending"), wide=True), Column("tier", _("Tier"))]
 
     def customer_cells(self, shop: Shop, customers: Sequence[Customer]) -> Mapping[int, Mapping[str, str]]:
-        words = words_for(shop)
-        balances = Account.objects.filter(
-            member__customer__in=[customer.id for customer in customers], asset=Account.POINTS
-        ).values_list("member__customer_id", "balance")
-        return {customer_id: {"points": words.count(balance or 0)} for customer_id, balance in balances}
+        words, names = words_for(shop), dict(_levels(selectors.programme_live(shop.id)))
+        return {
+            figures.customer_id: {
+                "points": words.count(figures.available),
+                "pending": words.count(figures.pending),
+                "tier": names.get(figures.tier, "–"),
+            }
+            for figures in selectors.member_figures([customer.id for customer in customers])
+        }
 
     def customer_filters(self) -> Sequence[Filter]:
-        return [Filter("points", _("Points"), [("", _("Any")), ("some", _("With points")), ("none", _("Without"))])]
+        points = Filter("points", _("Points"), [("", _("Any")), ("some", _("With points")), ("none", _("Without"))])
+        levels = _levels(selectors.programme_live(current_shop_id()))
+        if not levels:
+            return [points]
+        return [Filter("tier", _("Tier"), [("", _("Any")), *levels, ("none", _("No tier"))]), points]
 
     def customers_filter(self, customers: QuerySet[Customer], chosen: Mapping[str, str]) -> QuerySet[Customer]:
         accounts = Account.objects.filter(kind=Account.Kind.MEMBER, asset=Account.POINTS, balance__gt=0)
         with_points = accounts.values("member__customer_id")
         match chosen.get("points"):
             case "some":
-                return customers.filter(id__in=with_points)
+                customers = customers.filter(id__in=with_points)
             case "none":
-                return customers.exclude(id__in=with_points)
-        return customers
+                customers = customers.exclude(id__in=with_points)
+        match chosen.get("tier"):
+            case None | "":
+                return customers
+            case "none":
+                return customers.exclude(id__in=Member.objects.exclude(tier="").values("customer_id"))
+            case level:
+                return customers.filter(id__in=Member.objects.filter(tier=level).values("customer_id"))
 
     def profile_cards(self, shop: Shop, customer: Customer) -> Sequence[Card]:
         words = words_for(shop)
-        summary = selectors.member_summary(customer, selectors.programme_live(shop.id))
-        if summary.worth_minor is None:
+        live = selectors.programme_live(shop.id)
+        summary = selectors.member_summary(customer, live)
+        if live is None or summary.worth_minor is None:
             return [Card(_("Points available"), "–", [_("No programme yet")], quiet=True)]
         return [
-            Card(
-                _("Points available"),
-                words.count(summary.points),
-                [_("worth %(amount)s") % {"amount": words.money(summary.worth_minor)}],
-            ),
-            Card(_("Pending"), words.count(summary.points_pending), [_("Points can be used at once")]),
-            Card(_("Tier"), "–", [_("Your programme has no tiers yet")]),
+            Card(_("Points available"), words.count(summary.points_available), _available_notes(summary, words)),
+            Card(_("Pending"), words.count(summary.points_pending), _pending_notes(summary, live, words)),
+            _tier_card(summary.tier, words),
         ]
+
+    def profile_actions(self, shop: Shop, customer: Customer) -> Sequence[Action]:
+        live = selectors.programme_live(shop.id)
+        if live is None or not may_be_decided(customer):
+            return ()
+        adjust = Action(_("Adjust points"), reverse("member:adjust", args=[customer.id]), main=True)
+        if not completed(live.document)["tiers"]:
+            return [adjust]
+        return [adjust, Action(_("Move tier"), reverse("member:tier", args=[customer.id]))]
 
     def profile_tab_labels(self) -> Sequence[tuple[str, str]]:
         return [("points", _("Points"))]
@@ -160,6 +199,63 @@ class LoyaltyScreens(EngineScreens):
         )
 
 
+def _levels(live: ProgrammeVersion | None) -> list[tuple[str, str]]:
+    """(key, name) of the live tiers, the lowest first."""
+    tiers = completed(live.document)["tiers"] if live else None
+    return [(level["key"], level["name"]) for level in tiers["levels"]] if tiers else []
+
+
+def _available_notes(summary: MemberSummary, words: Words) -> list[str]:
+    notes = [_("worth %(amount)s") % {"amount": words.money(summary.worth_minor or 0)}]
+    if summary.debt:
+        notes.append(_("%(points)s owed") % {"points": words.count(summary.debt)})
+    if summary.points_held:
+        notes.append(_("%(points)s set aside for a reward") % {"points": words.count(summary.points_held)})
+    for day, points in _by_day(summary, words)[:UPCOMING_SHOWN]:
+        said = {"points": words.count(points), "day": day}
+        notes.append(ngettext("%(points)s expires %(day)s", "%(points)s expire %(day)s", points) % said)
+    return notes
+
+
+def _by_day(summary: MemberSummary, words: Words) -> list[tuple[str, int]]:
+    """Points that expire by day, the next first."""
+    points: dict[str, int] = defaultdict(int)
+    for part in summary.expiring:
+        points[words.day(part.at(clock.now()))] += part.points
+    return list(points.items())
+
+
+def _pending_notes(summary: MemberSummary, live: ProgrammeVersion, words: Words) -> list[str]:
+    if not summary.pending:
+        waits = completed(live.document)["waiting"]["days"] or completed(live.document)["waiting"]["after"] != "payment"
+        return [_("Nothing waits") if waits else _("Points can be used at once")]
+    return [
+        _("%(points)s from %(day)s") % {"points": words.count(part.points), "day": words.day(part.at)}
+        if part.at
+        else _("%(points)s once their orders are fulfilled") % {"points": words.count(part.points)}
+        for part in summary.pending[:UPCOMING_SHOWN]
+    ]
+
+
+def _tier_card(tier: TierStanding | None, words: Words) -> Card:
+    """The tier held with the way to the next."""
+    if tier is None:
+        return Card(_("Tier"), "–", [_("Your programme has no tiers")])
+    notes = []
+    if tier.next:
+        lacking = {"amount": quantity_text(tier.by, tier.next.lacking, words), "tier": tier.next.name}
+        notes.append(_("%(amount)s to %(tier)s") % lacking)
+    notes.append(by_text(tier.by, tier.period))
+    if tier.since:
+        notes.append(_("since %(day)s") % {"day": words.day(tier.since)})
+    if coming := tier.move_down:
+        said = {"tier": coming.to or _("no tier"), "day": words.day(coming.at(clock.now()))}
+        certain, possible = _("down to %(tier)s on %(day)s"), _("down to %(tier)s from %(day)s, once they are told")
+        notes.append((certain if coming.ends else possible) % said)
+    progress = round(tier.next.share * 100) if tier.next else None
+    return Card(_("Tier"), tier.name or _("No tier"), notes, quiet=not tier.name, progress=progress)
+
+
 @dataclass(frozen=True)
 class MemberTotals:
     """All members' points, and how many members have any."""
@@ -170,33 +266,50 @@ class MemberTotals:
 
 def _member_totals() -> MemberTotals:
     accounts = Account.objects.filter(kind=Account.Kind.MEMBER, asset=Account.POINTS)
-    return MemberTotals(
-        **accounts.aggregate(points=Coalesce(Sum("balance"), 0), members=Count("id", filter=Q(balance__gt=0)))
+    sums = accounts.aggregate(
+        points=Coalesce(Sum(F("balance") + F("debt")), 0), members=Count("id", filter=Q(balance__gt=0))
     )
+    now = clock.now()
+    unusable = Lot.objects.exclude(usable_from__lte=now) | Lot.objects.filter(ends__lte=now)
+    sums["points"] -= unusable.aggregate(sum=Coalesce(Sum("points"), 0))["sum"]
+    return MemberTotals(**sums)
 
 
 def _why(row: LedgerRow, words: Words) -> WhyRow:
-    name = what(row, words.locale)
+    name = what(row, words)
     return WhyRow(
         row=row,
         what=name,
+        pending=_pending(row, words),
         order_name=_("Order %(order)s") % {"order": row.order_name},
         question=_question(row, name, words),
-        lines=[*explanation_lines(row.explanation, words.locale, words.currency), *_when(row, words)],
+        lines=[*why(row, words), *_decided(row)],
     )
+
+
+def _pending(row: LedgerRow, words: Words) -> str:
+    """When a credit that can't be used yet can be; empty for all others."""
+    if not row.is_pending:
+        return ""
+    return _("pending until %(day)s") % {"day": words.day(row.usable_from)} if row.usable_from else _("pending")
 
 
 def _question(row: LedgerRow, name: str, words: Words) -> str:
     """The name of the row's "Why?" button."""
     amount = words.count(abs(row.amount))
+    if row.amount == 0 and not row.source.startswith("order:"):
+        return _("Why? %(what)s") % {"what": name}
     if row.amount >= 0 and row.source.startswith("order:"):
         return _("Why %(points)s points for order %(order)s?") % {"points": amount, "order": row.order_name}
     sign = "−" if row.amount < 0 else ""
     return _("Why %(points)s points? %(what)s") % {"points": f"{sign}{amount}", "what": name}
 
 
-def _when(row: LedgerRow, words: Words) -> list[str]:
-    """The tier then and the date it counts from."""
-    moment = {"moment": words.moment(row.at)}
-    counts = _("Counts from %(moment)s and can be used at once.") if row.amount > 0 else _("Counts from %(moment)s.")
-    return [_("Tier then: none, the version has no tiers."), counts % moment]
+def _decided(row: LedgerRow) -> list[str]:
+    """Who of the staff decided it, and what they noted."""
+    if row.adjustment is None:
+        return []
+    told = [_("By staff member %(person)s.") % {"person": row.adjustment.actor}]
+    if row.adjustment.note:
+        told.insert(0, _("Note: “%(note)s”") % {"note": row.adjustment.note})
+    return told

@@ -3,42 +3,122 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from django.db.models import F, Q, Sum, Window
+from django.db.models import BigIntegerField, Case, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When, Window
 from django.db.models.functions import Coalesce
 
 from loyalty import facts
-from loyalty.models import Account, Entry, ProgrammeDraft, ProgrammeVersion
+from loyalty.models import Account, Adjustment, Entry, Lot, Member, ProgrammeDraft, ProgrammeVersion, Spending
 from loyalty.rules.earning import Explanation
 from loyalty.rules.facts import MemberFacts, OrderFact
-from loyalty.rules.programme import Document, Programme, Version, completed, worth_minor
+from loyalty.rules.programme import (
+    Document,
+    Programme,
+    Rules,
+    TierBy,
+    TierPeriod,
+    Tiers,
+    Version,
+    completed,
+    worth_minor,
+)
+from loyalty.rules.reckoning import NOTICE, subject
 from loyalty.rules.statement import statement
 from retention_app import clock
 from retention_app.models import Customer, Order
 from retention_app.tenancy import current_shop_id
 
+_END_OF_TIME = dt.datetime.max.replace(tzinfo=dt.UTC)
 _ALL_TIME = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemberSummary:
-    """A member's points; zeros for a customer the programme hasn't seen. `worth_minor` is None without a programme."""
+class Pending:
+    """Points that can be used from an instant on; None: not known yet."""
 
     points: int
+    at: dt.datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coming:
+    """Something announced before it happens: when it is due, and when it happens as far as it was announced."""
+
+    subject: str
+    due: dt.datetime
+    ends: dt.datetime | None
+
+    def at(self, now: dt.datetime) -> dt.datetime:
+        """When it happens if it was announced, or is now."""
+        return self.ends or max(self.due, now + NOTICE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expiring(Coming):
+    """Points that expire."""
+
+    points: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextTier:
+    """The level above the tier held: what is lacking, and how much of the way is done, 0 to 1."""
+
+    name: str
+    threshold: int
+    lacking: int
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComingDown(Coming):
+    """A move down that comes unless more counts, or the end of a tier given by staff. `to` is the level's name, empty
+    for none."""
+
+    to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TierStanding:
+    """The tier held (`name` is empty for none), what counts towards tiers as `by` says, and where that leads."""
+
+    key: str
+    name: str
+    since: dt.datetime | None
+    by: TierBy
+    period: TierPeriod
+    quantity: int
+    next: NextTier | None
+    move_down: ComingDown | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberSummary:
+    """A member's points; zeros for a customer the programme hasn't seen. `worth_minor` is None without a programme,
+    `tier` without tiers. Debts are set off against what can be used: one of the two is zero."""
+
     worth_minor: int | None
     revision: int
+    points_available: int = 0
     points_pending: int = 0
     points_held: int = 0
     debt: int = 0
-    tier: str | None = None
+    pending: tuple[Pending, ...] = ()  # next first, unknown instants last
+    expiring: tuple[Expiring, ...] = ()  # next first
+    tier: TierStanding | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """A posting on a member's account as people read it; `balance` is what they had after it, in business order."""
+    """A posting on a member's account as people read it; `balance` is what they had after it, in business order.
+
+    A change of dates is one row without an amount. `is_pending`: points of this credit can't be used yet; its dates are
+    today's, which may differ from those it was posted with.
+    """
 
     id: int
     at: dt.datetime
@@ -49,6 +129,11 @@ class LedgerRow:
     order_name: str  # #1042; empty once the mirror has lost the order
     version: int | None
     explanation: Explanation
+    usable_from: dt.datetime | None
+    expires_at: dt.datetime | None
+    is_pending: bool
+    adjustment: Adjustment | None
+    spending: Spending | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,49 +210,150 @@ def _account(customer: Customer) -> Account | None:
 
 
 def member_summary(customer: Customer, live: ProgrammeVersion | None) -> MemberSummary:
-    """A customer's points and what they are worth by the live version. One query."""
+    """A customer's points, what they are worth by the live version, what comes, and their tier. At most 3 queries."""
     account = _account(customer)
-    points = (account.balance or 0) if account else 0
+    member = account.member if account else None
+    if account is None or member is None:
+        return MemberSummary(
+            worth_minor=0 if live else None, revision=0, tier=_standing(Member(), live) if live else None
+        )
+    now = clock.now()
+    lots = [lot for lot in Lot.objects.filter(account=account).order_by("id") if lot.ends is None or lot.ends > now]
+    pending = [lot for lot in lots if _is_pending(lot, now)]
+    usable = sum(lot.points for lot in lots) - sum(lot.points for lot in pending)
+    available = max(0, usable - account.debt)
+    expiring = [
+        Expiring(subject=subject(f"expiry:{lot.source}", lot.due), due=lot.due, ends=lot.ends, points=lot.points)
+        for lot in lots
+        if lot.due is not None
+    ]
     return MemberSummary(
-        points=points,
-        worth_minor=worth_minor(points, live.document) if live else None,
-        revision=account.member.revision if account and account.member else 0,
+        worth_minor=worth_minor(available, live.document) if live else None,
+        revision=member.revision,
+        points_available=available,
+        points_pending=sum(lot.points for lot in pending),
+        points_held=_held([customer.id]).get(customer.id, 0),
+        debt=max(0, account.debt - usable),
+        pending=_by_instant(pending),
+        expiring=tuple(sorted(expiring, key=lambda one: (one.at(now), one.subject))),
+        tier=_standing(member, live) if live else None,
     )
 
 
+def _is_pending(lot: Lot, now: dt.datetime) -> bool:
+    return lot.usable_from is None or lot.usable_from > now
+
+
+def _by_instant(lots: Iterable[Lot]) -> tuple[Pending, ...]:
+    points: dict[dt.datetime | None, int] = defaultdict(int)
+    for lot in lots:
+        points[lot.usable_from] += lot.points
+    return tuple(Pending(points=points[at], at=at) for at in sorted(points, key=lambda at: at or _END_OF_TIME))
+
+
+def _standing(member: Member, live: ProgrammeVersion) -> TierStanding | None:
+    """The member's tier by the live version's levels; None when it has no tiers."""
+    tiers = Rules.of(completed(live.document)).tiers
+    if tiers is None:
+        return None
+    rank = tiers.rank(member.tier)
+    above = tiers.levels[rank + 1] if rank + 1 < len(tiers.levels) else None
+    coming = member.move_down
+    return TierStanding(
+        key=member.tier if rank >= 0 else "",
+        name=tiers.levels[rank].name if rank >= 0 else "",
+        since=member.tier_since if rank >= 0 else None,
+        by=tiers.by,
+        period=tiers.period,
+        quantity=member.tier_quantity,
+        next=NextTier(
+            name=above.name,
+            threshold=above.threshold,
+            lacking=max(0, above.threshold - member.tier_quantity),
+            share=min(1.0, max(0, member.tier_quantity) / above.threshold) if above.threshold else 1.0,
+        )
+        if above
+        else None,
+        move_down=_coming_down(coming, tiers) if coming else None,
+    )
+
+
+def _coming_down(coming: Mapping[str, Any], tiers: Tiers) -> ComingDown:
+    to = tiers.rank(coming["to"])
+    return ComingDown(
+        to=tiers.levels[to].name if to >= 0 else "",
+        subject=coming["subject"],
+        due=dt.datetime.fromisoformat(coming["due"]),
+        ends=dt.datetime.fromisoformat(coming["at"]) if coming["at"] else None,
+    )
+
+
+def _held(customer_ids: Collection[int] | None = None) -> dict[int, int]:
+    """Points held of these customers, or of all; of who was merged away, the survivor's. One query."""
+    held = Spending.objects.filter(state=Spending.State.HELD)
+    if customer_ids is not None:
+        held = held.filter(Q(customer__in=customer_ids) | Q(customer__merged_into__in=customer_ids))
+    by_owner = held.annotate(owner=Coalesce("customer__merged_into_id", "customer_id")).values("owner").order_by()
+    return dict(by_owner.annotate(sum=Sum("points")).values_list("owner", "sum"))
+
+
 def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) -> list[LedgerRow]:
-    """The member's postings, newest business first; with `before_id` those that follow that row. At most 4 queries."""
+    """The member's postings, newest business first; with `before_id` those that follow that row. At most 7 queries."""
     account = _account(customer)
     if account is None:
         return []
-    entries = Entry.objects.filter(account=account)
+    entries = Entry.objects.filter(account=account).exclude(explanation__kind="moved", amount__lt=0)
     if before_id is not None:
         last = entries.filter(id=before_id).values_list("occurred_at", flat=True).first()
         if last is None:
             return []
         entries = entries.filter(Q(occurred_at__lt=last) | Q(occurred_at=last, id__lt=before_id))
+    change = Case(When(explanation__kind="moved", then=Value(0)), default=F("amount"), output_field=BigIntegerField())
     with_balance = entries.annotate(
-        balance_after=Window(Sum("amount"), order_by=[F("occurred_at").asc(), F("id").asc()])
+        change=change, balance_after=Window(Sum(change), order_by=[F("occurred_at").asc(), F("id").asc()])
     )
     page = list(with_balance.order_by("-occurred_at", "-id")[:limit])
     order_ids = {entry.order_shopify_id for entry in page if entry.order_shopify_id is not None}
     names: dict[int | None, str] = dict(
         Order.objects.filter(shopify_id__in=order_ids).values_list("shopify_id", "name")
     )
+    lots = {lot.source: lot for lot in Lot.objects.filter(account=account).order_by("id")}
+    adjustments = _named_by(Adjustment, ("adjustment",), page)
+    spendings = _named_by(Spending, ("spending", "undo"), page)
+    now = clock.now()
     return [
         LedgerRow(
             id=entry.id,
             at=entry.occurred_at,
-            amount=entry.amount,
+            amount=entry.change,
             balance=entry.balance_after,
             source=entry.source,
             order_shopify_id=entry.order_shopify_id,
             order_name=names.get(entry.order_shopify_id, ""),
             version=entry.version,
             explanation=cast(Explanation, entry.explanation),
+            usable_from=lots[entry.source].usable_from if entry.source in lots else entry.usable_from,
+            expires_at=lots[entry.source].due if entry.source in lots else entry.expires_at,
+            is_pending=entry.amount > 0 and entry.source in lots and _is_pending(lots[entry.source], now),
+            adjustment=adjustments.get(entry.source),
+            spending=spendings.get(entry.source),
         )
         for entry in page
     ]
+
+
+_Fact = TypeVar("_Fact", Adjustment, Spending)
+
+
+def _named_by(model: type[_Fact], kinds: Collection[str], entries: Iterable[Entry]) -> dict[str, _Fact]:
+    """The facts that entries' sources name (`adjustment:7`, `expiry:adjustment:7:…`), by source. One query, or none."""
+    ids = {}
+    for entry in entries:
+        kind, _, rest = entry.source.removeprefix("expiry:").partition(":")
+        if kind in kinds:
+            ids[entry.source] = int(rest.partition(":")[0])
+    found = model.objects.in_bulk(list(ids.values())) if ids else {}
+    return {source: found[id_] for source, id_ in ids.items() if id_ in found}
 
 
 def preview_orders(shop_id: int, document: Document, limit: int = 100) -> Preview:
@@ -219,22 +405,60 @@ def _counter_sum(shop_id: int, kind: Account.Kind) -> int:
     return int(Entry.objects.filter(account__in=list(account)).aggregate(sum=Coalesce(Sum("amount"), 0))["sum"])
 
 
+@dataclass(frozen=True, kw_only=True)
+class MemberFigures:
+    """A member's points and tier in a list."""
+
+    customer_id: int
+    shopify_id: int
+    available: int
+    pending: int
+    debt: int
+    tier: str
+
+
+def member_figures(customer_ids: Collection[int]) -> list[MemberFigures]:
+    """The figures of those of the customers who are members. One query."""
+    return list(_figures(Account.objects.filter(member__customer__in=customer_ids, asset=Account.POINTS)))
+
+
+def _figures(accounts: QuerySet[Account]) -> Iterator[MemberFigures]:
+    """Members' figures by the platform's customer id; streamed."""
+    now = clock.now()
+    lots = Lot.objects.filter(account=OuterRef("id")).exclude(ends__lte=now).values("account").order_by()
+    can_be_used = Q(usable_from__lte=now)
+    sums = accounts.annotate(
+        usable=Coalesce(Subquery(lots.filter(can_be_used).annotate(sum=Sum("points")).values("sum")), 0),
+        pending=Coalesce(Subquery(lots.exclude(can_be_used).annotate(sum=Sum("points")).values("sum")), 0),
+    )
+    for customer_id, shopify_id, usable, pending, debt, tier in (
+        sums.order_by("member__customer__shopify_id")
+        .values_list("member__customer_id", "member__customer__shopify_id", "usable", "pending", "debt", "member__tier")
+        .iterator(chunk_size=2000)
+    ):
+        yield MemberFigures(
+            customer_id=customer_id,
+            shopify_id=shopify_id,
+            available=max(0, usable - debt),
+            pending=pending,
+            debt=max(0, debt - usable),
+            tier=tier,
+        )
+
+
 def balances(shop_id: int) -> Iterator[dict[str, Any]]:
     """Each member's balances as DESIGN 2 has them, by customer; streamed. Who was merged away is the survivor."""
     accounts = Account.objects.filter(
         shop_id=shop_id, kind=Account.Kind.MEMBER, asset=Account.POINTS, member__customer__merged_into=None
     )
-    for shopify_id, points in (
-        accounts.order_by("member__customer__shopify_id")
-        .values_list("member__customer__shopify_id", "balance")
-        .iterator(chunk_size=2000)
-    ):
+    held = _held()
+    for figures in _figures(accounts):
         yield {
-            "customer": shopify_id,
-            "points_available": points,
-            "points_pending": 0,
-            "points_held": 0,
-            "debt": 0,
-            "tier": None,
+            "customer": figures.shopify_id,
+            "points_available": figures.available,
+            "points_pending": figures.pending,
+            "points_held": held.get(figures.customer_id, 0),
+            "debt": figures.debt,
+            "tier": figures.tier or None,
             "wallet": {},
         }

@@ -65,10 +65,11 @@ class Window:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the customer list."""
+    """A column of the customer list; `wide` ones aren't shown on phones."""
 
     key: str
     label: str
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,23 @@ class Filter:
 
 @dataclass(frozen=True)
 class Card:
-    """A figure on the customer profile, with lines of small text under it."""
+    """A figure on the customer profile, with lines of small text under it. `progress` is how much of a way is done, 0
+    to 100; the first note says so in words."""
 
     label: str
     value: str
     notes: Sequence[str] = ()
     quiet: bool = False
+    progress: int | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button of the customer profile. One of them at most is `main`."""
+
+    label: str
+    url: str
+    main: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,9 @@ class EngineScreens:
         return ""
 
     def profile_cards(self, shop: Shop, customer: Customer) -> Sequence[Card]:
+        return ()
+
+    def profile_actions(self, shop: Shop, customer: Customer) -> Sequence[Action]:
         return ()
 
     def profile_tab_labels(self) -> Sequence[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.http import urlencode
@@ -39,14 +40,29 @@ STAFF = {
     "admin:settings": "/app/settings/",
     "admin:privacy": "/app/settings/privacy/",
     "admin:privacy_download": "/app/settings/privacy/{request}/download/",
+    "member:adjust": "/app/customers/{customer}/adjust/",
+    "member:tier": "/app/customers/{customer}/tier/",
+    "liability:page": "/app/insights/liability/",
+    "liability:close": "/app/insights/liability/close/2026-1/",
+    "liability:download": "/app/insights/liability/2026-01-01/members/download/",
     "loyalty:overview": "/app/loyalty/",
     "loyalty:programme": "/app/loyalty/programme/",
     "loyalty:draft": "/app/loyalty/draft/",
     "loyalty:discard": "/app/loyalty/draft/discard/",
     "loyalty:review": "/app/loyalty/draft/review/",
+    "loyalty:moves": "/app/loyalty/draft/review/moves/",
     "loyalty:versions": "/app/loyalty/versions/",
+    "loyalty:version": "/app/loyalty/versions/1/",
+    "loyalty:bring_back": "/app/loyalty/versions/1/bring-back/",
+    "loyalty:withdraw": "/app/loyalty/versions/1/withdraw/",
+    "loyalty:backfill": "/app/loyalty/backfill/",
 }
-SIGNED = {"proxy_session": "/proxy/v1/session", "admin:privacy_file": "/app/settings/privacy/{request}/file/"}
+SIGNED = {
+    "proxy_session": "/proxy/v1/session",
+    "proxy_shown": "/proxy/v1/shown",
+    "admin:privacy_file": "/app/settings/privacy/{request}/file/",
+    "loyalty:moves_file": "/app/loyalty/draft/review/moves/1.csv",
+}
 RECEIVED = {"/webhooks/shopify"}  # by path: answered in front of Django
 # The console: operators only, by a session of theirs (tests/console/test_door.py goes through it).
 OPERATORS = {
@@ -168,7 +184,10 @@ def test_another_shop_finds_nothing_of_ours(alpha: Shop, theirs: Customer, name:
     assert b"Secret" not in answer.content
 
 
-def test_the_storefront_is_closed_to_unsigned_and_badly_signed_visits(alpha: Shop, theirs: Customer) -> None:
+@pytest.mark.parametrize(("name", "method", "status"), [("proxy_session", "get", 200), ("proxy_shown", "post", 204)])
+def test_the_storefront_is_closed_to_unsigned_and_badly_signed_visits(
+    alpha: Shop, theirs: Customer, name: str, method: str, status: int
+) -> None:
     given = {
         "shop": alpha.domain,
         "logged_in_customer_id": "8101",
@@ -178,13 +197,16 @@ def test_the_storefront_is_closed_to_unsigned_and_badly_signed_visits(alpha: Sho
     message = "".join(f"{name}={value}" for name, value in sorted(given.items()))
     signature = hmac.new(settings.SHOPIFY_API_SECRET.encode(), message.encode(), "sha256").hexdigest()
     signed = {**given, "signature": signature}
-    path = SIGNED["proxy_session"]
-    assert Client().get(path, given).status_code == 401
-    assert Client().get(path, {**signed, "shop": "beta.myshopify.com"}).status_code == 401
-    assert Client().get(path, {**signed, "logged_in_customer_id": "1"}).status_code == 401
-    assert Client().get(f"{path}?{urlencode(signed)}&logged_in_customer_id=1").status_code == 401
-    good = Client().get(path, signed)
-    assert good.status_code == 200
+
+    def ask(query: dict[str, str], more: str = "") -> HttpResponse:
+        return getattr(Client(), method)(f"{SIGNED[name]}?{urlencode(query)}{more}")
+
+    assert ask(given).status_code == 401
+    assert ask({**signed, "shop": "beta.myshopify.com"}).status_code == 401
+    assert ask({**signed, "logged_in_customer_id": "1"}).status_code == 401
+    assert ask(signed, "&logged_in_customer_id=1").status_code == 401
+    good = ask(signed)
+    assert good.status_code == status
     assert b"Secret" not in good.content  # 8101 is a customer of beta, not of alpha
 
 

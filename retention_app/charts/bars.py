@@ -1,4 +1,4 @@
-"""Shares as horizontal bars from 0 to 100 %, each with its 95 % interval and, where there is one, a common value."""
+"""Shares as horizontal bars from 0 to 100 %, those of a sample with their 95 % interval, and a common value if any."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ _TOP, _ROW, _BAR, _AXIS = 4, 58, 18, 26
 
 @dataclass(frozen=True)
 class Bar:
-    """A share with the interval it lies in. `count` is the text beside it, `common` what many others see."""
+    """A share with the interval it lies in, where it is a sample's. `count` is the text beside it, `common` what many
+    others see."""
 
     label: str
     count: str
     base: int
     rate: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     common: float | None = None
 
     @property
     def enough(self) -> bool:
-        return self.base >= FEW
+        return self.low is None or self.base >= FEW
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class BarChart:
 
 
 def bar_chart(bars: Sequence[Bar], *, percent: Percent, tick: Percent, not_enough: str) -> BarChart | None:
-    """The bars in their order, or None when none of them has thirty cases. `not_enough` stands where a bar doesn't."""
+    """The bars in their order, or None when none can be drawn: a sample has to have thirty cases. `not_enough` stands
+    where a bar doesn't."""
     if not any(bar.enough for bar in bars):
         return None
     return BarChart([_draw(bars, drawing, percent, tick, not_enough) for drawing in DRAWINGS])
@@ -96,8 +98,8 @@ def _draw(bars: Sequence[Bar], drawing: Drawing, percent: Percent, tick: Percent
                 y=top + 22,
                 middle=top + 22 + _BAR / 2,
                 length=round(x(bar.rate) - left, 1) if bar.enough else None,
-                low=x(bar.low) if bar.enough else None,
-                high=x(bar.high) if bar.enough else None,
+                low=x(bar.low) if bar.enough and bar.low is not None else None,
+                high=x(bar.high) if bar.enough and bar.high is not None else None,
                 common=x(bar.common) if bar.common is not None else None,
                 figure=percent(bar.rate) if bar.enough else not_enough,
             )

@@ -136,6 +136,7 @@ def customer(request: ShopRequest, customer_id: int) -> HttpResponse:
         + [_spent_card(person, words)],
         "tabs": tabs,
         "tab": _tab(shop, person, chosen, request.GET),
+        "actions": [action for engine in engines() for action in engine.profile_actions(shop, person)],
         "code_refusal": code_refusal(person),
     }
     return page(request, "retention_app/customer.html", context, current="customers")

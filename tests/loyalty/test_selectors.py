@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from loyalty import selectors
+from loyalty.models import Account, Adjustment, Lot, Spending
 from loyalty.programme import draft_save, programme_publish
 from retention_app import clock
 from retention_app.models import Customer, Order, Shop
+from tests.loyalty.conftest import TIERED, Tiered, customer, days, go, summary_of
 from tests.loyalty.ground import bring, customers, mirrored, publish
 from tests.orders import at, line_row, order_row, refund_row
 
@@ -29,17 +32,13 @@ def members(shop: Shop) -> Shop:
     return shop
 
 
-def customer(shopify_id: int) -> Customer:
-    return Customer.objects.get(shopify_id=shopify_id)
-
-
 def test_nothing_is_live_before_version_1(shop: Shop) -> None:
     customers(1)
     assert selectors.programme_live(shop.id) is None
     assert selectors.draft_current(shop.id) is None
     assert selectors.versions(shop.id) == []
     summary = selectors.member_summary(customer(1), selectors.programme_live(shop.id))
-    assert (summary.points, summary.worth_minor, summary.revision) == (0, None, 0)
+    assert (summary.points_available, summary.worth_minor, summary.revision) == (0, None, 0)
     assert selectors.ledger_rows(customer(1), 10) == []
     assert selectors.points_issued() == 0
 
@@ -57,9 +56,9 @@ def test_a_summary_has_points_and_what_they_are_worth(members: Shop) -> None:
     mirrored(order_row(5, net_minor=12_399))
     bring(1, 2)
     summary = selectors.member_summary(customer(1), selectors.programme_live(members.id))
-    assert (summary.points, summary.worth_minor, summary.revision) == (123, 615, 1)
+    assert (summary.points_available, summary.worth_minor, summary.revision) == (123, 615, 1)
     assert (summary.points_pending, summary.points_held, summary.debt, summary.tier) == (0, 0, 0, None)
-    assert selectors.member_summary(customer(2), selectors.programme_live(members.id)).points == 0
+    assert selectors.member_summary(customer(2), selectors.programme_live(members.id)).points_available == 0
 
 
 def test_ledger_rows_come_newest_business_first_with_running_balances(members: Shop) -> None:
@@ -123,7 +122,7 @@ def test_a_preview_costs_the_same_queries_whatever_the_number_of_orders(members:
         with CaptureQueriesContext(connection) as captured:
             selectors.preview_orders(members.id, document(2))
         counts.add(len(captured))
-    assert counts == {6}
+    assert counts == {7}
 
 
 def test_totals_and_balances(members: Shop) -> None:
@@ -148,3 +147,152 @@ def test_totals_and_balances(members: Shop) -> None:
         }
         for id_, points in ((1, 25), (2, 10))
     ]
+
+
+def test_points_are_pending_then_usable_then_expire_once_announced(tiered: Tiered) -> None:
+    mirrored(order_row(5, net_minor=9_000, processed_at=days(1)), order_row(6, net_minor=500, processed_at=days(2)))
+    go(tiered, 3)
+    found = summary_of(tiered)
+    assert (found.points_available, found.points_pending, found.worth_minor) == (0, 95, 0)
+    assert [(one.points, one.at) for one in found.pending] == [(90, days(15)), (5, days(16))]
+    go(tiered, 15.5)
+    found = summary_of(tiered)
+    assert (found.points_available, found.points_pending, found.worth_minor) == (90, 5, 450)
+    due = dt.datetime(2026, 3, 16, tzinfo=dt.UTC)  # midnight, two months after 16 January
+    first = found.expiring[0]
+    assert (first.points, first.due, first.ends, first.at(clock.now())) == (90, due, None, due)
+    go(tiered, 400)
+    assert summary_of(tiered).points_available == 95  # nobody told them
+    assert summary_of(tiered).expiring[0].at(clock.now()) == days(407)
+
+
+def test_what_time_changed_shows_before_anybody_judged_it(tiered: Tiered) -> None:
+    mirrored(order_row(5, net_minor=9_000, processed_at=days(1)))
+    go(tiered, 3)
+    tiered.clock.move_to(days(16))
+    found = summary_of(tiered)
+    assert (found.points_available, found.points_pending) == (90, 0)
+    assert [row["points_available"] for row in selectors.balances(tiered.shop.id)] == [90]
+    Lot.objects.update(ends=days(16))
+    assert summary_of(tiered).points_available == 0
+    Account.objects.filter(kind="member").update(debt=30)
+    Lot.objects.update(ends=None)
+    found = summary_of(tiered)
+    assert (found.points_available, found.debt) == (60, 0)
+    Account.objects.filter(kind="member").update(debt=100)
+    found = summary_of(tiered)
+    assert (found.points_available, found.debt) == (0, 10)
+    (row,) = selectors.balances(tiered.shop.id)
+    assert (row["points_available"], row["debt"]) == (0, 10)
+
+
+def test_held_points_are_told_apart_and_follow_a_merge(tiered: Tiered) -> None:
+    mirrored(order_row(5, net_minor=9_000, processed_at=days(1)))
+    go(tiered, 20)
+    for number, (of, state) in enumerate(((1, "held"), (1, "redeemed"), (2, "held"), (1, "asked"))):
+        Spending.objects.create(
+            shop=tiered.shop, customer=customer(of), at=days(20), points=10, state=state, purpose={}, key=f"{number}"
+        )
+    Customer.objects.filter(shopify_id=2).update(merged_into=customer(1))
+    bring(1, 2)
+    assert summary_of(tiered).points_held == 20
+    (row,) = selectors.balances(tiered.shop.id)
+    assert (row["customer"], row["points_held"], row["tier"]) == (1, 20, "silver")
+
+
+def test_a_tier_has_a_name_a_way_up_and_a_way_down(tiered: Tiered) -> None:
+    nobody = summary_of(tiered, 2).tier
+    assert nobody
+    assert (nobody.key, nobody.name, nobody.since) == ("", "", None)
+    assert nobody.next
+    assert (nobody.next.name, nobody.next.lacking, nobody.next.share) == ("Silver", 7_000, 0.0)
+    mirrored(order_row(5, net_minor=9_000, processed_at=days(1)))
+    go(tiered, 3)
+    tier = summary_of(tiered).tier
+    assert tier
+    assert (tier.key, tier.name, tier.since, tier.quantity, tier.move_down) == (
+        "silver",
+        "Silver",
+        days(1),
+        9_000,
+        None,
+    )
+    assert tier.next
+    assert (tier.next.name, tier.next.lacking, tier.next.share) == ("Gold", 11_000, 0.45)
+    mirrored(order_row(5, net_minor=9_000, processed_at=days(1), cancelled_at=days(4)))
+    go(tiered, 5)
+    tier = summary_of(tiered).tier
+    assert tier
+    assert tier.move_down
+    assert (tier.move_down.to, tier.move_down.due, tier.move_down.ends) == ("", days(14), None)
+    assert tier.move_down.subject == "tier:silver:2026-01-15T12:00:00Z"
+
+
+def test_rows_say_what_is_pending_and_what_changed_its_date(tiered: Tiered) -> None:
+    mirrored(order_row(5, net_minor=9_000, processed_at=days(1)), order_row(6, net_minor=500, processed_at=days(2)))
+    go(tiered, 15.5)
+    newer, older = selectors.ledger_rows(customer(1), 10)
+    assert [(row.amount, row.usable_from, row.is_pending) for row in (newer, older)] == [
+        (5, days(16), True),
+        (90, days(15), False),
+    ]
+    draft_save(tiered.shop.id, {**TIERED, "waiting": {"days": 20, "after": "payment"}}, "42")
+    mirrored(order_row(6, net_minor=500, processed_at=days(2), paid_at=days(10)))
+    go(tiered, 16)
+    rows = selectors.ledger_rows(customer(1), 10)
+    assert [(row.explanation["kind"], row.amount, row.balance) for row in rows] == [
+        ("moved", 0, 95),
+        ("earned", 5, 95),
+        ("earned", 90, 90),
+    ]
+    assert [row.usable_from for row in rows] == [days(24), days(24), days(15)]
+    assert selectors.ledger_rows(customer(1), 2, before_id=rows[0].id) == rows[1:]
+
+
+def test_rows_know_the_decisions_and_spendings_they_are_about(tiered: Tiered) -> None:
+    gift = Adjustment.objects.create(
+        shop=tiered.shop, customer=customer(1), at=days(1), points=50, reason="gift", actor="42", key="1"
+    )
+    used = Spending.objects.create(
+        shop=tiered.shop,
+        customer=customer(1),
+        at=days(2),
+        points=20,
+        state="undone",
+        undone_at=days(3),
+        purpose={},
+        key="1",
+    )
+    go(tiered, 4)
+    rows = selectors.ledger_rows(customer(1), 10)
+    assert [(row.source, row.adjustment, row.spending) for row in rows] == [
+        (f"undo:{used.id}", None, used),
+        (f"spending:{used.id}", None, used),
+        (f"adjustment:{gift.id}", gift, None),
+    ]
+
+
+def test_reading_a_member_costs_the_same_whatever_they_did(tiered: Tiered) -> None:
+    counts = set()
+    for number in (1, 30):
+        mirrored(*(order_row(100 * number + n, net_minor=900, processed_at=days(n / 10)) for n in range(number)))
+        Adjustment.objects.bulk_create(
+            Adjustment(
+                shop=tiered.shop,
+                customer=customer(1),
+                at=days(n),
+                points=5,
+                reason="gift",
+                actor="42",
+                key=f"{number}-{n}",
+            )
+            for n in range(number)
+        )
+        go(tiered, 40)
+        person, live = customer(1), selectors.programme_live(tiered.shop.id)
+        with CaptureQueriesContext(connection) as captured:
+            selectors.member_summary(person, live)
+            selectors.ledger_rows(person, 100)
+            selectors.member_figures([person.id])
+        counts.add(len(captured))
+    assert counts == {9}

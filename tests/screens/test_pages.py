@@ -20,12 +20,12 @@ from tests.screens.conftest import sane, see
 
 # path → queries, the door's two included (shop, language)
 PAGES = {
-    "/app/": 11,
-    "/app/?period=all": 11,
+    "/app/": 12,
+    "/app/?period=all": 12,
     "/app/insights/definitions/": 2,
-    "/app/customers/": 5,
-    "/app/customers/?q=ana&orders=repeat&points=some&last=365": 5,
-    "/app/customers/?sort=spent": 5,
+    "/app/customers/": 7,
+    "/app/customers/?q=ana&orders=repeat&points=some&last=365": 7,
+    "/app/customers/?sort=spent": 7,
     "/app/activity/": 16,
     "/app/activity/?tab=attention": 14,
     "/app/settings/": 3,
@@ -57,7 +57,7 @@ def test_profile_reads_well_and_costs_its_queries(programmed: Shop, staff: Clien
     with shop_scope(programmed.id):
         person = Customer.objects.order_by("id").first()
         assert person
-    for tab, most in (("points", 10), ("orders", 7)):
+    for tab, most in (("points", 12), ("orders", 10)):
         path = f"/app/customers/{person.id}/?tab={tab}"
         assert queries_of(staff, path) <= most
         sane(see(staff.get(path).content.decode()))

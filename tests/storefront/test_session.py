@@ -27,6 +27,7 @@ from retention_app.tenancy import shop_scope
 from tests.orders import customer_row, line_row, order_row, refund_row
 
 ANA, OTHER = 8101, 8102
+NOTHING_COMES: dict[str, Any] = {"debt": 0, "pending": [], "expiring": [], "tier": None}
 Ask = Callable[..., HttpResponse]
 
 
@@ -102,7 +103,7 @@ def test_customer_reads_their_points_with_the_reason(beta: Shop, ask: Ask) -> No
         buy(beta, order_row(1042, ANA, 3600, processed_at=dt.datetime(2026, 11, 20, 1, 2, tzinfo=dt.UTC)))
         member = ask(beta, ANA).json()["member"]
     (entry,) = member.pop("entries")
-    assert member == {"first_name": "Ana", "points": 108, "worth": "R$5.40"}
+    assert member == {"first_name": "Ana", "points": 108, "worth": "R$5.40", **NOTHING_COMES}
     assert (entry["at"], entry["when"], entry["points"]) == ("2026-11-20T01:02:00Z", "19 Nov", 108)
     assert entry["what"] == "Order #1042"
     assert "36.00 × 3 points per R$1.00 = 108" in entry["why"][0]
@@ -137,7 +138,7 @@ def test_unknown_language_is_answered_in_english(alpha: Shop, ask: Ask) -> None:
 def test_customer_the_mirror_does_not_know_yet_has_no_points(alpha: Shop, ask: Ask) -> None:
     publish(alpha)
     member = ask(alpha, 999).json()["member"]
-    assert member == {"first_name": None, "points": 0, "worth": "$0.00", "entries": []}
+    assert member == {"first_name": None, "points": 0, "worth": "$0.00", "entries": [], **NOTHING_COMES}
 
 
 def test_withheld_name_is_null(alpha: Shop, ask: Ask) -> None:
@@ -217,4 +218,4 @@ def test_queries_do_not_grow_with_the_history(alpha: Shop, ask: Ask) -> None:
     ) as queries:
         assert len(ask(alpha, ANA).json()["member"]["entries"]) == 10
     asked = [query["sql"] for query in queries if "set_config" not in query["sql"]]
-    assert len([sql for sql in asked if sql.startswith("SELECT")]) <= 7
+    assert len([sql for sql in asked if sql.startswith("SELECT")]) <= 10

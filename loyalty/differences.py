@@ -8,7 +8,7 @@ from typing import Literal
 from django.utils.translation import gettext as _
 
 from loyalty.rules.programme import Document
-from loyalty.sentences import given_back, sentences
+from loyalty.sentences import Line, given_back, sentences
 from retention_app.words import Words
 
 Kind = Literal["added", "changed", "removed"]
@@ -30,17 +30,20 @@ class Difference:
 
 def differences(live: Document | None, draft: Document, words: Words) -> list[Difference]:
     """The lines in which the draft differs from what is live; every line when nothing is live."""
-    after = sentences(draft, words)
-    before = sentences(live, words) if live else None
-    lines = [
-        (_("Earning points"), before.earn if before else "", after.earn),
-        (_("What points are worth"), before.worth if before else "", after.worth),
-    ]
-    if live is None or given_back(live) != given_back(draft):
-        share = words.percent(given_back(live)) if live else ""
-        lines.append((_("Gives back"), share, words.percent(given_back(draft))))
-    return [
-        Difference("changed" if before else "added", label, was, becomes)
-        for label, was, becomes in lines
-        if was != becomes
-    ]
+    before, after = _lines(live, words) if live else {}, _lines(draft, words)
+    found = []
+    for key in [*after, *(key for key in before if key not in after)]:
+        was, becomes = before.get(key), after.get(key)
+        if was is None and becomes:
+            found.append(Difference("added", becomes.label, "", becomes.text))
+        elif was and becomes is None:
+            found.append(Difference("removed", was.label, was.text, ""))
+        elif was and becomes and was.text != becomes.text:
+            found.append(Difference("changed", becomes.label, was.text, becomes.text))
+    return found
+
+
+def _lines(document: Document, words: Words) -> dict[str, Line]:
+    """The document's lines by what they are about."""
+    lines = {line.key: line for line in sentences(document, words).lines}
+    return lines | {"back": Line("back", "worth", _("Gives back"), words.percent(given_back(document)))}

@@ -221,11 +221,10 @@ class _Inspection:
         for number, row in enumerate(rows):
             field = f"multiplier_{number}_"
             if number == MULTIPLIERS_MAX:
-                self.problem(f"{field}name", "too_many", MULTIPLIERS_MAX)
+                self.problem(f"{field}label", "too_many", MULTIPLIERS_MAX)
             if not isinstance(row.get("label"), str) or not _LABEL.fullmatch(row["label"]):
-                self.problem(f"{field}name", "unknown_label")
-            else:
-                self.name(f"{field}name", row.get("name"))
+                self.problem(f"{field}label", "unknown_label")
+            self.name(f"{field}name", row.get("name"))
             self.number(f"{field}percent", row.get("percent"), 0, PERCENT_MAX)
             starts, ends = (
                 self.instant(f"{field}from", row.get("from")),

@@ -1,135 +1,80 @@
-"""The programme's rules as a form: sentences with fields in them."""
+"""Publishing a version and deciding a back-fill as forms. Days and times are the shop's."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from babel.numbers import get_currency_symbol
 from django import forms
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from loyalty.documents import document_problems
-from loyalty.rules.programme import Document
-from retention_app.money import example_amount, exponent, typed_minor_units
+from loyalty.rules.reckoning import midnight
+from retention_app import clock
+from retention_app.models import Shop
 
-
-class RulesForm(forms.Form):
-    """`earn_points` for each `earn_per`; `worth_points` are worth `worth_amount`. Amounts are decimals."""
-
-    earn_per = forms.CharField(max_length=20)
-    earn_points = forms.CharField(max_length=10)
-    worth_points = forms.CharField(max_length=10)
-    worth_amount = forms.CharField(max_length=20)
-
-    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.currency = currency
-        self.document: Document | None = None
-        labels = {
-            "earn_per": _("Amount spent"),
-            "earn_points": _("Points earned"),
-            "worth_points": _("Points used"),
-            "worth_amount": _("What they are worth"),
-        }
-        for name, label in labels.items():
-            field = self.fields[name]
-            field.label = label
-            field.error_messages["required"] = _("Enter a number.")
-            is_money = name in ("earn_per", "worth_amount")
-            field.widget.attrs.update(
-                {
-                    "aria-label": label,
-                    "inputmode": "decimal" if is_money else "numeric",
-                    "autocomplete": "off",
-                    "class": "money" if is_money else "",
-                }
-            )
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        if self.errors:
-            return cleaned
-        values: dict[str, int | None] = {
-            "earn_per": self._minor("earn_per"),
-            "worth_amount": self._minor("worth_amount"),
-            "earn_points": self._whole("earn_points"),
-            "worth_points": self._whole("worth_points"),
-        }
-        if self.errors:
-            return cleaned
-        document = {
-            "earn": {"points": values["earn_points"], "per_minor": values["earn_per"]},
-            "worth": {"points": values["worth_points"], "minor": values["worth_amount"]},
-        }
-        for problem in document_problems(document):
-            self.add_error(problem.field, problem.message())
-        if not self.errors:
-            self.document = document  # type: ignore[assignment]  # document_problems has checked it
-        return cleaned
-
-    def _minor(self, name: str) -> int | None:
-        try:
-            return typed_minor_units(self.cleaned_data[name], self.currency)
-        except ValueError:
-            example = example_amount(self.currency)
-            self.add_error(name, _("Enter an amount like %(example)s.") % {"example": example})
-            return None
-
-    def _whole(self, name: str) -> int | None:
-        text = self.cleaned_data[name].strip()
-        if not text.isascii() or not text.isdecimal():
-            self.add_error(name, _("Enter a whole number."))
-            return None
-        return int(text)
-
-    def sentence_fields(self) -> dict[str, SafeString]:
-        """Each field as HTML to stand inside a sentence, money with its sign."""
-        locale = (get_language() or "en").replace("-", "_")
-        sign = get_currency_symbol(self.currency, locale="zh_Hant" if locale.startswith("zh") else "en")
-        fields = {}
-        for name in self.fields:
-            bound = self[name]
-            if bound.errors:
-                bound.field.widget.attrs |= {"aria-invalid": "true", "aria-describedby": f"{bound.auto_id}-error"}
-            prefix = (
-                format_html('<span class="muted">{}</span>', sign)
-                if "money" in bound.field.widget.attrs["class"]
-                else ""
-            )
-            fields[name] = format_html('<span class="rule-field">{}{}</span>', prefix, bound)
-        return fields
-
-    @staticmethod
-    def initial_of(document: Document, currency: str) -> dict[str, str]:
-        """What the fields show for a document."""
-        digits = exponent(currency)
-
-        def amount(minor: int) -> str:
-            return f"{Decimal(minor).scaleb(-digits):.{digits}f}"
-
-        return {
-            "earn_per": amount(document["earn"]["per_minor"]),
-            "earn_points": str(document["earn"]["points"]),
-            "worth_points": str(document["worth"]["points"]),
-            "worth_amount": amount(document["worth"]["minor"]),
-        }
+START_WITHIN = dt.timedelta(days=366)  # how far ahead a version can be scheduled
+EARLIEST = dt.date(1970, 1, 1)  # the first day a back-fill can begin
 
 
 class PublishForm(forms.Form):
-    """`count_past` says with version 1 which earlier orders count, `draft_revision` which draft was reviewed."""
+    """`count_past` says with version 1 which earlier orders count, `draft_revision` which draft was reviewed. A later
+    version starts now, or when the shop's clock shows `day` and `time`."""
 
     count_past = forms.ChoiceField(choices=[("all", "all"), ("year", "year"), ("none", "none")], required=False)
+    start = forms.ChoiceField(choices=[("now", "now"), ("later", "later")], required=False)
+    day = forms.DateField(required=False)
+    time = forms.TimeField(required=False)
     note = forms.CharField(max_length=500, required=False)
     draft_revision = forms.IntegerField(required=False, min_value=1)
 
-    def __init__(self, *args: Any, is_first: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_first: bool, shop: Shop, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.is_first, self.zone = is_first, ZoneInfo(shop.timezone)
+        self.starts_at: dt.datetime | None = None
         self.fields["count_past"].required = is_first
         self.fields["count_past"].label = _("Earlier orders")
         self.fields["count_past"].error_messages["required"] = _("Choose which earlier orders count.")
         self.fields["count_past"].error_messages["invalid_choice"] = _("Choose which earlier orders count.")
+        self.fields["day"].label = _("First day")
+        self.fields["day"].error_messages["invalid"] = _("Enter a date like 2026-12-31.")
+        self.fields["time"].label = _("Time")
+        self.fields["time"].error_messages["invalid"] = _("Enter a time like 09:00.")
         self.fields["note"].label = _("Note")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.is_first or cleaned.get("start") != "later" or self.errors:
+            return cleaned
+        if not cleaned["day"]:
+            self.add_error("day", _("Enter the day it starts."))
+            return cleaned
+        starts = dt.datetime.combine(cleaned["day"], cleaned["time"] or dt.time(), tzinfo=self.zone)
+        if starts <= clock.now():
+            self.add_error("day", _("That has passed. Enter a later day or start now."))
+        elif starts > clock.now() + START_WITHIN:
+            self.add_error("day", _("Enter a day within a year."))
+        else:
+            self.starts_at = starts.astimezone(dt.UTC)
+        return cleaned
+
+
+class BackfillForm(forms.Form):
+    """The first day whose orders count too, by the shop's calendar."""
+
+    day = forms.DateField()
+
+    def __init__(self, *args: Any, shop: Shop, counting: dt.datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.zone, self.counting = ZoneInfo(shop.timezone), counting
+        self.starts: dt.datetime | None = None
+        self.fields["day"].label = _("First day")
+        for code in ("required", "invalid"):
+            self.fields["day"].error_messages[code] = _("Enter a date like 2026-12-31.")
+
+    def clean_day(self) -> dt.date:
+        day: dt.date = self.cleaned_data["day"]
+        if day < EARLIEST or midnight(day, self.zone) >= self.counting:
+            raise forms.ValidationError(_("Orders from then on count already. Enter an earlier day."))
+        self.starts = midnight(day, self.zone)
+        return day

@@ -27,9 +27,20 @@ class Start:
 
 
 def starts(shop: Shop, document: Document) -> dict[str, Start]:
-    """The start for each answer to "count earlier orders?": all, year, none. About: a line's price is split by whole
-    minor units. One query.
+    """The start for each answer to "count earlier orders?": all, year, none. About: tiers and multipliers aside, and a
+    line's price is split by whole minor units. One query.
     """
+    found = _counted(shop, document, {"all": Q(), "year": Q(processed_at__gte=clock.now() - YEAR)})
+    return found | {"none": Start(0, 0, 0, 0)}
+
+
+def backfilled(shop: Shop, document: Document, since: dt.datetime, until: dt.datetime) -> Start:
+    """What counting the orders from `since` until `until` too would bring, as about as `starts`. One query."""
+    return _counted(shop, document, {"more": Q(processed_at__gte=since, processed_at__lt=until)})["more"]
+
+
+def _counted(shop: Shop, document: Document, parts: dict[str, Q]) -> dict[str, Start]:
+    """What the orders of each part earn."""
     lines = (
         OrderLine.objects.filter(order=OuterRef("pk"), gift_card=False, quantity__gt=0)
         .order_by()
@@ -49,22 +60,18 @@ def starts(shop: Shop, document: Document) -> dict[str, Start]:
         .annotate(points=F("base") * earn["points"] / earn["per_minor"])
         .filter(points__gt=0)
     )
-    recent = Q(processed_at__gte=clock.now() - YEAR)
-    sums: dict[str, Any] = earning.aggregate(
-        all_points=Coalesce(Sum("points"), 0),
-        all_orders=Count("id"),
-        all_customers=Count("customer", distinct=True),
-        year_points=Coalesce(Sum("points", filter=recent), 0),
-        year_orders=Count("id", filter=recent),
-        year_customers=Count("customer", distinct=True, filter=recent),
-    )
-    counted = {
+    asked: dict[str, Any] = {}
+    for key, part in parts.items():
+        asked[f"{key}_points"] = Coalesce(Sum("points", filter=part), 0)
+        asked[f"{key}_orders"] = Count("id", filter=part)
+        asked[f"{key}_customers"] = Count("customer", distinct=True, filter=part)
+    sums = earning.aggregate(**asked)
+    return {
         key: Start(
             customers=sums[f"{key}_customers"],
             orders=sums[f"{key}_orders"],
             points=sums[f"{key}_points"],
             worth_minor=worth_minor(sums[f"{key}_points"], document),
         )
-        for key in ("all", "year")
+        for key in parts
     }
-    return counted | {"none": Start(0, 0, 0, 0)}

@@ -175,31 +175,68 @@ def programme_live(shop_id: int) -> ProgrammeVersion | None:
     return started.order_by("-number").first()
 
 
-def version_scheduled(shop_id: int) -> ProgrammeVersion | None:
-    """The version that waits for its start."""
-    return ProgrammeVersion.objects.filter(shop_id=shop_id, withdrawal=None, effective_from__gt=clock.now()).first()
+@dataclass(frozen=True)
+class Publications:
+    """All published versions, newest first, as they stand at `now`."""
+
+    versions: list[ProgrammeVersion]
+    now: dt.datetime
+
+    @property
+    def valid(self) -> list[ProgrammeVersion]:
+        """Those that weren't withdrawn before they started."""
+        return [version for version in self.versions if not hasattr(version, "withdrawal")]
+
+    @property
+    def latest(self) -> ProgrammeVersion | None:
+        return next(iter(self.valid), None)
+
+    @property
+    def live(self) -> ProgrammeVersion | None:
+        """The version in force."""
+        return next((version for version in self.valid if version.effective_from <= self.now), None)
+
+    @property
+    def scheduled(self) -> ProgrammeVersion | None:
+        """The version that waits for its start."""
+        return next((version for version in self.valid if version.effective_from > self.now), None)
+
+    @property
+    def former(self) -> ProgrammeVersion | None:
+        """The version that was in force before the live one."""
+        live = self.live
+        return next((version for version in self.valid if live and version.number < live.number), None)
+
+    @property
+    def number_next(self) -> int:
+        return self.versions[0].number + 1 if self.versions else 1
+
+    def state(self, version: ProgrammeVersion) -> str:
+        """live, scheduled, withdrawn, or nothing for one that was in force."""
+        if hasattr(version, "withdrawal"):
+            return "withdrawn"
+        return "live" if version == self.live else "scheduled" if version == self.scheduled else ""
 
 
-def version_before(version: ProgrammeVersion) -> ProgrammeVersion | None:
-    """The version that was in force until this one started."""
-    return ProgrammeVersion.objects.filter(withdrawal=None, number__lt=version.number).order_by("-number").first()
+def publications(shop_id: int) -> Publications:
+    """One query."""
+    found = ProgrammeVersion.objects.filter(shop_id=shop_id).select_related("withdrawal").order_by("-number")
+    return Publications(list(found), clock.now())
 
 
 def versions(shop_id: int) -> list[ProgrammeVersion]:
-    """All published versions with their withdrawals, newest first."""
-    return list(ProgrammeVersion.objects.filter(shop_id=shop_id).select_related("withdrawal").order_by("-number"))
-
-
-def version_number_next(shop_id: int) -> int:
-    """The number that the next version will have."""
-    last = ProgrammeVersion.objects.filter(shop_id=shop_id).order_by("-number").values_list("number", flat=True).first()
-    return (last or 0) + 1
+    """All published versions, newest first."""
+    return publications(shop_id).versions
 
 
 def draft_current(shop_id: int) -> ProgrammeDraft | None:
     """The draft, while it differs from what was published last."""
     draft = ProgrammeDraft.objects.filter(shop_id=shop_id).first()
-    latest = ProgrammeVersion.objects.filter(shop_id=shop_id, withdrawal=None).order_by("-number").first()
+    return draft_waiting(draft, publications(shop_id).latest)
+
+
+def draft_waiting(draft: ProgrammeDraft | None, latest: ProgrammeVersion | None) -> ProgrammeDraft | None:
+    """The draft, if it differs from the version published last."""
     if draft is None or (latest and completed(latest.document) == completed(draft.document)):
         return None
     return draft

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty import views
+from loyalty import views, views_review, views_versions
 
 app_name = "loyalty"
 urlpatterns = [
@@ -10,6 +10,12 @@ urlpatterns = [
     path("programme/", views.programme, name="programme"),
     path("draft/", views.draft, name="draft"),
     path("draft/discard/", views.discard, name="discard"),
-    path("draft/review/", views.review, name="review"),
-    path("versions/", views.versions, name="versions"),
+    path("draft/review/", views_review.review, name="review"),
+    path("draft/review/moves/", views_review.moves, name="moves"),
+    path("draft/review/moves/<int:simulation_id>.csv", views_review.moves_file, name="moves_file"),
+    path("versions/", views_versions.versions, name="versions"),
+    path("versions/<int:number>/", views_versions.version, name="version"),
+    path("versions/<int:number>/bring-back/", views_versions.bring_back, name="bring_back"),
+    path("versions/<int:number>/withdraw/", views_versions.withdraw, name="withdraw"),
+    path("backfill/", views_versions.backfill, name="backfill"),
 ]

@@ -30,9 +30,11 @@ PAGES = {
     "/app/activity/?tab=attention": 14,
     "/app/settings/": 3,
     "/app/settings/privacy/": 4,
+    "/app/insights/liability/": 6,
+    "/app/insights/liability/?on=2026-10-31": 6,
     "/app/loyalty/programme/": 6,
-    "/app/loyalty/draft/": 12,
-    "/app/loyalty/versions/": 3,
+    "/app/loyalty/draft/": 13,
+    "/app/loyalty/versions/": 5,
 }
 
 

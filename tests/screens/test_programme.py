@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +11,43 @@ import pytest
 from django.test import Client
 
 from loyalty import launch, selectors
-from loyalty.models import Programme, ProgrammeDraft, ProgrammeVersion
+from loyalty.models import Backfill, Programme, ProgrammeDraft, ProgrammeVersion, ProgrammeWithdrawal
 from loyalty.programme import draft_save
-from retention_app.models import Customer, Shop
+from loyalty.rules.programme import completed
+from retention_app import clock
+from retention_app.models import Customer, Product, Shop
 from retention_app.tenancy import shop_scope
 from tests.screens.conftest import RULES, sane, see
 
 FIELDS = {"earn_points": "1", "earn_per": "1.00", "worth_points": "100", "worth_amount": "5.00"}
 HTMX = {"HX-Request": "true"}
+REVIEW = "/app/loyalty/draft/review/"
+TIERS = {
+    "tiers_by": "spend",
+    "tiers_period": "lifetime",
+    "tiers_grace_days": "30",
+    "tiers_hold_days": "",
+    "level_0_key": "silver",
+    "level_0_name": "Silver",
+    "level_0_from": "70.00",
+    "level_0_percent": "1.25",
+    "level_1_key": "gold",
+    "level_1_name": "Gold",
+    "level_1_from": "200",
+    "level_1_percent": "",
+}
+
+
+def publish(staff: Client, work_off: Callable[[], None], **fields: str) -> Any:
+    """Look at the review, let the workers count who moves, publish."""
+    assert staff.get(REVIEW).status_code == 200
+    work_off()
+    return staff.post(REVIEW, fields)
+
+
+def draft_of(shop: Shop) -> Any:
+    with shop_scope(shop.id):
+        return ProgrammeDraft.objects.get().document
 
 
 def test_saving_and_publishing_as_plain_forms(storied: Shop, staff: Client, work_off: Callable[[], None]) -> None:
@@ -27,7 +57,7 @@ def test_saving_and_publishing_as_plain_forms(storied: Shop, staff: Client, work
     assert (published.status_code, published["Location"]) == (303, "/app/loyalty/programme/")
     with shop_scope(storied.id):
         version = ProgrammeVersion.objects.get()
-        assert (version.number, version.document, version.published_by) == (1, RULES, "42")
+        assert (version.number, version.document, version.published_by) == (1, completed(RULES), "42")
         assert Programme.objects.get().earn_from.year == 1970
     seen = see(staff.get("/app/loyalty/programme/").content.decode())
     assert "Every $1.00 spent earns 1 point." in seen.text
@@ -113,12 +143,14 @@ def test_review_of_a_later_version_names_each_change(programmed: Shop, staff: Cl
     sane(seen)
 
 
-def test_the_draft_bar_is_there_while_a_draft_waits_and_gone_afterwards(programmed: Shop, staff: Client) -> None:
+def test_the_draft_bar_is_there_while_a_draft_waits_and_gone_afterwards(
+    programmed: Shop, staff: Client, work_off: Callable[[], None]
+) -> None:
     pages = ("/app/loyalty/programme/", "/app/loyalty/draft/")
     assert not any("not live yet" in staff.get(path).content.decode() for path in pages)
     staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "2"})
     assert all("Draft: 2 changes, not live yet." in staff.get(path).content.decode() for path in pages)
-    staff.post("/app/loyalty/draft/review/", {})
+    publish(staff, work_off)
     assert not any("not live yet" in staff.get(path).content.decode() for path in pages)
 
 
@@ -181,3 +213,304 @@ def test_nobody_without_a_token_changes_anything(programmed: Shop, path: str) ->
 @pytest.mark.parametrize("path", ["/app/", "/app/customers/", "/app/loyalty/programme/"])
 def test_pages_that_only_show_refuse_posts(alpha: Shop, staff: Client, path: str) -> None:
     assert staff.post(path).status_code == 405
+
+
+# --- the whole document ----------------------------------------------------------------------------------------------
+
+
+def test_every_rule_can_be_written_and_comes_back_as_typed(alpha: Shop, staff: Client) -> None:
+    now = clock.now()
+    with shop_scope(alpha.id):
+        Product.objects.create(
+            shop=alpha, shopify_id=81, title="Coffee 500 g", status="ACTIVE", updated_at=now, read_at=now
+        )
+    typed = {
+        **FIELDS,
+        **TIERS,
+        "tiers_protect_until": "2027-12-31",
+        "multiplier_0_key": "k1",
+        "multiplier_0_kind": "product",
+        "multiplier_0_label": "coffee 500 G",
+        "multiplier_0_name": "",
+        "multiplier_0_percent": "2",
+        "multiplier_0_from": "2026-12-01",
+        "multiplier_0_until": "2026-12-31",
+        "multiplier_1_kind": "tag",
+        "multiplier_1_label": "Tea",
+        "multiplier_1_percent": "1,5",
+        "order_bonus_from": "200",
+        "order_bonus_points": "50",
+        "first_order_bonus": "25",
+        "order_max": "5000",
+        "waiting_days": "14",
+        "waiting_after": "fulfilment",
+        "expiry_months": "12",
+        "short": "floored",
+    }
+    assert staff.post("/app/loyalty/draft/", typed).status_code == 303
+    document = draft_of(alpha)
+    first, second = document["multipliers"]
+    assert (first["key"], first["label"], first["name"], first["percent"]) == ("k1", "product:81", "Coffee 500 g", 200)
+    assert (first["from"], first["until"]) == ("2026-12-01T00:00:00+00:00", "2027-01-01T00:00:00+00:00")
+    assert (second["label"], second["name"], second["percent"], second["from"]) == ("tag:tea", "Tea", 150, None)
+    assert second["key"]
+    assert document["tiers"] == {
+        "by": "spend",
+        "period": "lifetime",
+        "grace_days": 30,
+        "hold_days": 0,
+        "protect_until": "2027-12-31T00:00:00+00:00",
+        "levels": [
+            {"key": "silver", "name": "Silver", "from": 7000, "percent": 125},
+            {"key": "gold", "name": "Gold", "from": 20000, "percent": 100},
+        ],
+    }
+    assert document["bonuses"] == {"order": {"from_minor": 20000, "points": 50}, "first_order": 25}
+    assert document["waiting"] == {"days": 14, "after": "fulfilment"}
+    assert (document["expiry_months"], document["short"], document["order_max"]) == (12, "floored", 5000)
+    seen = see(staff.get("/app/loyalty/draft/").content.decode())
+    sane(seen)
+    for shown in ('value="Coffee 500 g"', 'value="1.25"', 'value="2026-12-31"', 'value="200.00"'):
+        assert shown in seen.html
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"level_1_from": "70"}, "Tier 2: from: Enter more than what Silver asks for."),
+        ({"level_1_name": " silver"}, "Tier 2: name: Another tier is called that."),
+        ({"level_0_name": ""}, "Tier 1: name: Enter a name of at most 60 characters."),
+        ({"level_0_from": ""}, "Tier 1: from: Enter a number."),
+        ({"level_0_percent": "0.5"}, "Tier 1: times: Enter 1× or more."),
+        ({"level_0_percent": "1.255"}, "Tier 1: times: Enter a number like 1.5."),
+        ({"tiers_grace_days": "181"}, "Days of grace: Enter at most 180 days."),
+        ({"tiers_by": "luck"}, "Members qualify by: Choose one of the answers."),
+        ({"waiting_days": "91"}, "Waiting days: Enter at most 90 days."),
+        ({"expiry_months": "61"}, "Months until points expire: Enter at most 60 months."),
+        ({"expiry_months": "0"}, "Months until points expire: Enter more than zero."),
+        ({"order_bonus_from": "10"}, "Points for large orders: Enter a number."),
+        ({"multiplier_0_label": "Nothing", "multiplier_0_percent": "2"}, "Rule 2: which: No product is called that."),
+        (
+            {"multiplier_0_kind": "tag", "multiplier_0_percent": "2"},
+            "Rule 2: which: Choose a product, a collection or a tag.",
+        ),
+        (
+            {
+                "multiplier_0_kind": "tag",
+                "multiplier_0_label": "tea",
+                "multiplier_0_percent": "11",
+                "multiplier_0_from": "2026-12-02",
+                "multiplier_0_until": "2026-12-01",
+            },
+            "Rule 2: last day: The last day can't be before the first.",
+        ),
+        ({"tiers_protect_until": "31 Dec"}, "Nobody moves down before: Enter a date like 2026-12-31."),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_at_its_field(
+    alpha: Shop, staff: Client, changed: dict[str, str], said: str
+) -> None:
+    answer = staff.post("/app/loyalty/draft/", {**FIELDS, **TIERS, **changed}, headers=HTMX)
+    assert answer.status_code == 422
+    seen = see(answer.content.decode())
+    assert seen.text.count(said) == 2
+    sane(seen)
+    with shop_scope(alpha.id):
+        assert not ProgrammeDraft.objects.exists()
+
+
+def test_rows_are_added_and_removed_without_saving_or_losing_what_was_typed(alpha: Shop, staff: Client) -> None:
+    html = staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "x7", "add": "level"}).content.decode()
+    assert 'name="level_0_name"' in html
+    assert "autofocus" in html
+    assert 'value="x7"' in html
+    assert 'id="problem"' not in html
+    html = staff.post("/app/loyalty/draft/", {**FIELDS, **TIERS, "remove": "level_0"}).content.decode()
+    assert 'value="Gold"' in html
+    assert 'value="gold"' in html  # its key stays
+    assert 'value="Silver"' not in html
+    assert 'name="level_1_name"' not in html
+    html = staff.post("/app/loyalty/draft/", {**FIELDS, "add": "nonsense"}).content.decode()
+    assert "level_0" not in html
+    with shop_scope(alpha.id):
+        assert not ProgrammeDraft.objects.exists()
+
+
+def test_a_draft_somebody_else_saved_meanwhile_is_not_overwritten_unasked(programmed: Shop, staff: Client) -> None:
+    begun = {**FIELDS, "draft_revision": "2"}
+    assert staff.post("/app/loyalty/draft/", {**begun, "earn_points": "2"}).status_code == 303
+    answer = staff.post("/app/loyalty/draft/", {**begun, "earn_points": "3"}, headers=HTMX)
+    assert answer.status_code == 409
+    seen = see(answer.content.decode())
+    assert "Staff member 42 saved this draft meanwhile" in seen.text
+    assert 'value="3"' in seen.html
+    sane(seen)
+    assert draft_of(programmed)["earn"]["points"] == 2
+    told = {**FIELDS, "earn_points": "3", "draft_revision": "3"}
+    assert 'name="draft_revision" value="3"' in seen.html
+    assert staff.post("/app/loyalty/draft/", told).status_code == 303
+    assert draft_of(programmed)["earn"]["points"] == 3
+
+
+def test_the_editor_begins_with_a_waiting_time_and_no_tiers(alpha: Shop, staff: Client) -> None:
+    html = staff.get("/app/loyalty/draft/").content.decode()
+    assert 'name="waiting_days" value="14"' in html
+    assert "level_0" not in html
+
+
+# --- review ---------------------------------------------------------------------------------------------------------
+
+
+def test_publishing_waits_until_it_is_counted_who_moves(
+    programmed: Shop, staff: Client, work_off: Callable[[], None]
+) -> None:
+    staff.post("/app/loyalty/draft/", {**FIELDS, **TIERS})
+    seen = see(staff.get(REVIEW).content.decode())
+    assert "orders: 0%." in seen.text
+    assert "once it is counted who moves" in seen.text
+    assert "added Silver Silver from $70.00: orders count 1.25×." in seen.text.replace(" – ", " ")
+    refused = staff.post(REVIEW, {})
+    assert refused.status_code == 422
+    assert "Who moves is still being counted." in see(refused.content.decode()).text
+    work_off()
+    part = staff.get(REVIEW, headers={**HTMX, "HX-Target": "div#consequences"}).content.decode()
+    assert "<html" not in part
+    assert "every 2s" not in part
+    assert 'hx-swap-oob="true"' in part
+    seen = see(staff.get(REVIEW).content.decode())
+    sane(seen)
+    assert "Members now" in seen.text
+    assert "If all are redeemed" in seen.text
+    assert "disabled" not in seen.attributes
+    assert staff.post(REVIEW, {}).status_code == 303
+    work_off()
+    with shop_scope(programmed.id):
+        assert ProgrammeVersion.objects.count() == 2
+
+
+def test_the_names_of_who_moves_can_be_searched_and_downloaded(
+    programmed: Shop, staff: Client, work_off: Callable[[], None], merchant: Callable[[Shop], Client], beta: Shop
+) -> None:
+    staff.post("/app/loyalty/draft/", {**FIELDS, **TIERS})
+    assert staff.get(f"{REVIEW}moves/").status_code == 302  # not counted yet
+    staff.get(REVIEW)
+    work_off()
+    seen = see(staff.get(f"{REVIEW}moves/").content.decode())
+    sane(seen)
+    assert "No tier" in seen.text
+    assert "after=" in seen.html
+    with shop_scope(programmed.id):
+        ana = Customer.objects.order_by("shopify_id").values_list("id", flat=True).first()
+    found = see(staff.get(f"{REVIEW}moves/", {"q": "ana souza", "way": "up"}).content.decode())
+    assert f"/app/customers/{ana}/" in found.html
+    assert "Lucas" not in found.text
+    assert "Nobody who moves matches." in see(staff.get(f"{REVIEW}moves/", {"way": "down"}).content.decode()).text
+    link = staff.post(f"{REVIEW}moves/", headers=HTMX)["HX-Redirect"]
+    answer = Client().get(link)
+    assert answer["Content-Type"].startswith("text/csv")
+    lines = answer.content.decode("utf-8-sig").splitlines()
+    assert lines[0] == "Customer,Name,Moves,From,To"
+    assert "7000000000,Ana Souza,up,,Gold" in lines
+    assert Client().get(link.partition("?")[0]).status_code == 404
+    assert merchant(beta).get(link.partition("?")[0]).status_code == 404
+
+
+# --- versions -------------------------------------------------------------------------------------------------------
+
+
+def test_a_version_is_scheduled_shown_and_cancelled(
+    programmed: Shop, staff: Client, work_off: Callable[[], None]
+) -> None:
+    programmed.timezone = "America/Sao_Paulo"
+    programmed.save()
+    day = (clock.now() + dt.timedelta(days=40)).date()
+    staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "2"})
+    later = {"start": "later", "time": "09:30"}
+    assert "Enter the day it starts." in publish(staff, work_off, **later).content.decode()
+    assert staff.post(REVIEW, {**later, "day": "2020-01-01"}).status_code == 422
+    assert staff.post(REVIEW, {**later, "day": "yesterday"}).status_code == 422
+    assert staff.post(REVIEW, {**later, "day": day.isoformat()}).status_code == 303
+    with shop_scope(programmed.id):
+        scheduled = ProgrammeVersion.objects.get(number=2)
+        live = selectors.programme_live(programmed.id)
+        assert live
+        assert live.number == 1
+    assert scheduled.effective_from == dt.datetime.combine(day, dt.time(12, 30), tzinfo=dt.UTC)
+    seen = see(staff.get("/app/loyalty/programme/").content.decode())
+    assert "Version 2 starts" in seen.text
+    assert "09:30, Sao Paulo time." in seen.text
+    assert "Every $1.00 spent earns 1 point." in seen.text
+    sane(seen)
+    assert "scheduled" in see(staff.get("/app/loyalty/versions/").content.decode()).text
+
+    staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "3"})
+    refused = publish(staff, work_off)
+    assert refused.status_code == 409
+    assert "Another version waits for its start." in see(refused.content.decode()).text
+
+    for _ in range(2):
+        assert staff.post("/app/loyalty/versions/2/withdraw/").status_code == 303
+    with shop_scope(programmed.id):
+        assert ProgrammeWithdrawal.objects.count() == 1
+    assert "Version 2 starts" not in staff.get("/app/loyalty/programme/").content.decode()
+    assert "cancelled before it started" in see(staff.get("/app/loyalty/versions/").content.decode()).text
+    assert publish(staff, work_off).status_code == 303
+    with shop_scope(programmed.id):
+        assert ProgrammeVersion.objects.latest("number").number == 3
+    assert staff.post("/app/loyalty/versions/1/withdraw/", headers=HTMX)["HX-Trigger"] == json.dumps(
+        {"toast": "It has started already"}
+    )
+    assert staff.post("/app/loyalty/versions/9/withdraw/").status_code == 404
+
+
+def test_the_former_version_is_brought_back_through_the_review(
+    programmed: Shop, staff: Client, work_off: Callable[[], None]
+) -> None:
+    staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "2"})
+    publish(staff, work_off)
+    assert "Bring back version 1" in see(staff.get("/app/loyalty/programme/").content.decode()).text
+    back = staff.post("/app/loyalty/versions/1/bring-back/")
+    assert back["Location"] == REVIEW
+    seen = see(staff.get(REVIEW).content.decode())
+    assert "Every $1.00 spent earns 2 points. Every $1.00 spent earns 1 point." in seen.text
+    assert publish(staff, work_off).status_code == 303
+    with shop_scope(programmed.id):
+        assert ProgrammeVersion.objects.get(number=3).document == completed(RULES)
+    assert staff.post("/app/loyalty/versions/9/bring-back/").status_code == 404
+
+
+def test_versions_are_compared(programmed: Shop, staff: Client, work_off: Callable[[], None]) -> None:
+    staff.post("/app/loyalty/draft/", {**FIELDS, **TIERS})
+    publish(staff, work_off)
+    seen = see(staff.get("/app/loyalty/versions/2/").content.decode())
+    assert "Silver from $70.00: orders count 1.25×." in seen.text
+    sane(seen)
+    compared = see(staff.get("/app/loyalty/versions/1/", {"against": "2"}).content.decode())
+    assert "removed Silver" in compared.text
+    sane(compared)
+    assert staff.get("/app/loyalty/versions/2/", {"against": "nonsense"}).status_code == 200
+    assert staff.get("/app/loyalty/versions/3/").status_code == 404
+
+
+def test_earlier_orders_are_counted_after_all(storied: Shop, staff: Client, work_off: Callable[[], None]) -> None:
+    staff.post("/app/loyalty/draft/", FIELDS)
+    staff.post(REVIEW, {"count_past": "none"})
+    work_off()
+    with shop_scope(storied.id):
+        assert selectors.points_totals(storied.id).outstanding == 0
+    assert "/app/loyalty/backfill/" in staff.get("/app/loyalty/versions/").content.decode()
+    sane(see(staff.get("/app/loyalty/backfill/").content.decode()))
+    for day, status in (("", 422), ("soon", 422), ("2999-01-01", 422), ("1960-01-01", 422)):
+        assert staff.get("/app/loyalty/backfill/", {"day": day}).status_code == status
+    since = {"day": (clock.now() - dt.timedelta(days=100)).date().isoformat()}
+    seen = see(staff.get("/app/loyalty/backfill/", since).content.decode())
+    assert "Count these orders" in seen.text
+    sane(seen)
+    assert staff.post("/app/loyalty/backfill/", since).status_code == 303
+    assert staff.post("/app/loyalty/backfill/", since).status_code == 422  # they count already
+    work_off()
+    with shop_scope(storied.id):
+        assert Backfill.objects.get().version == 1
+        outstanding = selectors.points_totals(storied.id).outstanding
+    assert outstanding
+    assert f"{outstanding:,}" in seen.text

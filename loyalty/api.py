@@ -115,7 +115,7 @@ def _member(shopify_id: int, shop: Shop, version: ProgrammeVersion | None, words
         ],
         "expiring": _expiring(shown, words),
         "tier": _tier(summary.tier, shown, words) if summary.tier else None,
-        "entries": [_entry(row, words) for row in ledger_rows(customer, ENTRIES_SHOWN)] if customer else [],
+        "entries": _entries(customer, words) if customer else [],
     }
 
 
@@ -141,6 +141,12 @@ def _tier(tier: TierStanding, shown: list[Shown], words: Words) -> dict[str, Any
         },
         "down": down and {"to": cast(ComingDown, down.coming).to or None, "when": words.day(down.at)},
     }
+
+
+def _entries(customer: Customer, words: Words) -> list[dict[str, Any]]:
+    """The last postings. A change of dates is left out: what came of it stands with the points."""
+    rows = ledger_rows(customer, ENTRIES_SHOWN)
+    return [_entry(row, words) for row in rows if row.explanation["kind"] != "moved"]
 
 
 def _entry(row: LedgerRow, words: Words) -> dict[str, Any]:

@@ -36,6 +36,7 @@ ENTRIES = [
         "when": "20 Nov",
         "what": "Order #1042",
         "points": 108,
+        "pending": True,
         "why": ["108.00 × 1 = 108", "Version 1 of the programme, in force when the order was placed."],
     },
     {
@@ -44,11 +45,21 @@ ENTRIES = [
         "when": "18 Nov",
         "what": "Return from order #1031",
         "points": -35,
+        "pending": False,
         "why": ["floor(120.50) − floor(85.00) = 35", "The returned mug had earned 35 under version 1."],
     },
-    {"id": 7, "at": "2026-11-12T18:21:00Z", "when": "12 Nov", "what": "Order #1031", "points": 120, "why": []},
+    {
+        "id": 7,
+        "at": "2026-11-12T18:21:00Z",
+        "when": "12 Nov",
+        "what": "Order #1031",
+        "points": 120,
+        "pending": False,
+        "why": [],
+    },
 ]
-MEMBER = {"first_name": "Ana", "points": 1240, "worth": "R$62.00", "entries": ENTRIES}
+NOTHING_COMES: dict[str, Any] = {"debt": 0, "pending": [], "expiring": [], "tier": None}
+MEMBER = {"first_name": "Ana", "points": 1240, "worth": "R$62.00", **NOTHING_COMES, "entries": ENTRIES}
 
 
 def session(member: dict[str, Any] | None = None, programme: dict[str, Any] | None = PROGRAMME) -> dict[str, Any]:
@@ -69,6 +80,7 @@ class StubShop:
     loaders: int = 1
     panel: bool = True  # False: the panel's address answers 404
     asked: list[dict[str, list[str]]] = field(default_factory=list)  # queries of the session calls
+    told: list[str] = field(default_factory=list)  # paths of what was posted
     paths: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -124,6 +136,11 @@ def serve() -> Iterator[StubShop]:
             self.end_headers()
             with suppress(BrokenPipeError):  # a browser that gave up waiting, as the slow-answer tests want
                 self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            shop.told.append(urlsplit(self.path).path)
+            self.send_response(204)
+            self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""

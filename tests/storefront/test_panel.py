@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.storefront.conftest import ROOT
-from tests.storefront.stub_shop import ENTRIES, MEMBER, PROGRAMME, StubShop, session
+from tests.storefront.stub_shop import ENTRIES, MEMBER, NOTHING_COMES, PROGRAMME, StubShop, session
 
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
 MORE = {
@@ -59,11 +59,68 @@ def test_member_sees_points_their_worth_and_the_last_entries(stub: StubShop, pag
 
 
 def test_member_without_name_and_entries_is_told_what_comes(stub: StubShop, page: Page) -> None:
-    stub.answer = session({"first_name": None, "points": 0, "worth": "R$0.00", "entries": []})
+    stub.answer = session({"first_name": None, "points": 0, "worth": "R$0.00", **NOTHING_COMES, "entries": []})
     dialog = opened(stub, page)
     expect(dialog).to_contain_text("0 points")
     expect(dialog).to_contain_text("Your next order shows up here")
     expect(dialog).not_to_contain_text(re.compile("null|undefined|NaN"))
+
+
+COMING = {
+    **MEMBER,
+    "debt": 35,
+    "pending": [{"points": 108, "when": "4 Dec"}, {"points": 20, "when": None}],
+    "expiring": [{"points": 60, "when": "14 Feb"}, {"points": 1, "when": "20 Feb"}],
+    "tier": {
+        "name": "Gold",
+        "next": {"name": "VIP", "lacking": "R$412.00", "share": 0.8},
+        "down": {"to": "Silver", "when": "1 Jan"},
+    },
+}
+
+
+def test_member_sees_what_comes_and_their_tier(stub: StubShop, page: Page) -> None:
+    stub.answer = session(COMING)
+    dialog = opened(stub, page)
+    for text in (
+        "Gold",
+        "35 points you used were taken back: the next ones settle them",
+        "108 more from 4 Dec",
+        "20 more once your order is fulfilled",
+        "60 expire on 14 Feb",
+        "1 expires on 20 Feb",
+        "R$412.00 to VIP",
+        "Silver from 1 Jan, unless more counts before. You keep all points.",
+        "20 Nov · pending",
+    ):
+        expect(dialog).to_contain_text(text)
+    expect(dialog.get_by_role("progressbar", name="R$412.00 to VIP")).to_have_js_property("value", 0.8)
+
+
+def test_open_panel_tells_once_that_it_showed_what_comes(stub: StubShop, page: Page) -> None:
+    stub.answer = session(COMING)
+    page.goto(stub.url)
+    page.get_by_role("button", name="Rewards").wait_for()
+    assert stub.told == []
+    with page.expect_request("**/v1/shown") as told:
+        opened(stub, page)
+    assert told.value.method == "POST"
+    page.keyboard.press("Escape")
+    page.locator("encore-rewards button.launcher").click()
+    page.wait_for_timeout(300)
+    assert stub.told == ["/apps/encore/v1/shown"]
+
+
+def test_panel_with_nothing_to_come_tells_nothing(stub: StubShop, page: Page) -> None:
+    stub.answer = session({**MEMBER, "tier": {"name": None, "next": None, "down": None}})
+    opened(stub, page)
+    page.wait_for_timeout(300)
+    assert stub.told == []
+
+
+def test_the_end_of_all_tiers_is_told(stub: StubShop, page: Page) -> None:
+    stub.answer = session({**MEMBER, "tier": {"name": "Gold", "next": None, "down": {"to": None, "when": "1 Jan"}}})
+    expect(opened(stub, page)).to_contain_text("No tier from 1 Jan")
 
 
 def test_one_point_is_singular(stub: StubShop, page: Page) -> None:

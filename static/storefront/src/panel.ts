@@ -7,7 +7,7 @@ import { panel as zhHant } from "../messages/zh-Hant.json";
 import panelCss from "./panel.css";
 import { grouped, plural } from "./plural";
 import { palette } from "./theme";
-import type { Entry, Launcher, Member, Programme } from "./types";
+import type { Entry, Launcher, Member, Programme, Tier } from "./types";
 
 const EVERY = 2_500; // milliseconds between two looks at the balance: with the work behind it, under 5 seconds
 const FOR = 120_000; // milliseconds of looking without being asked again
@@ -42,6 +42,7 @@ class RewardsPanel {
   private readonly status = h("p", { className: "unseen", role: "status" });
   private readonly unfolded = new Set<string>();
   private drawn = "";
+  private told = "";
   private turn = 0;
 
   constructor(private readonly launcher: Launcher) {
@@ -64,6 +65,7 @@ class RewardsPanel {
     this.dialog.showModal();
     this.dialog.scrollTop = 0;
     this.title.focus();
+    this.tell();
     this.follow();
   }
 
@@ -117,6 +119,17 @@ class RewardsPanel {
     if (focused && this.dialog.open) this.launcher.root.getElementById(focused)?.focus();
     const points = member ? this.points(member.points) : "";
     if (this.dialog.open && points != this.status.textContent) this.status.textContent = points;
+    this.tell();
+  }
+
+  /** Tells the server that the open panel shows what comes: what expires or moves down has been announced then. */
+  private tell(): void {
+    const { base, settings, session } = this.launcher;
+    const { expiring = [], tier } = session.member ?? {};
+    const coming = JSON.stringify([expiring, tier?.down]);
+    if (!this.dialog.open || coming == this.told || !(expiring.length || tier?.down)) return;
+    this.told = coming;
+    fetch(`${base}/${settings.proxy}/v1/shown`, { method: "POST" }).catch(() => (this.told = ""));
   }
 
   private points(n: number): string {
@@ -139,15 +152,23 @@ class RewardsPanel {
 
   private member(programme: Programme, member: Member): Child[] {
     const { hello, welcome, worth, history, empty, rules } = this.words;
+    const { first_name, tier } = member;
     const { locale } = this.launcher;
     const [before = "", after = ""] = this.points(member.points).split(grouped(locale, member.points));
     return [
       h(
         "div",
         { className: "hero" },
-        h("p", {}, ...(member.first_name ? fill(hello, { name: member.first_name }) : [welcome])),
+        h(
+          "p",
+          { className: "hello" },
+          h("span", {}, ...(first_name ? fill(hello, { name: first_name }) : [welcome])),
+          ...(tier?.name ? [h("b", {}, tier.name)] : []),
+        ),
         h("p", { className: "balance" }, before, h("b", {}, grouped(locale, member.points)), after),
         h("p", {}, ...fill(worth, { amount: member.worth })),
+        ...this.comes(member).map((line) => h("p", {}, ...line)),
+        ...(tier ? this.tier(tier) : []),
       ),
       h("h3", {}, history),
       member.entries.length
@@ -155,6 +176,32 @@ class RewardsPanel {
         : h("p", { className: "empty" }, empty),
       h("h3", {}, rules),
       this.rules(programme),
+    ];
+  }
+
+  /** Lines on points that are owed, come later, or expire. */
+  private comes({ debt, pending, expiring }: Member): Child[][] {
+    const { locale } = this.launcher;
+    const { owed, more, moreLater, expires } = this.words;
+    return [
+      ...(debt ? [[plural(locale, owed, debt)]] : []),
+      ...pending.map(({ points, when }) =>
+        when ? fill(more, { n: grouped(locale, points), when }) : fill(moreLater, { n: grouped(locale, points) }),
+      ),
+      ...expiring.map(({ points, when }) => fill(plural(locale, expires, points), { when })),
+    ];
+  }
+
+  /** The way to the next tier, and a move down that comes. */
+  private tier({ next, down }: Tier): Child[] {
+    const { lacking, moveDown, loseTier } = this.words;
+    const values = { amount: next?.lacking ?? "", tier: next?.name ?? "" };
+    const way = fill(lacking, values);
+    return [
+      ...(next
+        ? [h("progress", { value: next.share, ariaLabel: h("p", {}, ...way).textContent }), h("p", {}, ...way)]
+        : []),
+      ...(down ? [h("p", {}, ...fill(down.to ? moveDown : loseTier, { tier: down.to ?? "", when: down.when }))] : []),
     ];
   }
 
@@ -169,7 +216,7 @@ class RewardsPanel {
   }
 
   /** One line of the history, with a button that unfolds the sum behind its points. */
-  private entry({ id, at, when, what, points, why }: Entry): Child {
+  private entry({ id, at, when, what, points, pending, why }: Entry): Child {
     const { locale } = this.launcher;
     const key = `why-${id}`;
     const figure = grouped(locale, points, "exceptZero");
@@ -182,7 +229,7 @@ class RewardsPanel {
       {},
       h("span", { className: "what" }, what),
       h("bdi", { className: "points" }, figure),
-      h("time", { dateTime: at, title: moment.format(new Date(at)) }, when),
+      h("time", { dateTime: at, title: moment.format(new Date(at)) }, pending ? `${when} · ${this.words.pending}` : when),
     );
     if (!why.length) return row;
     const lines = h("ul", { id: `${key}-lines`, className: "why" }, ...why.map((line) => h("li", {}, line)));

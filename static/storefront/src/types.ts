@@ -23,9 +23,26 @@ export interface Programme {
 
 export interface Member {
   first_name: string | null;
+  /** What can be used now. */
   points: number;
   worth: string;
+  /** What was used and is gone again: the next points settle it. */
+  debt: number;
+  /** What can be used later, next first; the day is null while it isn't known. */
+  pending: { points: number; when: string | null }[];
+  /** What expires within 30 days, next first. */
+  expiring: { points: number; when: string }[];
+  /** Null without tiers; its name is null while the member has none. */
+  tier: Tier | null;
   entries: Entry[];
+}
+
+export interface Tier {
+  name: string | null;
+  /** The level above; `share` of the way is done, 0 to 1. */
+  next: { name: string; lacking: string; share: number } | null;
+  /** A move down that comes within 30 days; `to` is null for no tier. */
+  down: { to: string | null; when: string } | null;
 }
 
 export interface Entry {
@@ -37,6 +54,8 @@ export interface Entry {
   what: string;
   /** Signed. */
   points: number;
+  /** It can't be used yet. */
+  pending: boolean;
   why: string[];
 }
 

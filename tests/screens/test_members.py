@@ -1,0 +1,232 @@
+"""What staff do about one member: adjusting points and moving the tier, from the profile."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from loyalty.ledger import members_bring_up_to_date
+from loyalty.models import Adjustment, TierMove
+from loyalty.programme import draft_save, programme_publish
+from retention_app.models import Customer, Shop
+from retention_app.tenancy import shop_scope
+from tests.loyalty.conftest import TIERED, days
+from tests.loyalty.ground import customers, mirrored
+from tests.orders import order_row
+from tests.screens.conftest import sane, see
+from tests.screens.test_pages import queries_of
+
+
+@pytest.fixture(autouse=True)
+def _three_days_after_the_epoch() -> Iterator[None]:
+    with time_machine.travel(days(3), tick=False):
+        yield
+
+
+@pytest.fixture
+def member(alpha: Shop) -> Customer:
+    """A Silver member of our shop with 90 points pending."""
+    with shop_scope(alpha.id):
+        draft_save(alpha.id, TIERED, "42")
+        programme_publish(alpha.id, "42", "all")
+        (id_,) = customers(1)
+        mirrored(order_row(5, net_minor=9_000, processed_at=days(1)))
+        members_bring_up_to_date([id_])
+        return Customer.objects.get(id=id_)
+
+
+def opened(staff: Client, path: str) -> str:
+    """The key of a form as it is opened."""
+    html = staff.get(path).content.decode()
+    sane(see(html))
+    key = re.search(r'name="key" value="([\w-]+)"', html)
+    assert key
+    return key[1]
+
+
+def profile(member: Customer, tab: str = "") -> str:
+    return f"/app/customers/{member.id}/{tab}"
+
+
+def test_profile_shows_what_is_pending_and_the_way_to_the_next_tier(staff: Client, member: Customer) -> None:
+    html = staff.get(profile(member)).content.decode()
+    seen = see(html)
+    sane(seen)
+    for said in ("Pending 90 90 from 16 Jan", "Silver $110.00 to Gold", "by all they ever spent", "since 2 Jan"):
+        assert said in seen.text
+    assert '<progress max="100" value="45" aria-label="$110.00 to Gold">' in html
+    assert "pending until 16 Jan" in seen.text
+    for said in (
+        "90.00 × 1 point per $1.00 = 90",
+        "Tier then: none.",
+        "Can be used from 16 Jan, 14 days after payment.",
+    ):
+        assert said in seen.text
+    for path in ("adjust/", "tier/"):
+        assert f'href="{profile(member, path)}"' in html
+
+
+def test_points_are_adjusted_and_stand_in_the_ledger(alpha: Shop, staff: Client, member: Customer) -> None:
+    path = profile(member, "adjust/")
+    filled = {
+        "key": opened(staff, path),
+        "points": "+50",
+        "reason": "late",
+        "note": "Parcel 7",
+        "expires": "2026-03-01",
+    }
+    for _ in range(2):
+        answer = staff.post(path, filled)
+        assert (answer.status_code, answer["Location"]) == (303, profile(member))
+    with shop_scope(alpha.id):
+        (made,) = Adjustment.objects.all()
+    assert (made.points, made.reason, made.actor, made.expires_at) == (50, "late", "42", days(58.5))
+    seen = see(staff.get(profile(member)).content.decode())
+    sane(seen)
+    for said in (
+        "Points available 50",
+        "Adjusted by the store: Late parcel",
+        "Note: “Parcel 7”",
+        "By staff member 42.",
+    ):
+        assert said in seen.text
+    assert "Points adjusted by 50: Late parcel" in see(staff.get("/app/activity/?tab=staff").content.decode()).text
+    assert staff.post(path, {**filled, "points": "60"}).status_code == 409
+
+
+def test_taking_points_away_is_a_toast(staff: Client, member: Customer) -> None:
+    path = profile(member, "adjust/")
+    filled = {"key": opened(staff, path), "points": "−20", "reason": "mistake"}
+    answer = staff.post(path, filled, headers={"HX-Request": "true"})
+    assert json.loads(answer["HX-Trigger"])["toast"] == "Points adjusted"
+    text = see(staff.get(profile(member)).content.decode()).text
+    assert "20 owed" in text
+    assert "20 points of it had been used already. They are owed" in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"points": ""}, "Points: Enter a number."),
+        ({"points": "0"}, "Enter a whole number like 50"),
+        ({"points": "4.5"}, "Enter a whole number like 50"),
+        ({"points": "²"}, "Enter a whole number like 50"),
+        ({"points": "--5"}, "Enter a whole number like 50"),
+        ({"points": "501"}, "The limit is 500 points at once. Nothing was changed."),
+        ({"points": "-501"}, "The limit is 500 points at once. Nothing was changed."),
+        ({"reason": ""}, "Reason: Choose one."),
+        ({"reason": "because"}, "Reason: Choose one."),
+        ({"reason": "other"}, "Say what the reason is."),
+        ({"expires": "soon"}, "Enter a date."),
+        ({"expires": "2026-01-01"}, "Enter a day in the future."),
+        ({"expires": "2026-03-01", "points": "-5"}, "Only points that you give can expire."),
+        ({"key": "short"}, "Open this form again."),
+    ],
+)
+def test_what_cannot_be_adjusted_is_said_at_its_field(
+    alpha: Shop, staff: Client, member: Customer, wrong: dict[str, str], said: str
+) -> None:
+    path = profile(member, "adjust/")
+    answer = staff.post(path, {"key": opened(staff, path), "points": "5", "reason": "gift", **wrong})
+    assert answer.status_code == 422
+    seen = see(answer.content.decode())
+    sane(seen)
+    assert said in seen.text
+    with shop_scope(alpha.id):
+        assert not Adjustment.objects.exists()
+
+
+def test_tier_is_given_until_a_day(alpha: Shop, staff: Client, member: Customer) -> None:
+    path = profile(member, "tier/")
+    filled = {"key": opened(staff, path), "tier": "gold", "ends": "2026-06-01", "note": "A friend"}
+    assert [staff.post(path, filled).status_code for _ in range(2)] == [303, 303]
+    with shop_scope(alpha.id):
+        (made,) = TierMove.objects.all()
+    assert (made.level, made.note, made.actor) == ("gold", "A friend", "42")
+    assert "Tier Gold" in see(staff.get(profile(member)).content.decode()).text
+    assert "Customer moved to Gold" in see(staff.get("/app/activity/?tab=staff").content.decode()).text
+    assert staff.post(path, {**filled, "tier": "none"}).status_code == 409
+    again = {"key": opened(staff, path), "tier": "automatic", "note": "Enough"}
+    assert staff.post(path, again).status_code == 303
+    assert "Tier Silver" in see(staff.get(profile(member)).content.decode()).text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"tier": "platinum"}, "Choose one."),
+        ({"tier": ""}, "Choose one."),
+        ({"note": " "}, "Say what the reason is."),
+        ({"ends": "2025-12-31"}, "Enter a day in the future."),
+        ({"ends": "9999-99-99"}, "Enter a date."),
+        ({"tier": "automatic", "ends": "2026-06-01"}, "The tier they reached has no end."),
+    ],
+)
+def test_what_no_move_is_is_said_at_its_field(
+    alpha: Shop, staff: Client, member: Customer, wrong: dict[str, str], said: str
+) -> None:
+    path = profile(member, "tier/")
+    answer = staff.post(path, {"key": opened(staff, path), "tier": "gold", "note": "A friend", **wrong})
+    assert answer.status_code == 422
+    assert said in see(answer.content.decode()).text
+    with shop_scope(alpha.id):
+        assert not TierMove.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"), [({"gone_at": days(1)}, "in your store any more"), ({"merged_into": True}, "was merged into")]
+)
+def test_nobody_to_decide_about_is_said_instead_of_a_form(
+    alpha: Shop, staff: Client, member: Customer, fields: dict[str, Any], said: str
+) -> None:
+    with shop_scope(alpha.id):
+        (other,) = customers(2)
+        values = {name: Customer.objects.get(id=other) if value is True else value for name, value in fields.items()}
+        Customer.objects.filter(id=member.id).update(**values)
+    assert f'href="{profile(member, "adjust/")}"' not in staff.get(profile(member)).content.decode()
+    for path in ("adjust/", "tier/"):
+        seen = see(staff.get(profile(member, path)).content.decode())
+        sane(seen)
+        assert said in seen.text
+        assert staff.post(profile(member, path), {"points": "5"}).status_code == 422
+
+
+def test_without_a_programme_there_is_nothing_to_decide(storied: Shop, staff: Client) -> None:
+    with shop_scope(storied.id):
+        person = Customer.objects.order_by("id").first()
+        assert person
+    for path in ("adjust/", "tier/"):
+        seen = see(staff.get(profile(person, path)).content.decode())
+        sane(seen)
+        assert "Points start with your programme." in seen.text
+
+
+def test_another_shops_customer_is_404(member: Customer, beta: Shop, merchant: Any) -> None:
+    stranger = merchant(beta)
+    for path in ("adjust/", "tier/"):
+        assert stranger.get(profile(member, path)).status_code == 404
+        assert stranger.post(profile(member, path), {"points": "5"}).status_code == 404
+
+
+def test_list_has_pending_points_and_tiers_and_filters_by_them(staff: Client, member: Customer, alpha: Shop) -> None:
+    with shop_scope(alpha.id):
+        customers(2)
+    seen = see(staff.get("/app/customers/").content.decode())
+    sane(seen)
+    assert "0 90 Silver" in seen.text
+    for level, shown in (("silver", True), ("gold", False), ("none", False)):
+        html = staff.get(f"/app/customers/?tier={level}").content.decode()
+        assert (f"/app/customers/{member.id}/" in html) is shown
+    assert f"/app/customers/{member.id + 1}/" in staff.get("/app/customers/?tier=none").content.decode()
+
+
+def test_pages_cost_their_queries(staff: Client, member: Customer) -> None:
+    for path, most in (("", 12), ("adjust/", 7), ("tier/", 7)):
+        staff.get(profile(member, path))
+        assert queries_of(staff, profile(member, path)) <= most

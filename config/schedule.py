@@ -7,6 +7,8 @@ SCHEDULE = {
     "sweep": {"task": "retention_app.tasks.sweep", "schedule": schedule(60)},
     # Books what time alone changes: points that expire, tiers that fall, debts that can be settled (DESIGN 5).
     "time_passes": {"task": "loyalty.tasks.time_passes", "schedule": schedule(60)},
+    # Goes on with points set aside while the platform couldn't be asked; nobody is told when it can be again.
+    "holds_look_again": {"task": "loyalty.tasks.holds_look_again", "schedule": crontab(minute=47)},
     # Refreshes tokens of idle shops long before their refresh token's 90 days are over.
     "tokens_keep_alive": {"task": "retention_app.tasks.tokens_keep_alive", "schedule": schedule(12 * 3600)},
     # Opens work for shops that were frozen or closed, where nothing waits that would find out by itself.

@@ -10,10 +10,13 @@ class LoyaltyConfig(AppConfig):
         from loyalty.privacy import LoyaltyPrivacy
         from loyalty.screens import LoyaltyScreens
         from loyalty.selectors import points_issued
-        from retention_app import screens
+        from loyalty.spending_codes import SpendingCode, SpendingCodeEnd
+        from retention_app import outbound, screens
         from retention_app.privacy import engines
         from retention_app.statistics import register_stat
 
         register_stat("points_issued", points_issued)
         screens.engine_register(LoyaltyScreens())
         engines.engine_register(LoyaltyPrivacy())
+        for kind in (SpendingCode(), SpendingCodeEnd()):
+            outbound.kind_register(kind)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loyalty import facts
+from loyalty.holds import hold_give_up, hold_resume
 from loyalty.ledger import members_bring_up_to_date, members_judge_soon
 from loyalty.simulation import simulation_advance
+from loyalty.spending_codes import orders_use
 from retention_app.events import Consumer, register
 from retention_app.models import Customer, DomainEvent
 from retention_app.removals import deleted_order
@@ -18,10 +20,13 @@ _OF_PROGRAMME = frozenset({"programme.published", "programme.withdrawn", "progra
 
 
 def bring_up_to_date(events: Sequence[DomainEvent]) -> None:
-    """Post what the events' customers are missing, and take back from whom an order was moved away or deleted."""
+    """Post what the events' customers are missing, and take back from whom an order was moved away or deleted. Points
+    that went back although an order used their code are spent again."""
+    order_ids = {event.subject_id for event in events if event.type in _OF_ORDERS and event.subject_id is not None}
+    orders_use(order_ids)
     members_bring_up_to_date(
         {event.customer_id for event in events if event.customer_id is not None},
-        order_ids={event.subject_id for event in events if event.type in _OF_ORDERS and event.subject_id is not None},
+        order_ids=order_ids,
         deleted_orders={deleted_order(event) for event in events if event.type == "order.deleted"},
     )
 
@@ -32,6 +37,18 @@ def catch_up(event: DomainEvent, cursor: int) -> int | None:
     customer_ids = list(customers[:CATCH_UP_SLICE])
     members_bring_up_to_date(customer_ids)
     return customer_ids[-1] if len(customer_ids) == CATCH_UP_SLICE else None
+
+
+def resume_spending(event: DomainEvent, cursor: int) -> None:
+    """Go on with a spending whose asking was interrupted."""
+    assert event.subject_id is not None
+    hold_resume(event.subject_id)
+
+
+def give_up_spending(event: DomainEvent, cursor: int) -> None:
+    """Release the points of a spending that came to nothing outside."""
+    assert event.subject_id is not None
+    hold_give_up(event.subject_id)
 
 
 def simulate(event: DomainEvent, cursor: int) -> int | None:
@@ -57,3 +74,5 @@ register(
 )
 register(Consumer(name="loyalty.catch_up", types=_OF_PROGRAMME, step=catch_up))
 register(Consumer(name="loyalty.simulate", types=frozenset({"programme.simulation_asked"}), step=simulate))
+register(Consumer(name="loyalty.resume_spending", types=frozenset({"spending.asked"}), step=resume_spending))
+register(Consumer(name="loyalty.give_up_spending", types=frozenset({"spending.stuck"}), step=give_up_spending))

@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 TRIES_MAX = 10  # rounds of reading and writing before a batch is given back
+_OF_SPENDINGS = ("spending:", "undo:")  # sources whose other side may be the held account
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def members_judge(kept_by: Mapping[int, int], programme: Programme, *, only_chan
         return []
     customer_ids = [member.customer_id for member in to_judge]
     known = facts.members_facts(customer_ids, kept_by, states.values())
-    posted = _posted([member for member in to_judge if member.account_id is not None], known)
+    posted = _posted([member for member in to_judge if member.account_id is not None])
     return [
         _judge(
             member,
@@ -234,7 +235,7 @@ def _holders(order_shopify_ids: Iterable[int]) -> set[int]:
     return {customer_id for (customer_id,) in customers}
 
 
-def _posted(members: Sequence[_Known], known: dict[int, MemberFacts]) -> dict[int, dict[str, PostedSource]]:
+def _posted(members: Sequence[_Known]) -> dict[int, dict[str, PostedSource]]:
     """What was posted, by account and source."""
     posted: dict[int, dict[str, PostedSource]] = defaultdict(dict)
     for account_id, source, usable_from, expires_at, points, order_id, occurred_at in sql.look_up(
@@ -248,7 +249,11 @@ def _posted(members: Sequence[_Known], known: dict[int, MemberFacts]) -> dict[in
         of_source = posted[account_id].setdefault(source, PostedSource(order_id, sql.instant(occurred_at)))
         of_source.occurred_at = max(of_source.occurred_at, sql.instant(occurred_at))
         of_source.points[(_maybe(usable_from), _maybe(expires_at))] = int(points)
-    spenders = {member.member_id: member.account_id for member in members if known[member.customer_id].spendings}
+    spenders = {
+        member.member_id: member.account_id
+        for member in members
+        if any(source.startswith(_OF_SPENDINGS) for source in posted[member.account_id or 0])
+    }
     for account_id, source, points in _posted_held(spenders):
         posted[account_id][source].held = points
     return posted

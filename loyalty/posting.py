@@ -124,7 +124,7 @@ def post(
         winners = _guard(judgements)
         won = {judgement.customer_id for judgement in winners}
         lost_to = {kept_by[one.customer_id] for one in judgements if one.customer_id not in won}
-        if any(kept_by[customer_id] in lost_to for customer_id in won) or (grant and not _grant(grant)):
+        if any(kept_by[customer_id] in lost_to for customer_id in won) or (grant and (lost_to or not _grant(grant))):
             transaction.set_rollback(True)
             return set()
         postings = [judgement for judgement in winners if judgement.differences]

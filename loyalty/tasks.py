@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 
+import structlog
 from celery import shared_task
 
-from loyalty.ledger import members_bring_up_to_date, members_due
+from loyalty.holds import hold_give_up, hold_resume, holds_left
+from loyalty.ledger import MembersBusy, members_bring_up_to_date, members_due
 from retention_app import clock
 from retention_app.doors import for_each_shop
 from retention_app.models import Shop
+from retention_app.outbound import MayBeDone
 from retention_app.tasks import SLICE_SECONDS, ShopTask
 
+log = structlog.get_logger(__name__)
+
 MEMBERS_A_SLICE = 500
+HELD_LONG = dt.timedelta(hours=1)  # after which a spending that nobody decided is looked at again
 
 
 @shared_task
@@ -35,3 +41,25 @@ def members_time_passes(*, shop_id: int) -> None:
         if clock.now() >= until:
             members_time_passes.delay(shop_id=shop_id)
             return
+
+
+@shared_task
+def holds_look_again() -> None:
+    """Wake a worker for each shop where points are set aside for long because the platform could not be asked."""
+
+    def look(shop: Shop) -> None:
+        if holds_left(clock.now() - HELD_LONG):
+            holds_go_on.delay(shop_id=shop.id)
+
+    for_each_shop(look)
+
+
+@shared_task(base=ShopTask)
+def holds_go_on(*, shop_id: int) -> None:
+    """Take the steps that are left of spendings that nobody decided for long."""
+    for spending_id in holds_left(clock.now() - HELD_LONG):
+        try:
+            hold_resume(spending_id)
+            hold_give_up(spending_id)
+        except (MembersBusy, MayBeDone) as error:
+            log.info("hold_left", spending=spending_id, reason=str(error))

@@ -38,6 +38,8 @@ EVENT_TYPES = frozenset(
         "programme.published",
         "programme.simulation_asked",
         "programme.withdrawn",
+        "spending.asked",
+        "spending.stuck",
         "tier.changed",
         "tier.moved",
     }

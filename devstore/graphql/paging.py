@@ -36,6 +36,10 @@ FILTER_COLUMNS: dict[Kind, dict[str, str]] = {
     "Order": {"id": "id", "created_at": "created_at", "updated_at": "updated_at", "processed_at": "processed_at"},
     "Product": {"id": "id", "created_at": "created_at", "updated_at": "updated_at", "handle": "handle"},
 }
+PLACED_WITH = (  # a discount code, whatever its case
+    "EXISTS (SELECT 1 FROM json_each(document -> 'applications') AS application"
+    " WHERE lower(application.value ->> 'code') = lower(?))"
+)
 TERM = re.compile(r"""\s*(?:AND\s+)?(\w+):(>=|<=|>|<|=)?(?:'([^']*)'|"([^"]*)"|(\S+))\s*""")
 
 
@@ -141,12 +145,13 @@ def filtered(kind: Kind, shop_id: int, query: str | None) -> Where:
         if term is None:
             raise not_played(f"the search {text[position:]!r}")
         name, operator, *quoted = term.groups()
-        column = FILTER_COLUMNS[kind].get(name)
-        if column is None:
+        column, wanted = FILTER_COLUMNS[kind].get(name), next(each for each in quoted if each is not None)
+        if kind == "Order" and name == "discount_code" and not operator:
+            where = where.more(PLACED_WITH, wanted)
+        elif column is None:
             raise not_played(f"{TABLES[kind]} searched by {name}")
-        where = where.more(
-            f"{column} {operator or '='} ?", searched(column, next(each for each in quoted if each is not None))
-        )
+        else:
+            where = where.more(f"{column} {operator or '='} ?", searched(column, wanted))
         position = term.end()
     return where
 

@@ -66,7 +66,7 @@ def differences(
         found += _of_line(line, posted.get(source), undecided)
     for source, before in sorted(posted.items()):
         if source not in stated and before.total:
-            counter = _counter(source, before.total, undecided)
+            counter: Side = "held" if before.held else _counter(source, before.total, undecided)
             legs = [leg for life, points in before.points.items() if points for leg in _pair(counter, -points, life)]
             explanation: Explanation = {"kind": "withdrawn", "posted": before.total}
             found.append(Difference(source, before.order_id, before.occurred_at, None, explanation, tuple(legs)))

@@ -1,4 +1,4 @@
-"""Discount codes staff give to a customer: for one customer, one use, with an end.
+"""Discount codes a customer is given, by staff or for points: for one customer, one use, with an end.
 
 A code is unguessable and good to read out: groups of four, no letters that look alike. The platform keeps codes unique
 in a shop, so a code is also the key by which a later try finds what an earlier one made.
@@ -16,12 +16,15 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from retention_app import clock, statistics
-from retention_app.models import AuditEntry, Customer, DiscountCode, Outbound, Shop
+from retention_app.models import AuditEntry, Customer, DiscountCode, DomainEvent, Outbound, Shop
 from retention_app.money import exponent
-from retention_app.outbound import Expired, Kind, Refused, outbound_request
+from retention_app.outbound import Expired, Kind, Refused, kinds, outbound_request
+from retention_app.refresh import refresh
 from retention_app.shopify.client import Session
 from retention_app.shopify.errors import TransientError
 from retention_app.shopify.mapping import numeric_id
+from retention_app.shopify.topics import Kind as Resources
+from retention_app.tenancy import current_shop_id
 from retention_app.words import words_for
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no 0 and O, no 1, I and L, no U
@@ -119,6 +122,15 @@ def discount_code_give(
     return given
 
 
+def calls_for(given: Sequence[DiscountCode]) -> dict[int | None, Outbound]:
+    """The calls that make these codes of the shop in scope, by the code's id, whichever engine wanted them."""
+    names = [name for name, kind in kinds().items() if isinstance(kind, DiscountCodeCall)]
+    calls = Outbound.objects.filter(
+        shop_id=current_shop_id(), kind__in=names, subject_id__in=[code.id for code in given]
+    )
+    return {call.subject_id: call for call in calls}
+
+
 class _GivenBefore(Exception):
     """Undoes what was written: an earlier submission of the same form has given the code."""
 
@@ -131,6 +143,27 @@ def _check(shop: Shop, customer: Customer, kind: str, value: int, days: int) -> 
         raise LimitExceeded(f"A code ends within {DAYS_MAX} days.")
     if not may_have_code(customer):
         raise LimitExceeded("This customer can't be given a code.")
+
+
+def discount_code_want(
+    *, customer: Customer, code: str, kind: str, value: int, starts_at: dt.datetime, days: int, actor: str = ""
+) -> DiscountCode:
+    """The code of this text, written where there is none: for who then asks the platform for it by a kind of their own,
+    in the same transaction. `value` as above; no limit of staff's holds."""
+    wanted, _created = DiscountCode.objects.get_or_create(
+        shop_id=customer.shop_id,
+        code=code,
+        defaults={
+            "customer": customer,
+            "kind": kind,
+            "value": value,
+            "currency": customer.shop.currency,
+            "expires_at": starts_at + dt.timedelta(days=days),
+            "given_by": actor,
+            "given_at": starts_at,
+        },
+    )
+    return wanted
 
 
 def value_text(given: DiscountCode, shop: Shop) -> str:
@@ -147,13 +180,8 @@ class DiscountCodeCall(Kind):
     name = "discount_code"
 
     def look_up(self, call: Outbound, session: Session) -> int | None:
-        given = _given(call)
-        node = session.graphql("DiscountByCode", {"code": given.code})["codeDiscountNodeByCode"]
-        if node is None:
-            return None
-        if node["codeDiscount"].get("title") != _title(given):
-            raise Refused(f"{given.code} is another discount of yours.")
-        return numeric_id(node["id"])
+        found = _discount(_given(call), session)
+        return None if found is None else numeric_id(found["id"])
 
     def act(self, call: Outbound, session: Session) -> int:
         given = _given(call)
@@ -195,6 +223,77 @@ class DiscountCodeCall(Kind):
 
     def skipping(self, call: Outbound) -> str:
         return _("The code isn't made. To give the customer something else, give a new code.")
+
+
+class DiscountCodeEnd(Kind):
+    """Ends a code on the platform before its time, and brings the orders it was used in into the mirror: once it is
+    done, the mirror knows whether anybody used it."""
+
+    looks_first = True  # its time may be over by itself
+
+    def look_up(self, call: Outbound, session: Session) -> int | None:
+        given = _given(call)
+        found = _discount(given, session)
+        if found is None or found["status"] != "EXPIRED":  # null may come from a slow copy, so we ask to end it
+            return None
+        if not _orders_read(given, session) and found["asyncUsageCount"]:
+            raise TransientError("The platform says that the code was used, but doesn't find the order yet.")
+        return given.shopify_id
+
+    def act(self, call: Outbound, session: Session) -> int:
+        given = _given(call)
+        assert given.shopify_id is not None  # only what was made is ended
+        id_ = f"gid://shopify/DiscountCodeNode/{given.shopify_id}"
+        payload = session.graphql("DiscountCodeDeactivate", {"id": id_})["discountCodeDeactivate"]
+        if payload["userErrors"]:
+            if _discount(given, session) is not None:
+                raise Refused(" ".join(error["message"] for error in payload["userErrors"]))
+            _orders_read(given, session)  # the merchant deleted it
+            return given.shopify_id
+        if self.look_up(call, session) is None:
+            raise TransientError("The platform ended the code, but still answers that it can be used.")
+        return given.shopify_id
+
+    def settle(self, call: Outbound, effect: int | None) -> None:
+        now = clock.now()
+        if call.state == Outbound.State.DONE:
+            DiscountCode.objects.filter(id=_given(call).id, expires_at__gt=now).update(expires_at=now)
+
+    def titles(self, calls: Sequence[Outbound]) -> Mapping[int, str]:
+        given = DiscountCode.objects.in_bulk([call.subject_id for call in calls])
+        codes = {call.id: given.get(call.subject_id or 0) for call in calls}
+        return {
+            id_: _("End code %(code)s") % {"code": code.code} if code else _("End a code")
+            for id_, code in codes.items()
+        }
+
+    def meaning(self, call: Outbound) -> str:
+        if call.state == Outbound.State.DONE:
+            return _("Nobody can use the code any more.")
+        return _("The customer can go on using the code until its last day.")
+
+    def skipping(self, call: Outbound) -> str:
+        return _("The code stays as it is until its last day.")
+
+
+def _discount(given: DiscountCode, session: Session) -> dict[str, Any] | None:
+    """The platform's discount of a code of ours, with its id; None when there is none. Raises `Refused` when the code
+    is the merchant's own."""
+    node = session.graphql("DiscountByCode", {"code": given.code})["codeDiscountNodeByCode"]
+    if node is None:
+        return None
+    if node["codeDiscount"].get("title") != _title(given):
+        raise Refused(f"{given.code} is another discount of yours.")
+    return {"id": node["id"], **node["codeDiscount"]}
+
+
+def _orders_read(given: DiscountCode, session: Session) -> list[int]:
+    """Bring the orders placed with a code into the mirror; answers the platform's ids."""
+    search = {"query": f"discount_code:'{given.code}'", "sortKey": "UPDATED_AT", "after": None}
+    nodes = session.graphql("OrderIdsPage", search)["orders"]["nodes"]
+    ids = [numeric_id(node["id"]) for node in nodes]
+    refresh(given.shop_id, Resources.ORDERS, ids, origin=DomainEvent.Origin.RECONCILE, keep=lambda: None)
+    return ids
 
 
 def _given(call: Outbound) -> DiscountCode:

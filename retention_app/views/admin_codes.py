@@ -13,7 +13,7 @@ from retention_app import clock
 from retention_app.access import access_customer
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Customer, DiscountCode, Outbound, Shop
-from retention_app.offers.codes import DiscountCodeCall, KeyReused, discount_code_give, may_have_code, value_text
+from retention_app.offers.codes import KeyReused, calls_for, discount_code_give, may_have_code, value_text
 from retention_app.offers.forms import CodeForm
 from retention_app.screens import Tab
 from retention_app.views.admin_page import done, page
@@ -92,9 +92,8 @@ def code_refusal(person: Customer) -> str:
 def codes_tab(shop: Shop, person: Customer) -> Tab:
     """The codes a customer was given, newest first. Two queries."""
     codes = list(DiscountCode.objects.filter(customer=person).order_by("-id")[:CODES_SHOWN])
-    calls = Outbound.objects.filter(shop=shop, kind=DiscountCodeCall.name, subject_id__in=[given.id for given in codes])
-    by_subject = {call.subject_id: call for call in calls}
-    rows = [_row(shop, given, by_subject.get(given.id)) for given in codes]
+    calls = calls_for(codes)
+    rows = [_row(shop, given, calls.get(given.id)) for given in codes]
     return Tab("codes", _("Codes"), "retention_app/profile/codes.html", {"rows": rows})
 
 

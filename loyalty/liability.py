@@ -23,6 +23,7 @@ from retention_app.tenancy import current_shop_id
 MONTHS = 12  # of a roll-forward
 AGES = (3, 6, 12, 24)  # months since a credit, the bounds of the ages
 
+_FIRST = dt.date(1970, 1, 1)  # no ledger is older
 _MOMENT = dt.timedelta(microseconds=1)  # the shortest time there is in the ledger
 _MEMBERS = "a.kind = 'member' AND a.asset = 'points'"
 # What a member's entry adds to, or takes from: its credit; the spending an undo gives back; else itself.
@@ -102,9 +103,9 @@ class Movement:
 
 
 def as_of(day: dt.date, timezone: str) -> AsOf:
-    """A day up to its end; today, and any later one, up to now."""
+    """A day up to its end; today, and any later one, up to now; one before any ledger is the first."""
     zone, now = ZoneInfo(timezone), clock.now()
-    day = min(day, local_day(now, zone))
+    day = max(_FIRST, min(day, local_day(now, zone)))
     until = midnight(day + dt.timedelta(days=1), zone)
     return AsOf(day=day, zone=zone, until=until, at=min(until - _MOMENT, now))
 

@@ -51,6 +51,10 @@ class LoyaltyScreens(EngineScreens):
     def audit_text(self, code: str, data: Mapping[str, Any]) -> str:
         if code == "loyalty.programme.published":
             return _("Version %(number)s of the programme published") % {"number": data["version"]}
+        if code == "loyalty.programme.withdrawn":
+            return _("Version %(number)s of the programme cancelled before it started") % {"number": data["version"]}
+        if code == "loyalty.programme.backfilled":
+            return _("Earlier orders counted by version %(number)s") % {"number": data["version"]}
         if code == "loyalty.period.closed":
             return _("Books of %(month)s closed") % {"month": data["month"]}
         if code == "loyalty.points.adjusted":
@@ -115,7 +119,6 @@ class LoyaltyScreens(EngineScreens):
                 f"{words.count(live.document['worth']['points'])} = {words.money(worth)}",
                 window=_("Today, compared with all revenue so far"),
                 rows_url=reverse("liability:page"),
-                rows_label=_("What you owe on any date"),
             ),
         ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from loyalty.views import city_of
 from retention_app.customer_list import customers_found
 from retention_app.doors import ShopRequest, link_to, link_view, shop_view
 from retention_app.models import Shop
+from retention_app.spreadsheet import csv_file
 from retention_app.views.admin_page import done, is_part, page, take
 from retention_app.words import Words, words_for
 
@@ -191,13 +191,13 @@ def _cost(simulation: Simulation, live: ProgrammeVersion, document: Document, wo
     if simulation.finished_at is None:
         return None
     totals, of = Totals.of(simulation.totals), year()
+    orders, revenue = of.sums()
     worth, worth_then = worth_minor(totals.points, completed(live.document)), worth_minor(totals.points_then, document)
     heading = ngettext(
         "What it costs: your last 12 months again, %(orders)s order, %(revenue)s",
         "What it costs: your last 12 months again, %(orders)s orders, %(revenue)s",
-        of.orders,
-    ) % {"orders": words.count(of.orders), "revenue": words.money(of.revenue_minor)}
-    revenue = of.revenue_minor
+        orders,
+    ) % {"orders": words.count(orders), "revenue": words.money(revenue)}
     return Cost(
         heading=heading,
         period=_("From %(first)s to %(last)s, by the rules of today and by the draft's.")
@@ -277,23 +277,18 @@ def moves_file(request: ShopRequest, simulation_id: int) -> HttpResponse:
     if simulation is None:
         raise Http404
     names = _all_level_names(selectors.programme_live(request.shop.id), simulation)
-    answer = HttpResponse(content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = 'attachment; filename="who-moves.csv"'
-    answer.write("\ufeff")
-    writer = csv.writer(answer)
-    writer.writerow([_("Customer"), _("Name"), _("Moves"), _("From"), _("To")])
-    for move in _every(simulation):
-        customer = move.customer
-        way = _("up") if move.up else _("down")
-        writer.writerow(
-            [
-                customer.shopify_id,
-                safe_cell(customer.name),
-                way,
-                *(safe_cell(names.get(key, "")) for key in (move.before, move.after)),
-            ]
-        )
-    return answer
+    header = [_("Customer"), _("Name"), _("Moves"), _("From"), _("To")]
+    rows = (
+        [
+            move.customer.shopify_id,
+            move.customer.name,
+            _("up") if move.up else _("down"),
+            names.get(move.before, ""),
+            names.get(move.after, ""),
+        ]
+        for move in _every(simulation)
+    )
+    return csv_file("who-moves", header, rows)
 
 
 def _every(simulation: Simulation) -> Iterator[SimulatedMove]:
@@ -302,8 +297,3 @@ def _every(simulation: Simulation) -> Iterator[SimulatedMove]:
 
 def _all_level_names(live: ProgrammeVersion | None, document: ProgrammeDraft | Simulation) -> dict[str, str]:
     return {**level_names(live), **level_names(completed(document.document))}
-
-
-def safe_cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

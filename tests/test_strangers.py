@@ -62,6 +62,7 @@ SIGNED = {
     "proxy_shown": "/proxy/v1/shown",
     "admin:privacy_file": "/app/settings/privacy/{request}/file/",
     "loyalty:moves_file": "/app/loyalty/draft/review/moves/1.csv",
+    "liability:file": "/app/insights/liability/2026-01-01/members/file/",
 }
 RECEIVED = {"/webhooks/shopify"}  # by path: answered in front of Django
 # The console: operators only, by a session of theirs (tests/console/test_door.py goes through it).

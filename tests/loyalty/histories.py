@@ -17,7 +17,7 @@ A history is a dict of lists:
 from __future__ import annotations
 
 import datetime as dt
-import functools
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,7 @@ from loyalty.rules.programme import Backfill, Programme, Version, completed
 from tests.loyalty.oracle import oracle
 
 Plain = dict[str, Any]
+Moments = Sequence[dt.datetime]
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 END = START + dt.timedelta(days=100)
@@ -44,6 +45,8 @@ NEVER = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 ZONES = ("UTC", "America/Sao_Paulo", "Europe/Berlin", "Asia/Taipei", "America/New_York")
 LABELS = ("product:1", "tag:tea", "collection:9")
 LEVELS = ("bronze", "silver", "gold")
+BYTE = 256
+PICKS = 400  # enough for most members, their programme and what is announced to them
 FIRST_DAY = dt.date(2016, 1, 1)
 AFTER_ALL = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 # Half days after which a thing happens that another is likely to be due, or to have happened, at.
@@ -64,68 +67,80 @@ def day(number: float) -> dt.datetime:
     return START + dt.timedelta(days=number)
 
 
-instants = st.integers(0, 99).map(day)
+DAYS = tuple(day(number) for number in range(100))
+instants = st.sampled_from(DAYS)
 
 
-@functools.cache
-def _among(choices: tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    return st.sampled_from(choices)
+class Pick:
+    """Makes choices by bytes: one draw of Hypothesis stands for hundreds and shrinks towards the first choices."""
+
+    def __init__(self, data: bytes) -> None:
+        self._bytes = iter(data)
+
+    def __call__(self, *choices: Any) -> Any:
+        number = next(self._bytes, 0)
+        if len(choices) > BYTE:
+            number = number * BYTE + next(self._bytes, 0)
+        return choices[number % len(choices)]
+
+    def rarely(self) -> bool:
+        return next(self._bytes, 0) > BYTE * 15 // 16
 
 
-def pick(draw: st.DrawFn, *choices: Any) -> Any:
-    return draw(_among(choices))
-
-
-def rarely(draw: st.DrawFn) -> bool:
-    return draw(_among((False,) * 9 + (True,)))  # type: ignore[no-any-return]
+picks = st.binary(min_size=PICKS, max_size=PICKS).map(Pick)
 
 
 # --- members ----------------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def order_histories(draw: st.DrawFn, id_: int, moments: st.SearchStrategy[dt.datetime] = instants) -> Plain:
+def _order(pick: Pick, id_: int, moments: Moments) -> Plain:
     """An order of which neither payment nor fulfilment is known by instant."""
     lines = []
-    for position in range(pick(draw, 1, 1, 1, 2, 3, 0)):
-        quantity = pick(draw, 1, 1, 2, 3)
-        line = {"id": id_ * 100 + position, "quantity": quantity, "removed": pick(draw, 0, 0, 0, 0, 1, quantity)}
-        line |= {"net": pick(draw, 500, 1000, 2000, 333, 250, 0), "gift_card": rarely(draw)}
-        lines.append(line | {"labels": pick(draw, (), LABELS[:1], LABELS[1:])})
+    for position in range(pick(1, 1, 1, 1, 2, 2, 3, 0)):
+        quantity = pick(1, 1, 2, 3)
+        line = {"id": id_ * 100 + position, "quantity": quantity, "removed": pick(0, 0, 0, 0, 0, 0, 0, 1, quantity)}
+        line |= {"net": pick(500, 1000, 2000, 333, 250, 700, 499, 100, 0), "gift_card": pick.rarely()}
+        lines.append(line | {"labels": pick((), LABELS[:1], LABELS[1:])})
     left = {line["id"]: line["quantity"] - line["removed"] for line in lines}
-    at = draw(moments)
+    at = pick(*moments)
     refunds: list[Plain] = []
-    for position in range(pick(draw, 0, 0, 1, 1, 2, 3)):
-        whole = pick(draw, True, False)
-        returned = {id_: pieces if whole else draw(st.integers(0, pieces)) for id_, pieces in left.items() if pieces}
+    for position in range(pick(0, 0, 1, 1, 2, 3)):
+        whole = pick(True, False)
+        returned = {id_: pieces if whole else pick(*range(pieces + 1)) for id_, pieces in left.items() if pieces}
         left = {id_: pieces - returned.get(id_, 0) for id_, pieces in left.items()}
-        refund = {"id": id_ * 100 + 50 + position, "at": _after(draw, at, moments)}
+        refund = {"id": id_ * 100 + 50 + position, "at": _after(pick, at, moments)}
         refund["lines"] = {id_: pieces for id_, pieces in returned.items() if pieces}
-        refunds.append(refund | {"unlined": pick(draw, 0, 0, 0, 1, 100, 12_345)})
+        refunds.append(refund | {"unlined": pick(0, 0, 0, 1, 100, 12_345)})
     return {
         "id": id_,
         "at": at,
-        "paid": not rarely(draw),
+        "paid": not pick.rarely(),
         "paid_at": None,
         "fulfilled_at": None,
-        "test": rarely(draw),
-        "currency": "EUR" if rarely(draw) else "USD",
-        "cancelled_at": _after(draw, at, moments) if rarely(draw) else None,
+        "test": pick.rarely(),
+        "currency": "EUR" if pick.rarely() else "USD",
+        "cancelled_at": pick(None, None, None, None, None, _after(pick, at, moments)),
         "lines": lines,
         "refunds": refunds,
     }
 
 
-def _after(draw: st.DrawFn, at: dt.datetime, moments: st.SearchStrategy[dt.datetime]) -> dt.datetime:
+def _after(pick: Pick, at: dt.datetime, moments: Moments) -> dt.datetime:
     """An instant that is seldom before `at`."""
-    instant: dt.datetime = draw(moments)
-    return instant if instant >= at or rarely(draw) else at + dt.timedelta(days=pick(draw, 0, 1, 20, 70))
+    instant: dt.datetime = pick(*moments)
+    return instant if instant >= at or pick.rarely() else at + dt.timedelta(days=pick(0, 1, 20, 70))
+
+
+@st.composite
+def order_histories(draw: st.DrawFn, id_: int) -> Plain:
+    return _order(draw(picks), id_, DAYS)
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Plain]:
     """A few orders."""
-    return [draw(order_histories(id_)) for id_ in range(1, draw(st.integers(1, 5)) + 1)]
+    pick = draw(picks)
+    return [_order(pick, id_, DAYS) for id_ in range(1, pick(1, 2, 3, 4, 5) + 1)]
 
 
 def member(orders: list[Plain], **others: list[Plain]) -> Plain:
@@ -133,27 +148,27 @@ def member(orders: list[Plain], **others: list[Plain]) -> Plain:
     return {"orders": orders, "adjustments": [], "spendings": [], "tier_moves": [], "announcements": []} | others
 
 
-@st.composite
-def _members(draw: st.DrawFn, moments: st.SearchStrategy[dt.datetime]) -> Plain:
+def _member(pick: Pick, moments: Moments) -> Plain:
     """A member to whom nothing was announced."""
-    orders = [draw(order_histories(id_, moments)) for id_ in range(1, pick(draw, 0, 1, 2, 2, 3, 3, 4, 6) + 1)]
+    orders = [_order(pick, id_, moments) for id_ in range(1, pick(0, 1, 2, 2, 3, 3, 4, 6) + 1)]
     for order in orders:
         for known in ("paid_at", "fulfilled_at"):
-            order[known] = max(order["at"], draw(moments)) if pick(draw, True, False) else order["at"]
-        order["paid_at"] = order["paid_at"] if pick(draw, True, False) else None
-        order["fulfilled_at"] = None if rarely(draw) else order["fulfilled_at"]
+            order[known] = max(order["at"], pick(*moments)) if pick(True, False) else order["at"]
+        order["paid_at"] = order["paid_at"] if pick(True, False) else None
+        order["fulfilled_at"] = None if pick.rarely() else order["fulfilled_at"]
     spendings, adjustments, tier_moves = [], [], []
-    for id_ in range(1, pick(draw, 0, 1, 1, 2, 3) + 1):
-        at, points = draw(moments), pick(draw, 10, 30, 50, 100, 200)
-        undone_at = max(at, draw(moments)) if pick(draw, True, True, False) else None
-        spendings.append({"id": id_, "at": at, "points": points, "undone_at": undone_at, "held": rarely(draw)})
-    for id_ in range(1, pick(draw, 0, 0, 1, 2) + 1):
-        at, points, counts = draw(moments), pick(draw, 5, 30, 100, -10, -60), pick(draw, True, False)
-        expires_at = at + dt.timedelta(days=pick(draw, 1, 30, 400)) if pick(draw, True, False) else None
+    for id_ in range(1, pick(0, 1, 1, 2, 3) + 1):
+        earned = pick(*orders)["at"] if orders else moments[0]
+        at, points = _after(pick, earned, moments), pick(30, 50, 100, 200)
+        undone_at = max(at, _after(pick, at, moments)) if pick(True, True, False) else None
+        spendings.append({"id": id_, "at": at, "points": points, "undone_at": undone_at, "held": pick.rarely()})
+    for id_ in range(1, pick(0, 0, 1, 2) + 1):
+        at, points, counts = pick(*moments), pick(5, 30, 100, -10, -60), pick(True, False)
+        expires_at = at + dt.timedelta(days=pick(1, 30, 400)) if pick(True, False) else None
         adjustments.append({"id": id_, "at": at, "points": points, "counts": counts, "expires_at": expires_at})
-    for id_ in range(1, pick(draw, 0, 0, 0, 1, 2, 3) + 1):
-        at, until = draw(moments), draw(moments) if pick(draw, True, False) else None
-        level = pick(draw, *LEVELS, *LEVELS, "", None, "platinum")
+    for id_ in range(1, pick(0, 0, 0, 1, 2, 3) + 1):
+        at, until = pick(*moments), pick(*moments) if pick(True, False) else None
+        level = pick(*LEVELS, *LEVELS, "", None, "platinum")
         tier_moves.append({"id": id_, "at": at, "level": level, "until": until if until and until > at else None})
     return member(orders, adjustments=adjustments, spendings=spendings, tier_moves=tier_moves)
 
@@ -161,72 +176,69 @@ def _members(draw: st.DrawFn, moments: st.SearchStrategy[dt.datetime]) -> Plain:
 # --- programmes -------------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def documents(draw: st.DrawFn, moments: st.SearchStrategy[dt.datetime]) -> Plain:
+def _document(pick: Pick, moments: Moments) -> Plain:
     """Rules of every kind, with figures that orders often reach."""
-    points, per_minor = pick(draw, (1, 10), (1, 10), (1, 100), (3, 7))
+    points, per_minor = pick((1, 10), (1, 10), (1, 100), (3, 7))
     multipliers = []
-    for number in range(pick(draw, 0, 0, 1, 2)):
-        span = sorted([draw(moments), draw(moments)]) if pick(draw, True, False) else []
+    for number in range(pick(0, 0, 1, 2)):
+        span = sorted([pick(*moments), pick(*moments)]) if pick(True, False) else []
         start, end = [instant.isoformat() for instant in span] or [None, None]
-        rule = {"key": f"m{number}", "label": pick(draw, *LABELS), "name": "", "percent": pick(draw, 50, 150, 200, 300)}
+        rule = {"key": f"m{number}", "label": pick(*LABELS), "name": "", "percent": pick(50, 150, 200, 300)}
         multipliers.append(rule | {"from": start, "until": end})
     return {
         "earn": {"points": points, "per_minor": per_minor},
         "worth": {"points": 100, "minor": 500},
-        "waiting": {"days": pick(draw, 0, 0, 1, 14), "after": pick(draw, "payment", "payment", "fulfilment")},
-        "expiry_months": pick(draw, None, 1, 1, 3, 12),
-        "short": pick(draw, "owed", "floored"),
+        "waiting": {"days": pick(0, 0, 1, 14), "after": pick("payment", "payment", "fulfilment")},
+        "expiry_months": pick(None, 1, 1, 3, 12),
+        "short": pick("owed", "floored", "floored"),
         "bonuses": {
-            "order": {"from_minor": 500, "points": 15} if pick(draw, True, False, False) else None,
-            "first_order": pick(draw, None, 25),
+            "order": {"from_minor": 500, "points": 15} if pick(True, False, False) else None,
+            "first_order": pick(None, 25),
         },
-        "order_max": pick(draw, None, None, 60),
+        "order_max": pick(None, None, 60),
         "multipliers": multipliers,
-        "tiers": draw(_tiers(moments)) if pick(draw, True, True, True, False) else None,
+        "tiers": _tiers(pick, moments) if pick(True, True, True, False) else None,
     }
 
 
-@st.composite
-def _tiers(draw: st.DrawFn, moments: st.SearchStrategy[dt.datetime]) -> Plain:
-    by = pick(draw, "spend", "points", "orders")
+def _tiers(pick: Pick, moments: Moments) -> Plain:
+    by = pick("spend", "points", "orders")
     ladders = {
         "spend": ((1, 500), (300, 700), (1000, 500)),
         "points": ((1, 20), (10, 30), (50, 50)),
         "orders": ((1, 1),),
     }
-    first, step = pick(draw, *ladders[by])
-    keys = pick(draw, LEVELS, LEVELS, LEVELS[:2], LEVELS[1:], LEVELS[::2], LEVELS[:1], ("silver", "bronze"))
+    first, step = pick(*ladders[by])
+    keys = pick(LEVELS, LEVELS, LEVELS[:2], LEVELS[1:], LEVELS[::2], LEVELS[:1], ("silver", "bronze"))
     return {
         "by": by,
-        "period": pick(draw, "lifetime", "rolling_year", "calendar_year", "anniversary"),
-        "grace_days": pick(draw, 0, 0, 1, 30),
-        "hold_days": pick(draw, 0, 0, 30, 365),
-        "protect_until": draw(moments).isoformat() if rarely(draw) else None,
+        "period": pick("lifetime", "rolling_year", "calendar_year", "anniversary"),
+        "grace_days": pick(0, 0, 1, 30),
+        "hold_days": pick(0, 0, 30, 365),
+        "protect_until": pick(*moments).isoformat() if pick.rarely() else None,
         "levels": [
-            {"key": key, "name": key.title(), "from": first + place * step, "percent": pick(draw, 100, 110, 150, 200)}
+            {"key": key, "name": key.title(), "from": first + place * step, "percent": pick(100, 110, 150, 200)}
             for place, key in enumerate(keys)
         ],
     }
 
 
-@st.composite
-def _programmes(draw: st.DrawFn, zone: ZoneInfo, moments: st.SearchStrategy[dt.datetime]) -> Plain:
-    starts = sorted({draw(moments) for _ in range(pick(draw, 1, 1, 2, 3))})
+def _programme(pick: Pick, zone: ZoneInfo, moments: Moments) -> Plain:
+    starts = sorted({pick(*moments) for _ in range(pick(1, 1, 2, 3))})
     backfills = [
         {
-            "from": min(draw(moments), starts[0]),
-            "version": pick(draw, *range(1, len(starts) + 1)),
+            "from": min(pick(*moments), starts[0]),
+            "version": pick(*range(1, len(starts) + 1)),
             "decided_at": decided,
         }
-        for decided in sorted({draw(moments) for _ in range(pick(draw, 0, 0, 1, 2))})
+        for decided in sorted({pick(*moments) for _ in range(pick(0, 0, 1, 2))})
     ]
     return {
         "versions": [
-            {"number": number, "from": start, "rules": draw(documents(moments))}
+            {"number": number, "from": start, "rules": _document(pick, moments)}
             for number, start in enumerate(starts, 1)
         ],
-        "earn_from": pick(draw, _on_the_wall(zone, 0), starts[0]),
+        "earn_from": pick(_on_the_wall(zone, 0), _on_the_wall(zone, 0), starts[0]),
         "backfills": backfills,
         "currency": "USD",
         "timezone": zone.key,
@@ -237,25 +249,26 @@ def _programmes(draw: st.DrawFn, zone: ZoneInfo, moments: st.SearchStrategy[dt.d
 def programmes(draw: st.DrawFn) -> Plain:
     """Versions with nothing but a rate."""
     starts = sorted(draw(st.sets(instants, min_size=1, max_size=4)))
-    versions = [(at, draw(st.integers(1, 7)), pick(draw, 1, 7, 100, 250)) for at in starts]
-    return rated(versions, pick(draw, START, starts[0]))
+    versions = [(at, draw(st.integers(1, 7)), draw(st.sampled_from([1, 7, 100, 250]))) for at in starts]
+    return rated(versions, draw(st.sampled_from([START, starts[0]])))
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Plain, Plain, dt.datetime]:
     """A member, a programme and an instant: everything there is, on days on which things meet."""
-    zone = ZoneInfo(pick(draw, *ZONES))
-    days = [pick(draw, *TURNS), pick(draw, *TURNS), draw(st.integers(0, 3 * 365))]
-    moments = st.sampled_from([_on_the_wall(zone, 2 * day + step) for day in days for step in STEPS])
-    history, programme = draw(_members(moments)), draw(_programmes(zone, moments))
+    pick = draw(picks)
+    zone = ZoneInfo(pick(*ZONES))
+    days = [pick(*TURNS), pick(*TURNS), pick(*range(3 * 365))]
+    moments = [_on_the_wall(zone, 2 * day + step) for day in days for step in STEPS]
+    history, programme = _member(pick, moments), _programme(pick, zone, moments)
     for _ in range(2):  # what was announced makes more to announce
         announced = {announcement["subject"] for announcement in history["announcements"]}
-        open_ = [one for one in oracle(history, programme, AFTER_ALL)["announceable"] if one[1] not in announced]
-        for due, subject in draw(st.lists(st.sampled_from(open_), max_size=6, unique=True)) if open_ else ():
-            for days_before in pick(draw, (30, 7), (7,), (30,), (0,), (7, 0), (30, 1), (-20,), (6.5,), (370,)):
-                announcement = {"subject": subject, "at": due - dt.timedelta(days=days_before)}
-                history["announcements"].append(announcement)
-    return history, programme, pick(draw, AFTER_ALL, AFTER_ALL, draw(moments))
+        for due, subject in oracle(history, programme, AFTER_ALL)["announceable"]:
+            if subject not in announced:
+                days_before = pick((), (), (7,), (30, 7), (30,), (0,), (7, 0), (30, 1), (-20,), (6.5,), (370,))
+                ats = [due - dt.timedelta(days=days) for days in days_before]
+                history["announcements"] += [{"subject": subject, "at": at} for at in ats]
+    return history, programme, pick(AFTER_ALL, AFTER_ALL, AFTER_ALL, pick(*moments))
 
 
 def _on_the_wall(zone: ZoneInfo, half_days: int) -> dt.datetime:

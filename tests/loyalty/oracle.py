@@ -253,7 +253,8 @@ class _Fold:
     def review(self, start: bool) -> None:
         """Up at once; a shortfall begins (`start`: of a period or a version) or ends."""
         tiers, levels = self.rules["tiers"] or NO_TIERS, self.levels()
-        starts, amounts = self.years.get(tiers["period"], [ALWAYS]), Counter[int]()  # by year, the first of them 1
+        known = tiers["period"] != "anniversary" or any(source.startswith("order:") for source in self.counted)
+        starts, amounts = self.years.get(tiers["period"], [ALWAYS]) * known, Counter[int]()  # by year, the first is 1
         for one in self.counted.values():
             if tiers["period"] != "rolling_year" or self.now < self.later(one["at"], months=12):
                 amounts[sum(start <= one["at"] for start in starts)] += one[tiers["by"]]
@@ -295,5 +296,5 @@ class _Fold:
         self.tier, self.since, self.shortfall = self.levels()[self.levels().index(self.tier) - 1], self.now, None
 
     def tier_move(self, move: Plain) -> None:
-        if move["level"] in (None, *self.levels()):
+        if move["level"] is None or (self.rules["tiers"] and move["level"] in self.levels()):
             self.move = {**move, "floor": self.levels().index(move["level"] or "") >= self.levels().index(self.tier)}

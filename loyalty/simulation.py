@@ -86,8 +86,14 @@ class Year:
 
     since: dt.datetime
     until: dt.datetime
-    orders: int
-    revenue_minor: int
+
+    def sums(self) -> tuple[int, int]:
+        """How many orders counted in it, and what they brought, in the shop's currency."""
+        counted = Order.objects.filter(
+            processed_at__range=(self.since, self.until), cancelled_at=None, test=False, currency=facts.shop_currency()
+        )
+        sums = counted.aggregate(orders=Count("id"), revenue=Coalesce(Sum(F("total_minor") - F("refunded_minor")), 0))
+        return sums["orders"], sums["revenue"]
 
 
 class Question:
@@ -226,12 +232,7 @@ def year() -> Year:
     """The twelve months up to the newest order."""
     newest = Order.objects.order_by("-processed_at").values_list("processed_at", flat=True).first()
     until = newest or clock.now()
-    since = until - _YEAR
-    counted = Order.objects.filter(
-        processed_at__gte=since, cancelled_at=None, test=False, currency=facts.shop_currency()
-    )
-    sums = counted.aggregate(orders=Count("id"), revenue=Coalesce(Sum(F("total_minor") - F("refunded_minor")), 0))
-    return Year(since=since, until=until, orders=sums["orders"], revenue_minor=sums["revenue"])
+    return Year(since=until - _YEAR, until=until)
 
 
 def orders_total() -> int:

@@ -100,7 +100,7 @@ def _what_if(asked: Question, document: Document, totals: Totals) -> dict[str, A
     year = asked.year
     worth = worth_minor(totals.points, live.document) if live else 0
     worth_then = worth_minor(totals.points_then, document)
-    revenue = year.revenue_minor
+    orders, revenue = year.sums()
     return {
         "members": totals.members,
         "orders": totals.orders,
@@ -109,7 +109,7 @@ def _what_if(asked: Question, document: Document, totals: Totals) -> dict[str, A
         "stay": totals.members - totals.up - totals.down,
         "tiers": _by_name(totals.tiers, live.document if live else None),
         "tiers_then": _by_name(totals.tiers_then, document),
-        "year": {"from": year.since, "until": year.until, "orders": year.orders, "revenue_minor": revenue},
+        "year": {"from": year.since, "until": year.until, "orders": orders, "revenue_minor": revenue},
         "points": totals.points,
         "points_then": totals.points_then,
         "worth_minor": worth,

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from django.db.models import BigIntegerField, Case, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When, Window
+from django.db.models import BigIntegerField, Case, Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When, Window
 from django.db.models.functions import Coalesce
 
 from loyalty import facts
-from loyalty.models import Account, Adjustment, Entry, Lot, Member, ProgrammeDraft, ProgrammeVersion, Spending
+from loyalty.models import (
+    Account,
+    Adjustment,
+    Entry,
+    Lot,
+    Member,
+    ProgrammeDraft,
+    ProgrammeVersion,
+    Spending,
+    TierChange,
+)
 from loyalty.rules.earning import Explanation
 from loyalty.rules.facts import MemberFacts, OrderFact
 from loyalty.rules.programme import (
@@ -32,6 +42,7 @@ from retention_app import clock
 from retention_app.models import Customer, Order
 from retention_app.tenancy import current_shop_id
 
+_LATELY = dt.timedelta(days=30)
 _END_OF_TIME = dt.datetime.max.replace(tzinfo=dt.UTC)
 _ALL_TIME = dt.datetime.min.replace(tzinfo=dt.UTC)
 
@@ -481,6 +492,34 @@ def _figures(accounts: QuerySet[Account]) -> Iterator[MemberFigures]:
             debt=max(0, debt - usable),
             tier=tier,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TierPeople:
+    """Who is in a tier: how many, how many came up to it and fell from it in the last 30 days, how many will fall."""
+
+    people: int = 0
+    up: int = 0
+    down: int = 0
+    at_risk: int = 0
+
+
+def tier_people(levels: Sequence[str]) -> dict[str, TierPeople]:
+    """The people of these levels, the lowest first, and of "", who have none. Two queries."""
+    ranks = {"": -1, **{level: rank for rank, level in enumerate(levels)}}
+    members = Member.objects.filter(customer__merged_into=None)
+    found: dict[str, dict[str, int]] = {level: defaultdict(int) for level in ranks}
+    by_tier = members.values("tier").annotate(people=Count("id"), risk=Count("move_down"))
+    for tier, people, at_risk in by_tier.values_list("tier", "people", "risk"):
+        if tier in found:
+            found[tier] |= {"people": people, "at_risk": at_risk}
+    lately = TierChange.objects.filter(at__gt=clock.now() - _LATELY, member__customer__merged_into=None)
+    by_move = lately.values("before", "after").annotate(count=Count("id"))
+    for before, after, count in by_move.values_list("before", "after", "count"):
+        if before in ranks and after in ranks:
+            is_up = ranks[after] > ranks[before]
+            found[after if is_up else before]["up" if is_up else "down"] += count
+    return {level: TierPeople(**counts) for level, counts in found.items()}
 
 
 def balances(shop_id: int) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from loyalty.rules.programme import Document, LevelDocument, MultiplierDocument, TiersDocument
+from loyalty.tier_words import quantity_text
 from retention_app.words import Words
 
 Section = Literal["earn", "worth", "time", "tiers"]
@@ -111,17 +112,7 @@ def times(percent: int, words: Words) -> str:
 
 def threshold(tiers: TiersDocument, level: LevelDocument, words: Words) -> str:
     """What a level asks for: an amount, points or orders."""
-    match tiers["by"]:
-        case "spend":
-            return words.money(level["from"])
-        case "points":
-            return ngettext("%(count)s point", "%(count)s points", level["from"]) % {
-                "count": words.count(level["from"])
-            }
-        case "orders":
-            return ngettext("%(count)s order", "%(count)s orders", level["from"]) % {
-                "count": words.count(level["from"])
-            }
+    return quantity_text(tiers["by"], level["from"], words)
 
 
 def _counts(multiplier: MultiplierDocument, words: Words) -> str:

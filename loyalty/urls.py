@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty import views, views_review, views_versions
+from loyalty import views, views_review, views_tiers, views_versions
 
 app_name = "loyalty"
 urlpatterns = [
@@ -17,5 +17,6 @@ urlpatterns = [
     path("versions/<int:number>/", views_versions.version, name="version"),
     path("versions/<int:number>/bring-back/", views_versions.bring_back, name="bring_back"),
     path("versions/<int:number>/withdraw/", views_versions.withdraw, name="withdraw"),
+    path("tiers/", views_tiers.tiers, name="tiers"),
     path("backfill/", views_versions.backfill, name="backfill"),
 ]

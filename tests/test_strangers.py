@@ -56,6 +56,7 @@ STAFF = {
     "loyalty:bring_back": "/app/loyalty/versions/1/bring-back/",
     "loyalty:withdraw": "/app/loyalty/versions/1/withdraw/",
     "loyalty:backfill": "/app/loyalty/backfill/",
+    "loyalty:tiers": "/app/loyalty/tiers/",
 }
 SIGNED = {
     "proxy_session": "/proxy/v1/session",

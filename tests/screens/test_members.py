@@ -230,3 +230,37 @@ def test_pages_cost_their_queries(staff: Client, member: Customer) -> None:
     for path, most in (("", 12), ("adjust/", 7), ("tier/", 7)):
         staff.get(profile(member, path))
         assert queries_of(staff, profile(member, path)) <= most
+
+
+def test_tiers_show_their_people_and_who_moved(alpha: Shop, staff: Client, member: Customer) -> None:
+    with shop_scope(alpha.id):
+        others = customers(2, 3, 4)
+        mirrored(
+            order_row(6, customer=2, net_minor=25_000, processed_at=days(1)),
+            order_row(7, customer=3, net_minor=9_000, processed_at=days(1), cancelled_at=days(2)),
+            order_row(8, customer=4, net_minor=500, processed_at=days(1)),
+        )
+        members_bring_up_to_date(others)
+    html = staff.get("/app/loyalty/tiers/").content.decode()
+    seen = see(html)
+    sane(seen)
+    assert "3 of 4 members hold a tier." in seen.text
+    for row in ("Gold $200.00 2× 1 1 0 0", "Silver $70.00 1× 2 2 0 1", "No tier – 1× 1 0 0 0"):
+        assert row in seen.text
+    assert 'href="/app/customers/?tier=silver"' in html
+    assert "Silver 2 50.0%" in seen.text
+    assert 'href="/app/loyalty/tiers/"' in staff.get("/app/loyalty/programme/").content.decode()
+
+
+def test_a_shop_without_tiers_is_told_what_they_are_for(
+    storied: Shop, staff: Client, beta: Shop, merchant: Any
+) -> None:
+    for client in (staff, merchant(beta)):
+        assert "No tiers yet." in see(client.get("/app/loyalty/tiers/").content.decode()).text
+
+
+def test_tiers_without_members_have_no_bars(alpha: Shop, staff: Client) -> None:
+    with shop_scope(alpha.id):
+        draft_save(alpha.id, TIERED, "42")
+        programme_publish(alpha.id, "42", "all")
+    assert "Bars appear with the first member." in see(staff.get("/app/loyalty/tiers/").content.decode()).text

@@ -32,6 +32,7 @@ PAGES = {
     "/app/settings/privacy/": 4,
     "/app/insights/liability/": 6,
     "/app/insights/liability/?on=2026-10-31": 6,
+    "/app/loyalty/tiers/": 5,
     "/app/loyalty/programme/": 6,
     "/app/loyalty/draft/": 13,
     "/app/loyalty/versions/": 5,

@@ -15,7 +15,7 @@ from loyalty.rules.facts import AdjustmentFact, LineFact, MemberFacts, OrderFact
 from loyalty.rules.programme import Programme, Version, completed
 from loyalty.rules.statement import StatementLine, statement
 from retention_app.words import Words
-from tests.loyalty.histories import NEVER, day, histories, order_fact, programme
+from tests.loyalty.histories import NEVER, cases, day, member_facts, programme, programme_of
 
 ENGLISH = Words("en", "USD", "UTC")
 MUG = LineFact(id=1, title="Mug", quantity=1, current_quantity=1, net_minor=1167)
@@ -360,17 +360,23 @@ def test_rows_are_called_by_what_happened(source: str, explanation: dict[str, An
 
 
 @settings(deadline=None)
-@given(histories())
-def test_every_line_has_words_and_its_figures_add_up(history: list[dict[str, Any]]) -> None:
-    for line in statement(
-        MemberFacts(orders=tuple(order_fact(order) for order in history)), programme([(day(0), 3, 7)]), NEVER
-    ).lines:
-        words = explanation_lines(line.explanation, ENGLISH)
-        assert all(words)
-        if line.explanation["kind"] == "earned":
-            assert int(re.findall(r"[\d,]+$", words[0])[0].replace(",", "")) == line.amount
-        if line.explanation["kind"] == "refunded":
-            found = re.search(r"([\d,]+) before − ([\d,]+) after", words[0])
+@given(cases())
+def test_every_line_has_words_and_its_figures_add_up(case: tuple[Any, Any, Any]) -> None:
+    history, rules, as_of = case
+    for line in statement(member_facts(history), programme_of(rules), as_of).lines:
+        sentences = why(row(line), ENGLISH)
+        assert all([what(row(line), ENGLISH), *sentences])
+        figures = line.explanation
+        if figures["kind"] == "earned":
+            sums = 1 + ("bonus_from_minor" in figures) + (figures.get("order_max") is not None)
+            assert int(re.findall(r"[\d,]+$", sentences[sums - 1])[0].replace(",", "")) == line.amount
+        if figures["kind"] == "refunded":
+            found = re.search(r"([\d,]+) before − ([\d,]+) after", sentences[0])
             assert found
             before, after = (int(figure.replace(",", "")) for figure in found.groups())
-            assert after - before == line.amount
+            assert after - before == line.amount - figures.get("spared", 0)
+        if "spared" in figures:
+            found = re.search(r"([\d,]+) − ([\d,]+) = ([\d,]+)\.$", " ".join(sentences[:2]))
+            assert found
+            wanted, spared, taken = (int(figure.replace(",", "")) for figure in found.groups())
+            assert wanted - spared == taken == -line.amount

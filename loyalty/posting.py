@@ -7,14 +7,14 @@ what is read off the statement (balance, debt, lots, tier) is rewritten with it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
 
 from loyalty import sql
-from loyalty.models import Account, Spending
+from loyalty.models import Spending
 from loyalty.rules.difference import Difference, PostedSource
 from loyalty.rules.facts import SpendingFact
 from loyalty.rules.statement import Statement
@@ -77,10 +77,13 @@ _TRANSACTION: setwise.Columns = {
     "occurred_at": "timestamptz",
     "recorded_at": "timestamptz",
 }
+_COUNTER: setwise.Columns = {"kind": "text"}
 _ENTRY: setwise.Columns = {
     "position": "integer",
-    "transaction_id": "bigint",
+    "member_id": "bigint",
+    "revision": "bigint",
     "account_id": "bigint",
+    "kind": "text",
     "amount": "bigint",
     "source": "text",
     "order_shopify_id": "bigint",
@@ -91,6 +94,7 @@ _ENTRY: setwise.Columns = {
     "usable_from": "timestamptz",
     "expires_at": "timestamptz",
 }
+_ENTRY_FINDS = {"position", "member_id", "revision", "account_id", "kind"}  # its place, transaction and account
 _BALANCE: setwise.Columns = {"account_id": "bigint", "change": "bigint", "debt": "bigint"}
 _LOT: setwise.Columns = {
     "account_id": "bigint",
@@ -128,10 +132,8 @@ def post(
             transaction.set_rollback(True)
             return set()
         postings = [judgement for judgement in winners if judgement.differences]
-        if postings:
-            _entries_append(postings)
         if winners:
-            _projections_write(winners)
+            sql.run([*_entries_append(postings), *_projections_write(winners)])
             _tier_changes_tell(winners)
     posted.members += len(winners)
     posted.entries += sum(len(judgement.differences) for judgement in postings)
@@ -151,7 +153,7 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
     fresh = {judgement.customer_id: judgement for judgement in judgements if judgement.member_id is None}
     winners = []
     if known:
-        if connection.features.has_select_for_update:  # lock in one order, so that two batches can't deadlock
+        if len(known) > 1 and connection.features.has_select_for_update:  # in one order: two batches can't deadlock
             sql.rows(
                 f"SELECT id FROM loyalty_member WHERE shop_id = %s AND {setwise.ids_in('id')} ORDER BY id FOR UPDATE",
                 current_shop_id(),
@@ -220,22 +222,9 @@ def _accounts_open(member_ids: Iterable[int]) -> list[tuple[int, int]]:
     )
 
 
-def _counters(sides: Collection[str]) -> dict[str, int]:
-    """The shop's counter accounts by kind; those that are needed for the first time are opened."""
-    counters = Account.objects.filter(member=None, asset=Account.POINTS)
-    ids = dict(counters.values_list("kind", "id"))
-    missing = sorted(set(sides) - ids.keys())
-    if not missing:
-        return ids
-    Account.objects.bulk_create(
-        (Account(shop_id=current_shop_id(), kind=kind, asset=Account.POINTS) for kind in missing),
-        ignore_conflicts=True,
-    )
-    return dict(counters.values_list("kind", "id"))
-
-
-def _entries_append(judgements: Sequence[Judgement]) -> None:
-    """Append a transaction for each judgement and an entry for each leg of its differences."""
+def _entries_append(judgements: Sequence[Judgement]) -> list[sql.Statement]:
+    """Append a transaction for each judgement and an entry for each leg of its differences. The shop's counter accounts
+    that are needed for the first time are opened."""
     now, shop_id = clock.now(), current_shop_id()
     transactions = [
         {
@@ -246,28 +235,13 @@ def _entries_append(judgements: Sequence[Judgement]) -> None:
         }
         for judgement in judgements
     ]
-    transaction_ids = {
-        member_id: transaction_id
-        for transaction_id, member_id in sql.rows(
-            "INSERT INTO loyalty_ledgertransaction (shop_id, member_id, revision, occurred_at, recorded_at)"
-            f" SELECT %s, r.member_id, r.revision, r.occurred_at, r.recorded_at FROM {setwise.rows_from(_TRANSACTION)}"
-            " WHERE true ORDER BY r.member_id RETURNING id, member_id",
-            shop_id,
-            setwise.rows_json(transactions, _TRANSACTION),
-        )
-    }
-    legs = [
-        (judgement, difference, leg)
-        for judgement in judgements
-        for difference in judgement.differences
-        for leg in difference.legs
-    ]
-    counters = _counters({leg.account for _, _, leg in legs if leg.account != "member"})
     entries = [
         {
             "position": position,
-            "transaction_id": transaction_ids[judgement.member_id],
-            "account_id": judgement.account_id if leg.account == "member" else counters[leg.account],
+            "member_id": judgement.member_id,
+            "revision": judgement.revision + 1,
+            "account_id": judgement.account_id if leg.account == "member" else None,
+            "kind": leg.account,
             "amount": leg.points,
             "source": difference.source,
             "order_shopify_id": difference.order_id,
@@ -278,30 +252,51 @@ def _entries_append(judgements: Sequence[Judgement]) -> None:
             "usable_from": leg.life[0],
             "expires_at": leg.life[1],
         }
-        for position, (judgement, difference, leg) in enumerate(legs)
+        for position, (judgement, difference, leg) in enumerate(
+            (judgement, difference, leg)
+            for judgement in judgements
+            for difference in judgement.differences
+            for leg in difference.legs
+        )
     ]
-    columns = ", ".join(name for name in _ENTRY if name != "position")
-    sql.rows(
-        f"INSERT INTO loyalty_entry (shop_id, {columns}) SELECT %s, {columns} FROM {setwise.rows_from(_ENTRY)}"
-        " WHERE true ORDER BY position",
-        shop_id,
-        setwise.rows_json(entries, _ENTRY),
+    if not entries:
+        return []
+    counters = [{"kind": kind} for kind in sorted({str(entry["kind"]) for entry in entries} - {"member"})]
+    columns = ", ".join(
+        name for name in _ENTRY if name not in ("position", "member_id", "revision", "account_id", "kind")
     )
+    return [
+        (
+            "INSERT INTO loyalty_account (shop_id, kind, asset)"
+            f" SELECT %s, r.kind, 'points' FROM {setwise.rows_from(_COUNTER)} WHERE NOT EXISTS"
+            " (SELECT 1 FROM loyalty_account a WHERE a.shop_id = %s AND a.member_id IS NULL AND a.kind = r.kind"
+            " AND a.asset = 'points') ON CONFLICT DO NOTHING",
+            [shop_id, setwise.rows_json(counters, _COUNTER), shop_id],
+        ),
+        (
+            "INSERT INTO loyalty_ledgertransaction (shop_id, member_id, revision, occurred_at, recorded_at)"
+            f" SELECT %s, r.member_id, r.revision, r.occurred_at, r.recorded_at FROM {setwise.rows_from(_TRANSACTION)}"
+            " WHERE true ORDER BY r.member_id",
+            [shop_id, setwise.rows_json(transactions, _TRANSACTION)],
+        ),
+        (
+            f"INSERT INTO loyalty_entry (shop_id, transaction_id, account_id, {columns})"
+            " SELECT %s, (SELECT t.id FROM loyalty_ledgertransaction t"
+            " WHERE t.shop_id = %s AND t.member_id = r.member_id AND t.revision = r.revision),"
+            " coalesce(r.account_id, (SELECT a.id FROM loyalty_account a WHERE a.shop_id = %s AND a.member_id IS NULL"
+            f" AND a.kind = r.kind AND a.asset = 'points')), {columns} FROM {setwise.rows_from(_ENTRY)}"
+            " WHERE true ORDER BY r.position",
+            [shop_id, shop_id, shop_id, setwise.rows_json(entries, _ENTRY)],
+        ),
+    ]
 
 
-def _projections_write(judgements: Sequence[Judgement]) -> None:
+def _projections_write(judgements: Sequence[Judgement]) -> list[sql.Statement]:
     """Move the balances; write debts, lots and tier histories as the statements have them."""
-    shop_id = current_shop_id()
     balances = [
         {"account_id": judgement.account_id, "change": judgement.points, "debt": judgement.statement.debt}
         for judgement in judgements
     ]
-    sql.rows(
-        "UPDATE loyalty_account SET balance = loyalty_account.balance + r.change, debt = r.debt"
-        f" FROM {setwise.rows_from(_BALANCE)} WHERE loyalty_account.id = r.account_id AND loyalty_account.shop_id = %s",
-        setwise.rows_json(balances, _BALANCE),
-        shop_id,
-    )
     lots = [
         {
             "account_id": judgement.account_id,
@@ -327,26 +322,34 @@ def _projections_write(judgements: Sequence[Judgement]) -> None:
         for judgement in judgements
         for change in judgement.statement.tier_history
     ]
-    _rewrite("loyalty_lot", "account_id", [judgement.account_id for judgement in judgements], lots, _LOT)
-    _rewrite("loyalty_tierchange", "member_id", [judgement.member_id for judgement in judgements], changes, _CHANGE)
+    accounts, members = [one.account_id for one in judgements], [one.member_id for one in judgements]
+    return [
+        (
+            "UPDATE loyalty_account SET balance = loyalty_account.balance + r.change, debt = r.debt"
+            f" FROM {setwise.rows_from(_BALANCE)}"
+            " WHERE loyalty_account.id = r.account_id AND loyalty_account.shop_id = %s",
+            [setwise.rows_json(balances, _BALANCE), current_shop_id()],
+        ),
+        *_rewrite("loyalty_lot", "account_id", accounts, lots, _LOT),
+        *_rewrite("loyalty_tierchange", "member_id", members, changes, _CHANGE),
+    ]
 
 
 def _rewrite(
     table: str, owner: str, owners: Iterable[int | None], rows: Sequence[setwise.Row], columns: setwise.Columns
-) -> None:
+) -> list[sql.Statement]:
     """Replace the owners' rows of a projection."""
-    sql.rows(
-        f"DELETE FROM {table} WHERE shop_id = %s AND {setwise.ids_in(owner)}",
-        current_shop_id(),
-        setwise.ids_json(id_ for id_ in owners if id_ is not None),
-    )
+    shop_id, names = current_shop_id(), ", ".join(columns)
+    owner_ids = setwise.ids_json(id_ for id_ in owners if id_ is not None)
+    statements: list[sql.Statement] = [
+        (f"DELETE FROM {table} WHERE shop_id = %s AND {setwise.ids_in(owner)}", [shop_id, owner_ids])
+    ]
     if rows:
-        names = ", ".join(columns)
-        sql.rows(
-            f"INSERT INTO {table} (shop_id, {names}) SELECT %s, {names} FROM {setwise.rows_from(columns)} WHERE true",
-            current_shop_id(),
-            setwise.rows_json(rows, columns),
+        insert = (
+            f"INSERT INTO {table} (shop_id, {names}) SELECT %s, {names} FROM {setwise.rows_from(columns)} WHERE true"
         )
+        statements.append((insert, [shop_id, setwise.rows_json(rows, columns)]))
+    return statements
 
 
 def _tier_changes_tell(judgements: Sequence[Judgement]) -> None:

@@ -21,6 +21,22 @@ def rows(sql: str, *params: str | int) -> list[Any]:
         return list(cursor.fetchall()) if cursor.description else []
 
 
+Statement = tuple[str, list[str | int]]  # with its parameters
+
+
+def run(statements: Sequence[Statement]) -> list[int]:
+    """Run statements of which none waits for another's answer; answers how many rows each wrote. PostgreSQL gets them
+    in one message: a round trip costs as much as a small statement."""
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            return [cursor.execute(sql, params).rowcount for sql, params in statements]
+        cursor.execute("; ".join(sql for sql, _ in statements), [one for _, params in statements for one in params])
+        counts = [cursor.rowcount]
+        while cursor.nextset():
+            counts.append(cursor.rowcount)
+        return counts
+
+
 @contextmanager
 def read_snapshot() -> Iterator[None]:
     """Make all reads of the block see one state. Inside a transaction they see what that transaction sees."""
@@ -68,7 +84,8 @@ def look_up_all(tables: Sequence[tuple[str, str, str]], column: str, ids: Iterab
         f"SELECT {columns} FROM {source.format(table, column)} AND t.shop_id = %s{then}"
         for columns, table, then in tables
     )
-    return rows(statement, *[setwise.ids_json(wanted), current_shop_id()] * len(tables))
+    params: list[str | int] = [setwise.ids_json(wanted), current_shop_id()]
+    return rows(statement, *params * len(tables))
 
 
 def stored(value: dt.datetime) -> str:

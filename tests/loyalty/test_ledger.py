@@ -356,7 +356,8 @@ def statements_for(shop: Shop, number: int) -> int:
 
 
 def test_a_batch_costs_the_same_statements_whatever_its_size(members: Shop) -> None:
-    assert len({statements_for(members, number) for number in (1, 100, 500)}) == 1
+    one, many, most = (statements_for(members, number) for number in (1, 100, 500))
+    assert one <= many == most  # one member needs no order in which they are locked
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

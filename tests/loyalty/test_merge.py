@@ -67,7 +67,7 @@ def test_when_one_of_them_lost_the_guard_nothing_is_posted(two: Shop, monkeypatc
     posted: list[list[str]] = []
     append = posting._entries_append
     monkeypatch.setattr(posting, "_guard", loses_once)
-    monkeypatch.setattr(posting, "_entries_append", lambda judgements: (posted.append([]), append(judgements)))
+    monkeypatch.setattr(posting, "_entries_append", lambda judgements: posted.append([]) or append(judgements))
     bring(1, 2)
     assert len(posted) == 1  # the first round was rolled back before it posted
     assert points_of(two) == {2: 80}

@@ -91,7 +91,7 @@ class RulesForm(forms.Form):
         self._add("waiting_after", "choice", _("Waiting begins with"), after)
         self._add("expiry_months", "whole", _("Months until points expire"))
         short = [
-            ("owed", _("goes below zero, and new points settle it")),
+            ("owed", _("goes below zero")),
             ("floored", _("stops at zero")),
         ]
         self._add("short", "choice", _("Negative balances"), short)

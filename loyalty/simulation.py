@@ -267,7 +267,10 @@ def _members(customer_ids: Iterable[int]) -> dict[int, MemberFacts]:
 
 
 def simulation_request(shop_id: int, document: Document) -> Simulation:
-    """The simulation of a document as next version, asked for if nobody has today; the workers answer it in steps."""
+    """The simulation of a document as next version, asked for if nobody has today; the workers answer it in steps.
+
+    A shop has one draft, so what was asked about others is forgotten.
+    """
     now = clock.now()
     key = _key(document, now)
     with transaction.atomic():
@@ -277,6 +280,7 @@ def simulation_request(shop_id: int, document: Document) -> Simulation:
             defaults={"document": document, "asked_at": now, "orders_total": orders_total(), "totals": vars(Totals())},
         )
         if created:
+            Simulation.objects.exclude(id=simulation.id).delete()
             fact = Fact(
                 type="programme.simulation_asked",
                 key=f"programme.simulation_asked:{simulation.id}",

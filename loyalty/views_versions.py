@@ -81,6 +81,7 @@ def version(request: ShopRequest, number: int) -> HttpResponse:
         "state": published.state(shown),
         "live": published.live,
         "against": against,
+        "chosen": str(against.number) if against else "",
         "differences": differences(before, completed(shown.document), words) if against else [],
         "sentences": sentences(completed(shown.document), words),
         "others": [("", _("Only this version"))]

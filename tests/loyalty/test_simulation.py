@@ -175,6 +175,14 @@ def test_a_simulation_is_asked_once_a_day_and_worked_off_in_steps(
     assert SimulatedMove.objects.count() == 3
 
 
+def test_a_new_question_takes_the_place_of_the_former(members: Shop, work_off: Callable[[], None]) -> None:
+    simulation_request(members.id, document())
+    asked = simulation_request(members.id, document(order_max=10))
+    work_off()
+    assert Simulation.objects.get() == asked
+    assert SimulatedMove.objects.count() == 3
+
+
 def test_a_simulation_whose_programme_has_changed_is_dropped(members: Shop) -> None:
     asked = simulation_request(members.id, document())
     draft_save(members.id, document(order_max=10), "42")

@@ -180,7 +180,7 @@ def _judge(
     fingerprint: str,
     posted: dict[str, PostedSource],
 ) -> Judgement:
-    as_of = max(clock.now(), *(order.newest_instant() for order in known.orders)) if known.orders else clock.now()
+    as_of = max(clock.now(), known.newest_instant())  # clocks differ: what was told has happened
     stated = statement(known, programme, as_of)
     undecided = {spending.id for spending in known.spendings if spending.held}
     return Judgement(

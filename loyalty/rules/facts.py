@@ -101,3 +101,13 @@ class MemberFacts:
     spendings: tuple[SpendingFact, ...] = ()
     tier_moves: tuple[TierMoveFact, ...] = ()
     announcements: Mapping[str, tuple[dt.datetime, ...]] = field(default_factory=dict)
+
+    def newest_instant(self) -> dt.datetime:
+        """When the last thing told about this member happened."""
+        told = [
+            *(order.newest_instant() for order in self.orders),
+            *(fact.at for fact in (*self.adjustments, *self.spendings, *self.tier_moves)),
+            *(spending.undone_at for spending in self.spendings if spending.undone_at is not None),
+            *(instant for instants in self.announcements.values() for instant in instants),
+        ]
+        return max(told, default=dt.datetime.min.replace(tzinfo=dt.UTC))

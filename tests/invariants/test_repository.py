@@ -53,7 +53,7 @@ def test_only_the_ledger_writes_entries() -> None:
     writers = users(
         r"INTO loyalty_entry|\bEntry\.objects\.(create|bulk_create)|UPDATE loyalty_(entry|account)", "loyalty"
     )
-    assert {Path(name).parts[1].removesuffix(".py") for name in writers} <= {"ledger"}
+    assert {Path(name).parts[1].removesuffix(".py") for name in writers} <= {"posting"}
 
 
 def test_nothing_inline_in_templates() -> None:

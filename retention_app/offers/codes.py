@@ -227,9 +227,7 @@ class DiscountCodeCall(Kind):
 
 class DiscountCodeEnd(Kind):
     """Ends a code on the platform before its time, and brings the orders it was used in into the mirror: once it is
-    done, the mirror knows whether anybody used it."""
-
-    looks_first = True  # its time may be over by itself
+    done, the mirror knows whether anybody used it. One that is over already stays so."""
 
     def look_up(self, call: Outbound, session: Session) -> int | None:
         given = _given(call)

@@ -276,6 +276,15 @@ def test_code_is_on_the_order_and_in_its_webhook(devstore: Devstore) -> None:
     assert read["order"] == {"discountCodes": ["RW-7K2Q9F"], "totalPriceSet": {"shopMoney": {"amount": "15.0"}}}
 
 
+def test_orders_are_found_by_their_code(devstore: Devstore) -> None:
+    create(devstore)
+    order = devstore.place(discount="rw-7k2q9f")
+    search = "query ($query: String) { orders(first: 5, query: $query) { nodes { name } } }"
+    for code, names in (("RW-7k2q9f", [order["name"]]), ("RW-OTHER", [])):
+        found = devstore.query(search, {"query": f"discount_code:'{code}'"})["orders"]["nodes"]
+        assert [each["name"] for each in found] == names
+
+
 def test_codes_of_aurora_are_counted_from_its_history(start: Start) -> None:
     devstore = start("aurora", install=False)
     codes = {each["code"]: each for each in devstore.get("discounts")["discounts"]}

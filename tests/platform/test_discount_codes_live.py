@@ -1,4 +1,4 @@
-"""A code given by staff, made in devstore over real HTTP: its log says how often."""
+"""Codes given by staff and bought for points, made in devstore over real HTTP: its log says how often."""
 
 from __future__ import annotations
 
@@ -17,16 +17,23 @@ import httpx
 import pytest
 import time_machine
 from django.conf import settings as project
+from django.db.models import Sum
 from pytest_django import Settings
 
 from config.env import ROOT
+from loyalty.holds import hold, undo
+from loyalty.models import Entry, Spending
+from loyalty.verification import ledger_verify
 from retention_app import clock, mirror, tasks
-from retention_app.models import Customer, DiscountCode, DomainEvent, Outbound, Shop
+from retention_app.models import Customer, DiscountCode, DomainEvent, Order, Outbound, Shop
 from retention_app.offers.codes import discount_code_give
 from retention_app.services.install import shop_installed
 from retention_app.shopify import reads
 from retention_app.shopify.auth import staff_from
+from retention_app.shopify.client import Session
 from retention_app.tenancy import shop_scope
+from tests.loyalty.ground import publish
+from tests.workers import work_off
 
 START_SECONDS_MAX = 60
 ORDERS = """customer,order,processed_at,sku,title,quantity,amount,currency
@@ -124,3 +131,111 @@ def test_code_is_made_once_whatever_becomes_of_the_call(
     given.refresh_from_db()
     assert (given.state, given.shopify_id is not None) == (DiscountCode.State.ACTIVE, True)
     assert Outbound.objects.get(kind="discount_code").state == Outbound.State.DONE
+
+
+# --- bought for points ------------------------------------------------------------------------------------------------
+
+TERMS = {"kind": "fixed", "value": 300, "days": 30}
+FAULTS = ({"latency_ms": 500}, {"fail": 1}, {"timeout_after_work": 1}, {"timeout_after_work": 1, "hang_ms": 500})
+
+
+@pytest.fixture
+def ana(installed: Shop) -> Customer:
+    """The store's customer with the 40 points of their order."""
+    publish(installed)
+    work_off()
+    return Customer.objects.get()
+
+
+def spend(ana: Customer, key: str = "a-button-pressed-once") -> Spending:
+    return hold(customer=ana, points=10, purchase="spending_code", terms=TERMS, key=key)
+
+
+@pytest.fixture
+def ahead() -> Iterator[time_machine.Traveller]:
+    """Lets time go on faster."""
+    with time_machine.travel(clock.now(), tick=True) as ahead:
+        yield ahead
+
+
+def decided(spending: Spending, devstore: str, ahead: time_machine.Traveller) -> str:
+    """The spending's state after turns of all workers until nothing waits; faults are over after the first."""
+    for _ in range(10):
+        work_off()
+        knobs(devstore, timeout_after_work=0, fail=0, latency_ms=0)
+        spending.refresh_from_db()
+        waiting = Outbound.objects.filter(state="waiting").order_by("due_at").first()
+        if waiting is None:
+            assert not ledger_verify().findings
+            return spending.state
+        ahead.move_to(max(waiting.due_at, clock.now()) + dt.timedelta(seconds=1))
+    raise AssertionError("The calls were never made.")
+
+
+def sums() -> dict[str, int]:
+    """Points by kind of account."""
+    found = Entry.objects.order_by().values_list("account__kind").annotate(Sum("amount"))
+    return {kind: points for kind, points in found if points}
+
+
+def order_at(devstore: str, ana: Customer, spending: Spending) -> httpx.Response:
+    """The customer orders with the code."""
+    lines = [{"title": "Beans", "price": "20.00", "quantity": 1}]
+    body = {"customer_id": ana.shopify_id, "lines": lines, "discount": spending.purpose["code"]}
+    return httpx.post(f"{devstore}/devstore/orders", json=body, timeout=30)
+
+
+def test_points_buy_one_code_and_are_booked_once_whatever_becomes_of_the_call(
+    ana: Customer, devstore: str, ahead: time_machine.Traveller
+) -> None:
+    bought = []
+    for number, fault in enumerate(FAULTS, start=1):
+        knobs(devstore, **fault)
+        spending = spend(ana, key=f"form-{number}")
+        bought.append(spending.purpose["code"])
+        assert (decided(spending, devstore, ahead), made(devstore)) == ("redeemed", bought), fault
+        assert spend(ana, key=f"form-{number}").id == spending.id
+        expected = {"issued": -40, "member": 40 - 10 * number, "redeemed": 10 * number}
+        assert (decided(spending, devstore, ahead), made(devstore)) == ("redeemed", bought), fault
+        assert sums() == {kind: points for kind, points in expected.items() if points}
+    assert spend(ana, key="form-5").state == "refused"
+    assert made(devstore) == bought
+
+
+def test_points_are_back_where_the_code_is_refused_for_good(
+    ana: Customer, installed: Shop, devstore: str, ahead: time_machine.Traveller
+) -> None:
+    spending = spend(ana)
+    own = {
+        "title": "Summer sale",
+        "code": spending.purpose["code"],
+        "startsAt": clock.now().isoformat(),
+        "context": {"all": "ALL"},
+        "customerGets": {"items": {"all": True}, "value": {"percentage": 0.1}},
+    }
+    Session(installed.id).graphql("DiscountCodeBasicCreate", {"basicCodeDiscount": own})
+    knobs(devstore, timeout_after_work=1)
+    assert (decided(spending, devstore, ahead), sums()) == ("released", {"issued": -40, "member": 40})
+    assert made(devstore) == [own["code"]]  # the merchant's own
+    assert Outbound.objects.get(kind="spending_code").state == Outbound.State.SKIPPED
+
+
+def test_undoing_ends_the_code_and_gives_the_points_back_unless_it_was_used(
+    ana: Customer, devstore: str, ahead: time_machine.Traveller
+) -> None:
+    used = spend(ana)
+    assert decided(used, devstore, ahead) == "redeemed"
+    assert order_at(devstore, ana, used).is_success  # its webhook finds nobody
+    undo(spending=used, key="undo-1", actor="42")
+    assert decided(used, devstore, ahead) == "redeemed"
+    assert Order.objects.filter(discount_codes__code=used.purpose["code"]).count() == 1
+    before = sums()
+    assert before["redeemed"] == 10
+    for number, fault in enumerate(FAULTS, start=1):
+        spending = spend(ana, key=f"form-{number}")
+        assert decided(spending, devstore, ahead) == "redeemed"
+        knobs(devstore, **fault)
+        undo(spending=spending, key="undo-1", actor="42")
+        assert (decided(spending, devstore, ahead), sums()) == ("undone", before), fault
+        refused = order_at(devstore, ana, spending)
+        assert (refused.status_code, "no longer valid" in refused.text) == (422, True), refused.text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from loyalty.holds import HoldRefused, ending_settle, purchase_settle, spend_again, spending_of
 from loyalty.models import Spending
 from retention_app.models import DiscountCode, OrderDiscountCode, Outbound
@@ -49,6 +51,14 @@ class SpendingCode(DiscountCodeCall):
     def settle(self, call: Outbound, effect: int | None) -> None:
         super().settle(call, effect)
         purchase_settle(call)
+
+    def meaning(self, call: Outbound) -> str:
+        if call.state == Outbound.State.SKIPPED:
+            return _("The code wasn't made, and the customer has the points back.")
+        return super().meaning(call)
+
+    def skipping(self, call: Outbound) -> str:
+        return _("The code isn't made, and the customer gets the points back.")
 
 
 class SpendingCodeEnd(DiscountCodeEnd):

@@ -16,7 +16,7 @@ from loyalty import holds, ledger, tasks
 from loyalty.holds import HoldRefused, KeyReused, NotRedeemed, hold, hold_give_up, hold_resume, undo
 from loyalty.models import Account, Entry, LedgerTransaction, Spending
 from loyalty.verification import ledger_verify
-from retention_app import clock, outbound, removals, work
+from retention_app import clock, outbound, removals
 from retention_app.models import Customer, DiscountCode, DomainEvent, EventRun, Outbound, Shop
 from retention_app.outbound import MayBeDone, Refused
 from retention_app.shopify.client import Session
@@ -132,9 +132,8 @@ def test_who_lacks_points_is_refused_and_nobody_is_asked(ana: Customer) -> None:
     assert sums() == BACK
 
 
-def test_points_that_cannot_be_used_yet_buy_nothing(ana: Customer, bought: Bought) -> None:
-    stranger = Customer.objects.get(shopify_id=2)  # who never earned any
-    assert spend(stranger, points=1).state == "refused"
+def test_who_never_earned_any_spends_nothing(ana: Customer) -> None:
+    assert spend(Customer.objects.get(shopify_id=2), points=1).state == "refused"
 
 
 def test_the_same_key_spends_once(ana: Customer, bought: Bought) -> None:
@@ -264,6 +263,13 @@ def test_while_the_app_is_off_nothing_is_decided(ana: Customer, bought: Bought) 
     assert worked(spending, later=90_000) == "redeemed"
 
 
+def test_a_call_given_up_before_it_was_made_gives_the_points_back(ana: Customer, bought: Bought) -> None:
+    spending = spend(ana)
+    outbound.outbound_skip(call=Outbound.objects.get(), reason="The customer was erased.")
+    assert worked(spending) == "released"
+    assert (bought.did, bought.looked, sums()) == ([], [], BACK)
+
+
 def test_a_person_who_tries_a_refused_call_again_gets_one_purchase(ana: Customer, bought: Bought) -> None:
     bought.before = [Refused("No")]
     spending = spend(ana)
@@ -348,12 +354,6 @@ def test_whoever_dies_at_any_step_leaves_the_same_behind(
 
 
 # --- what happens meanwhile -------------------------------------------------------------------------------------------
-
-
-def refund_mugs(count: int) -> None:
-    lines = [line_row(50, 5000, quantity=2, current_quantity=2 - count)]
-    mirrored(order_row(5, lines=lines, refunds=[refund_row(55, 6, [(50, count, 2500 * count)])]))
-    bring(1)
 
 
 @pytest.mark.parametrize(
@@ -535,6 +535,3 @@ def test_fifty_at_once_spend_a_balance_for_one_once(alpha: Shop, bought: Bought)
         assert sums() == {"redeemed": 30, "issued": -30}
         assert Spending.objects.filter(state="redeemed").count() == 1
         assert len(bought.did) == 1
-
-
-assert work.LEASE_SECONDS < outbound.CALL_SECONDS_MAX  # after two of the latter every lease has run out

@@ -14,12 +14,12 @@ import dataclasses
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loyalty import facts, sql
 from loyalty.models import Account, Spending
-from loyalty.posting import Judgement, MembersBusy, Posted, post
+from loyalty.posting import Judgement, MembersBusy, Posted, members_forget, post
 from loyalty.rules.difference import PostedSource, differences
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
@@ -35,6 +35,7 @@ __all__ = [
     "members_due",
     "members_judge",
     "members_judge_soon",
+    "members_repair",
     "spending_grant",
 ]
 
@@ -84,6 +85,14 @@ def members_bring_up_to_date(
             if judgement.customer_id not in written or judgement.fingerprint != current[judgement.customer_id]
         }
     raise MembersBusy(f"{len(waiting)} members kept changing for {TRIES_MAX} rounds.")
+
+
+def members_repair(customer_ids: Collection[int]) -> Posted:
+    """Take these customers' cached balances from the entries, post what is missing and rewrite what is read off their
+    statements, whatever was judged last. Raises `MembersBusy`."""
+    kept_by = facts.keepers(customer_ids)
+    members_forget(kept_by)
+    return members_bring_up_to_date(customer_ids)
 
 
 def members_due(limit: int) -> list[int]:

@@ -7,7 +7,7 @@ what is read off the statement (balance, debt, lots, tier) is rewritten with it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,6 +141,31 @@ def post(
     return {judgement.customer_id for judgement in winners}
 
 
+def members_forget(customer_ids: Collection[int]) -> None:
+    """Take the cached balances of these customers from the entries, and forget what was judged of them."""
+    with transaction.atomic():
+        member_ids = [id_ for (id_,) in sql.look_up("t.id", "loyalty_member", "customer_id", customer_ids)]
+        _lock(member_ids)
+        wanted: list[str | int] = [current_shop_id(), setwise.ids_json(member_ids)]
+        sql.rows(f"UPDATE loyalty_member SET judged = '' WHERE shop_id = %s AND {setwise.ids_in('id')}", *wanted)
+        sql.rows(
+            "UPDATE loyalty_account SET balance = (SELECT coalesce(sum(e.amount), 0) FROM loyalty_entry e"
+            " WHERE e.shop_id = loyalty_account.shop_id AND e.account_id = loyalty_account.id)"
+            f" WHERE shop_id = %s AND {setwise.ids_in('member_id')}",
+            *wanted,
+        )
+
+
+def _lock(member_ids: Iterable[int]) -> None:
+    """Lock members in one order, so that two batches can't deadlock. SQLite has one writer."""
+    if connection.features.has_select_for_update:
+        sql.rows(
+            f"SELECT id FROM loyalty_member WHERE shop_id = %s AND {setwise.ids_in('id')} ORDER BY id FOR UPDATE",
+            current_shop_id(),
+            setwise.ids_json(member_ids),
+        )
+
+
 def _grant(spending: SpendingFact) -> bool:
     """Hold the points of a spending that was asked for; answers whether it still was."""
     asked = Spending.objects.filter(id=spending.id, state=Spending.State.ASKED)
@@ -153,12 +178,8 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
     fresh = {judgement.customer_id: judgement for judgement in judgements if judgement.member_id is None}
     winners = []
     if known:
-        if len(known) > 1 and connection.features.has_select_for_update:  # in one order: two batches can't deadlock
-            sql.rows(
-                f"SELECT id FROM loyalty_member WHERE shop_id = %s AND {setwise.ids_in('id')} ORDER BY id FOR UPDATE",
-                current_shop_id(),
-                setwise.ids_json(id_ for id_ in known if id_ is not None),
-            )
+        if len(known) > 1:
+            _lock(id_ for id_ in known if id_ is not None)
         rows = [
             {"member_id": id_, "read_revision": judgement.revision, **_standing(judgement)}
             for id_, judgement in known.items()

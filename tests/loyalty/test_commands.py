@@ -10,10 +10,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from loyalty import verification
-from loyalty.models import Account, LedgerTransaction
+from loyalty.books import totals_between
+from loyalty.models import Account, Entry, LedgerTransaction, Lot, Member, PeriodClose
 from retention_app.models import Shop
-from tests.loyalty.ground import bring, customers, mirrored, publish
-from tests.orders import order_row
+from tests.loyalty.ground import bring, customers, mirrored, points_of, publish
+from tests.orders import at, order_row
 
 
 @pytest.fixture
@@ -125,3 +126,70 @@ def test_only_so_many_findings_are_told(members: Shop, monkeypatch: pytest.Monke
     monkeypatch.setattr(verification, "FINDINGS_MAX", 2)
     mirrored(*(order_row(id_ + 20, customer=id_) for id_ in (1, 2, 3)))
     assert len(verified()[2].splitlines()) == 2
+
+
+# --- repair -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken(members: Shop) -> Shop:
+    """A wrong balance, a missing posting, a lot too many, a wrong debt and a tier nobody gave."""
+    of = Account.objects.filter
+    customers(4, 5)
+    mirrored(order_row(14, customer=4), order_row(15, customer=5))
+    bring(4, 5)
+    of(member__customer__shopify_id=1).update(balance=51)
+    mirrored(order_row(20, customer=2))
+    Lot.objects.create(shop=members, account=of(member__customer__shopify_id=3).get(), source="order:99", points=9)
+    of(member__customer__shopify_id=4).update(debt=7)
+    Member.objects.filter(customer__shopify_id=5).update(tier="gold")
+    return members
+
+
+def test_a_repair_is_shown_before_it_is_made(broken: Shop) -> None:
+    before = Entry.objects.count()
+    status, told, wrong = verified("--shop", "alpha", "--repair", "--dry-run")
+    assert (status, len(wrong.splitlines())) == (1, 5)
+    assert "+50 left to post for order:20" in wrong
+    assert "--repair would bring 5 members up to date" in told
+    assert "`ledger_verify --shop alpha --repair`" in verified("--shop", "alpha")[1]
+    assert Entry.objects.count() == before
+
+
+def test_a_repair_posts_what_is_missing_and_takes_the_rest_from_entries_and_facts(
+    broken: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "CUSTOMERS_A_SLICE", 2)
+    status, told, wrong = verified("--shop", "alpha", "--repair")
+    assert (status, wrong) == (0, "")
+    assert "repaired 5 members, posted 1 differences of +50 points" in told
+    assert points_of(broken) == {1: 50, 2: 100, 3: 50, 4: 50, 5: 50}
+    assert verified("--shop", "alpha", "--repair") == verified("--shop", "alpha")
+
+
+def test_what_no_statement_decides_is_left_to_people(members: Shop) -> None:
+    last = LedgerTransaction.objects.latest("id")
+    LedgerTransaction.objects.create(
+        shop=members,
+        member_id=last.member_id,
+        revision=99,
+        occurred_at=last.occurred_at,
+        recorded_at=last.recorded_at,
+    )
+    status, told, wrong = verified("--repair")
+    assert (status, "repaired" in told) == (1, False)
+    assert "has no entries" in wrong
+
+
+def test_closed_books_that_say_something_else_are_found(members: Shop) -> None:
+    totals = {**totals_between(at(0), at(1)), "closing": 7}
+    PeriodClose.objects.create(shop=members, until=at(1), closed_at=at(2), actor="42", totals=totals)
+    assert verified()[2] == "alpha: Books closed up to 2026-01-01: closing was 7, entries come to 0.\n"
+
+
+def test_how_far_it_is_goes_up_to_all_of_it(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "CUSTOMERS_A_SLICE", 2)
+    shares: list[float] = []
+    verification.ledger_verify(progress=shares.append)
+    assert shares == sorted(shares)
+    assert (len(shares), shares[-1]) == (3, 1)

@@ -53,6 +53,8 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "customer-orders": ("aurora", "/app/customers/{first}/?tab=orders", ""),
     "customer-withheld": ("aurora", "/app/customers/{withheld}/", ""),
     "customer-codes": ("aurora", "/app/customers/{first}/?tab=codes", ""),
+    "customer-adjust": ("aurora", "/app/customers/{first}/adjust/", ""),
+    "customer-tier": ("aurora", "/app/customers/{first}/tier/", ""),
     "code": ("aurora", "/app/customers/{first}/code/", ""),
     "code-error": ("aurora", "/app/customers/{first}/code/", "unfilled"),
     "activity": ("aurora", "/app/activity/", ""),
@@ -66,11 +68,30 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "review": ("aurora", "/app/loyalty/draft/review/", ""),
     "review-first": ("importing", "/app/loyalty/draft/review/", ""),
     "versions": ("aurora", "/app/loyalty/versions/", ""),
+    "tiers": ("aurora", "/app/loyalty/tiers/", ""),
+    "tiers-none": ("empty", "/app/loyalty/tiers/", ""),
     "settings": ("aurora", "/app/settings/", ""),
     "privacy": ("aurora", "/app/settings/privacy/", ""),
     "privacy-empty": ("empty", "/app/settings/privacy/", ""),
     "not-found": ("aurora", "/app/customers/999999999/", ""),
     "console-login": ("aurora", "/console/login/", ""),
+}
+
+TIERED = {
+    **RULES,
+    "waiting": {"days": 14, "after": "payment"},
+    "tiers": {
+        "by": "spend",
+        "period": "rolling_year",
+        "grace_days": 30,
+        "hold_days": 0,
+        "protect_until": None,
+        "levels": [
+            {"key": "silver", "name": "Silver", "from": 7_000, "percent": 100},
+            {"key": "gold", "name": "Gold", "from": 20_000, "percent": 100},
+            {"key": "vip", "name": "VIP", "from": 100_000, "percent": 200},
+        ],
+    },
 }
 
 
@@ -82,16 +103,16 @@ def shops(transactional_db: None, work_off: Callable[[], None]) -> dict[str, Sho
         "importing": make_shop("importing", currency="USD"),
         "empty": make_shop("empty", currency="TWD", timezone="Asia/Taipei"),
     }
-    for name in ("aurora", "importing"):
+    for name, rules in (("aurora", TIERED), ("importing", RULES)):
         with shop_scope(shops[name].id):
             story.tell(shops[name])
-            draft_save(shops[name].id, RULES, "42")
+            draft_save(shops[name].id, rules, "42")
     aurora, importing = shops["aurora"], shops["importing"]
     with shop_scope(aurora.id):
         programme_publish(aurora.id, "42", "all", "First rules")
     work_off()
     with shop_scope(aurora.id):
-        draft_save(aurora.id, {**RULES, "earn": {"points": 2, "per_minor": 100}}, "42")
+        draft_save(aurora.id, {**TIERED, "earn": {"points": 2, "per_minor": 100}}, "42")
     now = clock.now()
     SyncRun.objects.create(
         shop=importing, phase="orders", orders_done=41220, orders_total=69659, started_at=now, due_at=now
@@ -200,7 +221,7 @@ def test_screenshots_show_nothing_wrong(
                     page.wait_for_selector("#charts figure >> nth=1")
                 if opened == "wrong":
                     page.fill("#id_earn_points", "x")
-                    page.click("#rules button")
+                    page.click("#rules button[type=submit] >> nth=-1")
                     page.wait_for_selector("#problem")
                 elif opened == "unfilled":
                     page.click("#code button")

@@ -22,7 +22,7 @@ from django.db.models.functions import Coalesce
 
 from loyalty import facts, sql
 from loyalty.models import SimulatedMove, Simulation
-from loyalty.rules.facts import MemberFacts
+from loyalty.rules.facts import MemberFacts, OrderFact
 from loyalty.rules.programme import Document, Programme, Tiers, Version, completed
 from loyalty.rules.reckoning import local_day
 from loyalty.rules.statement import REVISION, Statement, statement
@@ -158,8 +158,7 @@ class Question:
         totals.tiers[found.tier or ""] += 1
 
     def _compare(self, customer_id: int, member: MemberFacts, totals: Totals) -> Move | None:
-        recent = {order.id for order in member.orders if self.year.since <= order.processed_at <= self.year.until}
-        if recent:
+        if recent := tuple(o for o in member.orders if self.year.since <= o.processed_at <= self.year.until):
             totals.points += self._earned(member, self.live_then, recent)
             totals.points_then += self._earned(member, self.document_then, recent)
         before, after = self._ends_in(member, self.programme), self._ends_in(member, self.next)
@@ -169,12 +168,17 @@ class Question:
             return None
         return Move(customer_id, before, after, self._place(after) > self._place(before))
 
-    def _earned(self, member: MemberFacts, programme: Programme | None, orders: set[int]) -> int:
-        """What these orders earned, less what was taken back."""
+    def _earned(self, member: MemberFacts, programme: Programme | None, orders: tuple[OrderFact, ...]) -> int:
+        """What these orders, all judged by the programme's last version, earned less what was taken back."""
         if programme is None:
             return 0
-        lines = statement(member, programme, self._as_of(member)).lines
-        return sum(line.amount for line in lines if line.order_id in orders)
+        rules = programme.versions[-1].rules
+        if rules.tiers is None and rules.first_order_bonus is None and rules.short == "owed":
+            member = MemberFacts(orders=orders)  # nothing else about the member matters
+        ids = {order.id for order in orders}
+        return sum(
+            line.amount for line in statement(member, programme, self._as_of(member)).lines if line.order_id in ids
+        )
 
     def _ends_in(self, member: MemberFacts, programme: Programme | None) -> str | None:
         """The tier held at `now`, or the lower one a member will move down to unless more counts."""

@@ -106,7 +106,9 @@ class MemberFacts:
         """When the last thing told about this member happened."""
         told = [
             *(order.newest_instant() for order in self.orders),
-            *(fact.at for fact in (*self.adjustments, *self.spendings, *self.tier_moves)),
+            *(adjustment.at for adjustment in self.adjustments),
+            *(spending.at for spending in self.spendings),
+            *(move.at for move in self.tier_moves),
             *(spending.undone_at for spending in self.spendings if spending.undone_at is not None),
             *(instant for instants in self.announcements.values() for instant in instants),
         ]

@@ -1,6 +1,8 @@
 """`make bench`: every benchmark, one JSON line each, on a PostgreSQL of its own.
 
-python -m bench [NAME ...]
+python -m bench [NAME ...] [SIZE=NUMBER ...]
+
+A size is a parameter of the benchmark's `run`: `python -m bench ledger members=2000`.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ import psycopg
 from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("imports", "posting", "intake", "cdnow")
-_OWN_DATABASE = ("imports", "posting", "intake")  # the others run whole installations
+BENCHMARKS = ("imports", "posting", "ledger", "intake", "cdnow")
+_OWN_DATABASE = ("imports", "posting", "ledger", "intake")  # the others run whole installations
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(BENCHMARKS)
+    sizes = [argument for argument in sys.argv[1:] if "=" in argument]
+    names = [argument for argument in sys.argv[1:] if "=" not in argument] or list(BENCHMARKS)
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
         sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
@@ -35,16 +38,16 @@ def main() -> None:
             os.environ.update(line.split("=", 1) for line in lines)
             for name in names:
                 # A process each: one benchmark's memory and caches are none of the next one's business.
-                subprocess.run([sys.executable, "-m", "bench.run", name], cwd=ROOT, check=True)
+                subprocess.run([sys.executable, "-m", "bench.run", name, *sizes], cwd=ROOT, check=True)
         finally:
             subprocess.run([ROOT / "tools/services.sh", "stop", folder], check=True, stdout=sys.stderr)
 
 
-def run(name: str) -> None:
+def run(name: str, sizes: dict[str, int]) -> None:
     """Run one benchmark in this process and print its line."""
     if name in _OWN_DATABASE:
         _database_make()
-    print(json.dumps({"bench": name, **importlib.import_module(f"bench.{name}").run()}), flush=True)
+    print(json.dumps({"bench": name, **importlib.import_module(f"bench.{name}").run(**sizes)}), flush=True)
 
 
 def _database_make() -> None:

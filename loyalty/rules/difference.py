@@ -61,7 +61,7 @@ def differences(
     """What brings the posted sums to the statement's lines: changed sources in the statement's order, then those it no
     longer has. `undecided` are the spendings for which the outside world hasn't said yes."""
     found: list[Difference] = []
-    stated = _summed(lines)
+    stated = {line.source: line for line in lines}
     for source, line in stated.items():
         found += _of_line(line, posted.get(source), undecided)
     for source, before in sorted(posted.items()):
@@ -71,20 +71,6 @@ def differences(
             explanation: Explanation = {"kind": "withdrawn", "posted": before.total}
             found.append(Difference(source, before.order_id, before.occurred_at, None, explanation, tuple(legs)))
     return found
-
-
-def _summed(lines: Iterable[StatementLine]) -> dict[str, StatementLine]:
-    """The lines by source; lines of one source (points that went at the same instant) as one."""
-    stated: dict[str, StatementLine] = {}
-    for line in lines:
-        known = stated.get(line.source)
-        if known is None:
-            stated[line.source] = line
-        else:
-            stated[line.source] = StatementLine(
-                line.source, line.order_id, known.amount + line.amount, line.occurred_at, line.version, line.explanation
-            )
-    return stated
 
 
 def _of_line(line: StatementLine, before: PostedSource | None, undecided: Collection[int]) -> list[Difference]:

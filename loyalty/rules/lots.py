@@ -57,7 +57,7 @@ class Claim:
     set_off: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Booked:
     """Points that went by themselves: `kind` is "expired", or "late" for points a take-back had been spared and takes
     after an undo (`of` is the lot's source, or the take-back's)."""
@@ -67,7 +67,6 @@ class Booked:
     of: str
     amount: int
     at: dt.datetime
-    due: dt.datetime | None
 
 
 class Lots:
@@ -76,7 +75,7 @@ class Lots:
     def __init__(self, zone: ZoneInfo, announcements: Mapping[str, Sequence[dt.datetime]]) -> None:
         self.zone = zone
         self.announcements = announcements
-        self.booked: list[Booked] = []
+        self.booked: dict[str, Booked] = {}  # by source
         self._of: dict[str, list[Lot]] = defaultdict(list)
         self._usable: list[Lot] = []  # in the order they are spent, some of them empty or expired
         self._expired: dict[str, int] = defaultdict(int)  # of each credit, not yet set off against a take-back
@@ -137,7 +136,7 @@ class Lots:
                 insort(self._usable, lot, key=Lot.spending_order)
             elif lot.remaining:
                 about = subject(f"expiry:{lot.source}", lot.due or self._now)
-                self.booked.append(Booked("expired", about, lot.source, lot.remaining, self._now, lot.due))
+                self._book("expired", about, lot.source, lot.remaining, self._now)
                 self._expired[lot.source] += lot.remaining
                 lot.remaining = 0
         self._settle(self._now)
@@ -213,13 +212,16 @@ class Lots:
     def _give_back(self, lot: Lot, amount: int, at: dt.datetime, *, undone: str, extend: bool) -> None:
         """Points return to a lot: first to the take-backs of its credit that took elsewhere or too little, then to
         live on."""
-        for claim in self._claims[lot.source]:
+        claims = self._claims[lot.source]
+        for claim in claims:
             part = min(amount, claim.owed)
             claim.owed -= part
             amount -= part
+        for claim in claims:
             part = min(amount, claim.floored)
             claim.floored -= part
             amount -= self._take_late(claim, part, at, undone)
+        for claim in claims:
             claim.taken, taken = [], claim.taken
             for other, points in taken:
                 part = min(amount, points)
@@ -228,6 +230,7 @@ class Lots:
                     claim.taken.append((other, points - part))
                 if part:
                     self._give_back(other, part, at, undone=undone, extend=False)
+        for claim in claims:
             part = min(amount, claim.set_off)
             claim.set_off -= part
             self._expired[lot.source] += part
@@ -235,10 +238,14 @@ class Lots:
         if amount:
             self._restore(lot, amount, at, extend=extend)
 
+    def _book(self, kind: str, source: str, of: str, amount: int, at: dt.datetime) -> None:
+        """Note points that went; what goes for one reason in several parts goes at one instant."""
+        self.booked.setdefault(source, Booked(kind, source, of, 0, at)).amount += amount
+
     def _take_late(self, claim: Claim, amount: int, at: dt.datetime, undone: str) -> int:
         """Take what a take-back had been spared; answers the same amount."""
         if amount:
-            self.booked.append(Booked("late", f"late:{claim.source}:{undone}", claim.source, amount, at, None))
+            self._book("late", f"late:{claim.source}:{undone}", claim.source, amount, at)
         return amount
 
     def _restore(self, lot: Lot, amount: int, at: dt.datetime, *, extend: bool) -> None:

@@ -324,7 +324,7 @@ class _Fold:
     # --- the result --------------------------------------------------------------------------------------------------
 
     def result(self) -> Statement:
-        lines = [*self.lines, *(self.booked_line(booked) for booked in self.lots.booked)]
+        lines = [*self.lines, *(self.booked_line(booked) for booked in self.lots.booked.values())]
         lines.sort(key=lambda line: line.occurred_at)  # stable: what happens at one instant stays in business order
         lots = tuple(LotLeft(lot.source, lot.remaining, lot.usable_from, lot.due, lot.ends) for lot in self.lots.open())
         usable = sum(lot.points for lot in lots if lot.usable_from is not None and lot.usable_from <= self.as_of)

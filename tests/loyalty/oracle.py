@@ -216,24 +216,24 @@ class _Fold:
         self.events += self.event(spending["undone_at"], rank, spending["id"], self.undo, spending, points)
 
     def undo(self, spending: Plain, points: int) -> None:
-        self.lines[f"undo:{spending['id']}"] += points
-        self.owed[f"spending:{spending['id']}"] = 0
+        self.lines[f"undo:{spending['id']}"], self.owed[f"spending:{spending['id']}"] = points, 0
         for piece in self.of(f"spending:{spending['id']}"):
             self.give_back(piece, spending["id"], own=True)
 
     def give_back(self, piece: _Piece, spending: int, own: bool) -> None:
         """To its lot, whose take-backs come first: what each still owes, what was floored, what others gave for it."""
-        rest: _Piece | None = piece
-        for source in self.take_backs.get(piece.lot, ()):
-            for lacking in (self.owed, self.floored):
-                if rest and lacking[source]:
-                    piece, rest = self.cut(rest, lacking[source])
-                    piece.of, lacking[source] = source, lacking[source] - piece.points
-                    self.lines[f"late:{source}:{spending}"] -= piece.points * (lacking is self.floored)
+        rest, sources = piece, self.take_backs.get(piece.lot, ())
+        for lacking, source in itertools.product((self.owed, self.floored), sources):
+            if rest and lacking[source]:
+                piece, rest = self.cut(rest, lacking[source])
+                piece.of, lacking[source] = source, lacking[source] - piece.points
+                self.lines[f"late:{source}:{spending}"] -= piece.points * (lacking is self.floored)
+        for source in sources:
             while rest and (others := [one for one in self.of(source) if one.lot != piece.lot]):
                 piece, rest = self.cut(rest, others[0].points)
-                piece.of = source
-                self.give_back(self.cut(others[0], piece.points)[0], spending, own=False)
+                piece.of, (back, _) = source, self.cut(others[0], piece.points)
+                self.give_back(back, spending, own=False)
+        for source in sources:
             while rest and (set_off := self.of(f"{source} set off")):
                 piece, rest = self.cut(rest, set_off[0].points)
                 piece.of, self.cut(set_off[0], piece.points)[0].of = source, EXPIRED

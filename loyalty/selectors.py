@@ -173,7 +173,7 @@ class Preview:
 
 @dataclass(frozen=True, kw_only=True)
 class PointsTotals:
-    """Points orders earned, points taken back from them, and what members have."""
+    """Points orders earned and staff gave, points taken back, and what members have."""
 
     issued: int
     reversed: int
@@ -444,7 +444,7 @@ def points_totals(shop_id: int) -> PointsTotals:
 
 
 def points_issued() -> int:
-    """What orders of the shop in scope earned, for `shop_stats`."""
+    """What orders earned and staff gave in the shop in scope, as in the months of what is owed; for `shop_stats`."""
     return -_counter_sum(current_shop_id(), Account.Kind.ISSUED)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from config.env import ROOT
 from loyalty.programme import draft_save, programme_publish
+from loyalty.simulation import simulation_request
 from retention_app import clock
 from retention_app.models import (
     Customer,
@@ -67,9 +68,13 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "draft-error": ("aurora", "/app/loyalty/draft/", "wrong"),
     "review": ("aurora", "/app/loyalty/draft/review/", ""),
     "review-first": ("importing", "/app/loyalty/draft/review/", ""),
+    "moves": ("aurora", "/app/loyalty/draft/review/moves/", ""),
     "versions": ("aurora", "/app/loyalty/versions/", ""),
+    "version": ("aurora", "/app/loyalty/versions/1/", ""),
     "tiers": ("aurora", "/app/loyalty/tiers/", ""),
     "tiers-none": ("empty", "/app/loyalty/tiers/", ""),
+    "liability": ("aurora", "/app/insights/liability/", ""),
+    "liability-empty": ("empty", "/app/insights/liability/", ""),
     "settings": ("aurora", "/app/settings/", ""),
     "privacy": ("aurora", "/app/settings/privacy/", ""),
     "privacy-empty": ("empty", "/app/settings/privacy/", ""),
@@ -93,6 +98,20 @@ TIERED = {
         ],
     },
 }
+MORE = {
+    "earn": {"points": 2, "per_minor": 100},
+    "bonuses": {"order": {"from_minor": 20000, "points": 50}, "first_order": None},
+    "multipliers": [
+        {
+            "key": "coffee",
+            "label": "tag:coffee",
+            "name": "Coffee",
+            "percent": 200,
+            "from": "2026-12-01T03:00:00+00:00",
+            "until": "2027-01-01T03:00:00+00:00",
+        }
+    ],
+}
 
 
 @pytest.fixture
@@ -112,7 +131,9 @@ def shops(transactional_db: None, work_off: Callable[[], None]) -> dict[str, Sho
         programme_publish(aurora.id, "42", "all", "First rules")
     work_off()
     with shop_scope(aurora.id):
-        draft_save(aurora.id, {**TIERED, "earn": {"points": 2, "per_minor": 100}}, "42")
+        draft = draft_save(aurora.id, {**TIERED, **MORE}, "42")
+        simulation_request(aurora.id, draft.document)
+    work_off()
     now = clock.now()
     SyncRun.objects.create(
         shop=importing, phase="orders", orders_done=41220, orders_total=69659, started_at=now, due_at=now
@@ -219,6 +240,8 @@ def test_screenshots_show_nothing_wrong(
                 page.goto(live_server.url + path.format(**ids), wait_until="load")
                 if page.locator("#charts").count():
                     page.wait_for_selector("#charts figure >> nth=1")
+                if page.locator("#movements").count():
+                    page.wait_for_selector("#movements table >> nth=2")
                 if opened == "wrong":
                     page.fill("#id_earn_points", "x")
                     page.click("#rules button[type=submit] >> nth=-1")

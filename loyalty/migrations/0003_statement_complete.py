@@ -1,3 +1,5 @@
+import datetime as dt
+
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -176,10 +178,11 @@ class Migration(migrations.Migration):
             name="move_down",
             field=models.JSONField(null=True),
         ),
-        migrations.AddField(
+        migrations.AddField(  # those there are due at once: their points get the lives that rules now give them
             model_name="member",
             name="next_at",
-            field=models.DateTimeField(null=True),
+            field=models.DateTimeField(null=True, default=dt.datetime(2026, 11, 22, tzinfo=dt.UTC)),
+            preserve_default=False,
         ),
         migrations.AddField(
             model_name="member",

@@ -110,6 +110,11 @@ def _day(when: str) -> str:
     return f"{moment.day} {moment:%b %Y}{time}"
 
 
+def _begins(when: str) -> str:
+    """A day that something begins with, by itself when it does at midnight."""
+    return _day(when).removesuffix(", 00:00")
+
+
 def _money(amount: Money) -> str:
     return f"{Decimal(amount):,.2f}"
 
@@ -193,15 +198,15 @@ def _rules(case: Case) -> Iterator[str]:
         others = f" The same comes out in {' and in '.join(cities[1:])}." if cities[1:] else ""
         yield f"The shop is in {cities[0]}.{others}"
     if case.published != "2026-01-01 00:00":
-        yield f"The programme began on {_day(case.published)}."
+        yield f"The programme began on {_begins(case.published)}."
     if case.counts_from:
-        yield f"Orders count from {_day(case.counts_from)} on."
+        yield f"Orders count from {_begins(case.counts_from)} on."
     yield from _document(case.rules)
     if case.backfill:
         start, decided = case.backfill
-        yield f"On {_day(decided)} the shop decides to count orders from {_day(start)} on as well."
+        yield f"On {_day(decided)} the shop decides to count orders from {_begins(start)} on as well."
     for start, rules in case.later:
-        yield f"From {_day(start)} on: " + " ".join(_document(rules))
+        yield f"From {_begins(start)} on: " + " ".join(_document(rules))
 
 
 def _document(rules: Plain) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from loyalty import facts
 from loyalty.holds import hold_give_up, hold_resume
-from loyalty.ledger import members_bring_up_to_date, members_judge_soon
+from loyalty.ledger import members_bring_along, members_bring_up_to_date, members_judge_soon
 from loyalty.simulation import simulation_advance
 from loyalty.spending_codes import orders_use
 from retention_app.events import Consumer, register
@@ -16,7 +16,9 @@ from retention_app.removals import deleted_order
 CATCH_UP_SLICE = 500  # customers a step
 _OF_ORDERS = frozenset({"order.paid", "order.updated"})  # whose subject is an order the mirror has
 _OF_MEMBERS = frozenset({"points.adjusted", "points.spent", "points.returned", "tier.moved"})
-_OF_PROGRAMME = frozenset({"programme.published", "programme.withdrawn", "programme.backfilled"})
+_OF_PROGRAMME = frozenset(
+    {"programme.published", "programme.withdrawn", "programme.backfilled", "shop.reckoning_changed"}
+)
 
 
 def bring_up_to_date(events: Sequence[DomainEvent]) -> None:
@@ -35,7 +37,7 @@ def catch_up(event: DomainEvent, cursor: int) -> int | None:
     """Judge the next slice of customers by the programme as published; the cursor is the last customer's id."""
     customers = Customer.objects.filter(id__gt=cursor).order_by("id").values_list("id", flat=True)
     customer_ids = list(customers[:CATCH_UP_SLICE])
-    members_bring_up_to_date(customer_ids)
+    members_bring_along(customer_ids)
     return customer_ids[-1] if len(customer_ids) == CATCH_UP_SLICE else None
 
 

@@ -17,9 +17,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from loyalty import facts, sql
-from loyalty.models import Account, Spending
-from loyalty.posting import Judgement, MembersBusy, Posted, members_forget, post
+from loyalty.models import Account, Member, Spending
+from loyalty.posting import Judgement, MembersBusy, Posted, members_forget, members_make_due, post
 from loyalty.rules.difference import PostedSource, differences
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
@@ -31,6 +33,7 @@ __all__ = [
     "MembersBusy",
     "Posted",
     "Statement",
+    "members_bring_along",
     "members_bring_up_to_date",
     "members_due",
     "members_judge",
@@ -39,6 +42,10 @@ __all__ = [
     "spending_grant",
 ]
 
+log = structlog.get_logger(__name__)
+
+AGAIN_AFTER = dt.timedelta(hours=1)
+MEMBERS_A_WRITE = 1_000
 TRIES_MAX = 10  # rounds of reading and writing before a batch is given back
 _OF_SPENDINGS = ("spending:", "undo:")  # sources whose other side may be the held account
 
@@ -95,6 +102,21 @@ def members_repair(customer_ids: Collection[int]) -> Posted:
     return members_bring_up_to_date(customer_ids)
 
 
+def members_bring_along(customer_ids: Sequence[int]) -> None:
+    """Bring many members up to date of whom one may fail: a failing batch is split until that one is alone, the rest
+    goes through, and the one is due again after `AGAIN_AFTER`."""
+    try:
+        members_bring_up_to_date(customer_ids)
+    except Exception:
+        if len(customer_ids) > 1:
+            middle = len(customer_ids) // 2
+            members_bring_along(customer_ids[:middle])
+            members_bring_along(customer_ids[middle:])
+            return
+        log.exception("member_left_behind", customer_id=customer_ids[0])
+        Member.objects.filter(customer_id=customer_ids[0]).update(next_at=clock.now() + AGAIN_AFTER)
+
+
 def members_due(limit: int) -> list[int]:
     """Customers whose statement time alone may have changed, those that wait longest first."""
     found = sql.rows(
@@ -107,17 +129,20 @@ def members_due(limit: int) -> list[int]:
 
 
 def members_judge_soon(product_ids: Iterable[int]) -> None:
-    """Have the members judged anew who ordered one of these products (the mirror's ids): they are due now."""
-    sql.rows(
-        "UPDATE loyalty_member SET next_at = %s WHERE shop_id = %s AND customer_id IN"
+    """Have the members judged anew who ordered one of these products (the mirror's ids): they are due now, and what is
+    being judged at this moment is read again."""
+    found = sql.rows(
+        "SELECT m.id FROM loyalty_member m WHERE m.shop_id = %s AND m.customer_id IN"
         " (SELECT o.customer_id FROM retention_app_product p"
         " JOIN retention_app_orderline l ON l.shop_id = p.shop_id AND l.product_shopify_id = p.shopify_id"
-        f" JOIN retention_app_order o ON o.id = l.order_id WHERE p.shop_id = %s AND {setwise.ids_in('p.id')})",
-        sql.stored(clock.now()),
+        f" JOIN retention_app_order o ON o.id = l.order_id WHERE p.shop_id = %s AND {setwise.ids_in('p.id')})"
+        " ORDER BY m.id",
         current_shop_id(),
         current_shop_id(),
         setwise.ids_json(product_ids),
     )
+    for start in range(0, len(found), MEMBERS_A_WRITE):
+        members_make_due([member_id for (member_id,) in found[start : start + MEMBERS_A_WRITE]])
 
 
 def spending_grant(spending_id: int) -> bool:
@@ -189,8 +214,11 @@ def _judge(
     fingerprint: str,
     posted: dict[str, PostedSource],
 ) -> Judgement:
-    as_of = max(clock.now(), known.newest_instant())  # clocks differ: what was told has happened
+    as_of = known.as_of(clock.now())
     stated = statement(known, programme, as_of)
+    later = min((instant for instant in known.instants() if instant > as_of), default=None)
+    if later is not None and (stated.next_at is None or later < stated.next_at):
+        stated = dataclasses.replace(stated, next_at=later)
     undecided = {spending.id for spending in known.spendings if spending.held}
     return Judgement(
         customer_id=member.customer_id,

@@ -156,6 +156,19 @@ def members_forget(customer_ids: Collection[int]) -> None:
         )
 
 
+def members_make_due(member_ids: Collection[int]) -> None:
+    """Have members judged anew, whatever was judged last; who is judging them now loses the guard and reads again."""
+    with transaction.atomic():
+        _lock(member_ids)
+        sql.rows(
+            "UPDATE loyalty_member SET revision = revision + 1, judged = '', next_at = %s"
+            f" WHERE shop_id = %s AND {setwise.ids_in('id')}",
+            sql.stored(clock.now()),
+            current_shop_id(),
+            setwise.ids_json(member_ids),
+        )
+
+
 def _lock(member_ids: Iterable[int]) -> None:
     """Lock members in one order, so that two batches can't deadlock. SQLite has one writer."""
     if connection.features.has_select_for_update:
@@ -181,7 +194,7 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
         if len(known) > 1:
             _lock(id_ for id_ in known if id_ is not None)
         rows = [
-            {"member_id": id_, "read_revision": judgement.revision, **_standing(judgement)}
+            {"member_id": id_, "read_revision": judgement.revision, **standing(judgement)}
             for id_, judgement in known.items()
         ]
         won = sql.rows(
@@ -195,7 +208,7 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
         )
         winners += [known[id_] for (id_,) in won]
     if fresh:
-        rows = [{"customer_id": id_, **_standing(judgement)} for id_, judgement in fresh.items()]
+        rows = [{"customer_id": id_, **standing(judgement)} for id_, judgement in fresh.items()]
         inserted = sql.rows(
             "INSERT INTO loyalty_member"
             " (shop_id, customer_id, revision, judged, next_at, tier, tier_since, tier_quantity, move_down)"
@@ -212,7 +225,8 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
     return winners
 
 
-def _standing(judgement: Judgement) -> dict[str, Any]:
+def standing(judgement: Judgement) -> dict[str, Any]:
+    """What a member's row is to say, and the fingerprint of what it was read off."""
     stated = judgement.statement
     coming = stated.move_down
     return {

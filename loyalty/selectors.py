@@ -22,6 +22,7 @@ from loyalty.models import (
     ProgrammeVersion,
     Spending,
     TierChange,
+    TierMove,
 )
 from loyalty.rules.earning import Explanation
 from loyalty.rules.facts import MemberFacts, OrderFact
@@ -253,6 +254,12 @@ def draft_waiting(draft: ProgrammeDraft | None, latest: ProgrammeVersion | None)
     return draft
 
 
+def tier_moved(customer: Customer) -> TierMove | None:
+    """What staff decided last about a customer's tier, while it stands."""
+    last = TierMove.objects.filter(customer=customer).order_by("at", "id").last()
+    return last if last and (last.until is None or last.until > clock.now()) else None
+
+
 def _account(customer: Customer) -> Account | None:
     return Account.objects.filter(member__customer=customer, asset=Account.POINTS).select_related("member").first()
 
@@ -430,7 +437,7 @@ def _earned(order: OrderFact, document: Document, currency: str) -> int:
     """What the order would have come to, had this document always been in force."""
     version = Version(number=1, effective_from=_ALL_TIME, document=completed(document))
     programme = Programme(versions=(version,), earn_from=_ALL_TIME, currency=currency)
-    return statement(MemberFacts(orders=(order,)), programme, order.newest_instant()).balance
+    return statement(MemberFacts(orders=(order,)), programme, max(order.instants())).balance
 
 
 def points_totals(shop_id: int) -> PointsTotals:

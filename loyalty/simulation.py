@@ -151,7 +151,7 @@ class Question:
     def _count(self, member: MemberFacts, totals: Totals) -> None:
         if self.programme is None:
             return
-        found = statement(member, self.programme, self._as_of(member))
+        found = statement(member, self.programme, member.as_of(self.now))
         totals.usable += found.usable
         totals.pending += found.pending
         totals.debt += found.debt
@@ -177,7 +177,7 @@ class Question:
             member = MemberFacts(orders=orders)  # nothing else about the member matters
         ids = {order.id for order in orders}
         return sum(
-            line.amount for line in statement(member, programme, self._as_of(member)).lines if line.order_id in ids
+            line.amount for line in statement(member, programme, member.as_of(self.now)).lines if line.order_id in ids
         )
 
     def _ends_in(self, member: MemberFacts, programme: Programme | None) -> str | None:
@@ -185,7 +185,7 @@ class Question:
         tiers = _tiers(programme, self.now)
         if programme is None or tiers is None:
             return None
-        found = statement(member, programme, self._as_of(member))
+        found = statement(member, programme, member.as_of(self.now))
         if _is_given(member, self.now):
             return found.tier
         held, entitled = tiers.rank(found.tier), _entitled(found, tiers)
@@ -201,10 +201,6 @@ class Question:
             return rank
         asked = next((level.threshold for level in former.levels if level.key == key), 0) if former else 0
         return sum(level.threshold < asked for level in tiers.levels) - 0.5 if tiers else 0
-
-    def _as_of(self, member: MemberFacts) -> dt.datetime:
-        """Now, or later where the platform's clock is ahead of ours, as the ledger reckons."""
-        return max([self.now, *(order.newest_instant() for order in member.orders)])
 
 
 def _tiers(programme: Programme | None, now: dt.datetime) -> Tiers | None:

@@ -8,8 +8,9 @@ import structlog
 from celery import shared_task
 
 from loyalty.holds import hold_give_up, hold_resume, holds_left
-from loyalty.ledger import MembersBusy, members_bring_up_to_date, members_due
-from retention_app import clock
+from loyalty.ledger import MembersBusy, members_bring_along, members_due
+from loyalty.models import Programme
+from retention_app import clock, work
 from retention_app.doors import for_each_shop
 from retention_app.models import Shop
 from retention_app.outbound import MayBeDone
@@ -34,13 +35,18 @@ def time_passes() -> None:
 
 @shared_task(base=ShopTask)
 def members_time_passes(*, shop_id: int) -> None:
-    """Bring members up to date whose points expire, tier falls or debt can be settled by now."""
+    """Bring members up to date whose points expire, tier falls or debt can be settled by now: one worker at a time."""
+    if not Programme.objects.filter(work.unleased()).update(lease_until=work.lease_end()):
+        return
     until = clock.now() + dt.timedelta(seconds=SLICE_SECONDS)
-    while due := members_due(limit=MEMBERS_A_SLICE):
-        members_bring_up_to_date(due)
-        if clock.now() >= until:
-            members_time_passes.delay(shop_id=shop_id)
-            return
+    try:
+        while (due := members_due(limit=MEMBERS_A_SLICE)) and clock.now() < until:
+            members_bring_along(due)
+            Programme.objects.update(lease_until=work.lease_end())
+    finally:
+        Programme.objects.update(lease_until=None)
+    if due:
+        members_time_passes.delay(shop_id=shop_id)
 
 
 @shared_task
@@ -55,11 +61,18 @@ def holds_look_again() -> None:
 
 
 @shared_task(base=ShopTask)
-def holds_go_on(*, shop_id: int) -> None:
-    """Take the steps that are left of spendings that nobody decided for long."""
-    for spending_id in holds_left(clock.now() - HELD_LONG):
+def holds_go_on(*, shop_id: int, after: int = 0) -> None:
+    """Take the steps that are left of spendings that nobody decided for long, from the one `after` this id on. What
+    fails is logged and left for the next hour."""
+    until = clock.now() + dt.timedelta(seconds=SLICE_SECONDS)
+    for spending_id in holds_left(clock.now() - HELD_LONG, after=after):
         try:
             hold_resume(spending_id)
             hold_give_up(spending_id)
         except (MembersBusy, MayBeDone) as error:
             log.info("hold_left", spending=spending_id, reason=str(error))
+        except Exception:
+            log.exception("hold_failed", spending=spending_id)
+        if clock.now() >= until:
+            holds_go_on.delay(shop_id=shop_id, after=spending_id)
+            return

@@ -40,6 +40,7 @@ EVENT_TYPES = frozenset(
         "programme.withdrawn",
         "spending.asked",
         "spending.stuck",
+        "shop.reckoning_changed",
         "tier.changed",
         "tier.moved",
     }

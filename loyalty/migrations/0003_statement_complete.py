@@ -178,6 +178,11 @@ class Migration(migrations.Migration):
             name="move_down",
             field=models.JSONField(null=True),
         ),
+        migrations.AddField(
+            model_name="programme",
+            name="lease_until",
+            field=models.DateTimeField(null=True),
+        ),
         migrations.AddField(  # those there are due at once: their points get the lives that rules now give them
             model_name="member",
             name="next_at",

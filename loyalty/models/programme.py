@@ -8,9 +8,13 @@ from retention_app.tenancy import ShopOwned
 
 
 class Programme(ShopOwned):
-    """The shop's programme; exists from version 1 on. Orders before `earn_from` earn nothing."""
+    """The shop's programme; exists from version 1 on. Orders before `earn_from` earn nothing.
+
+    `lease_until`: a worker is bringing those up to date whose statement time alone changed.
+    """
 
     earn_from = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["shop"], name="programme_one_per_shop")]

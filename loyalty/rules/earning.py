@@ -18,6 +18,7 @@ from loyalty.rules.programme import Level, Multiplier, Programme, Version
 
 Explanation = dict[str, Any]
 
+ORDER_POINTS_MAX = 1_000_000_000  # that any order gives, whatever the rules multiply up to
 LINES_EXPLAINED_MAX = 20  # an explanation names this many order lines and sums up the rest
 
 
@@ -89,10 +90,10 @@ def points(worth: Worth, version: Version, level: Level | None) -> Points:
     """What a worth earns under a version in a tier: rounded down once, then the bonus, then the cap."""
     rules = version.rules
     exact = worth.weighted * rules.points * (level.percent if level else 100) / (rules.per_minor * 100)
-    spending = exact.numerator // exact.denominator
+    spending = min(exact.numerator // exact.denominator, ORDER_POINTS_MAX)
     bonus = rules.order_bonus["points"] if rules.order_bonus and worth.base >= rules.order_bonus["from_minor"] else 0
     total = spending + bonus if worth.base > 0 else 0
-    return Points(spending, bonus, total if rules.order_max is None else min(total, rules.order_max), exact)
+    return Points(spending, bonus, min(total, rules.order_max or ORDER_POINTS_MAX), exact)
 
 
 def _refusal(
@@ -199,5 +200,6 @@ def _explained(parts: Iterable[tuple[_Part, int]]) -> list[Explanation]:
 
 
 def exact(amount: Fraction) -> int | str:
-    """An exact amount as JSON: 3600, or "2000/3" when it isn't a whole number. `Fraction()` reads both back."""
-    return amount.numerator if amount.denominator == 1 else str(amount)
+    """An exact amount as JSON: 3600, or "2000/3" when it isn't a whole number or is too large for JSON. `Fraction()`
+    reads both back."""
+    return amount.numerator if amount.denominator == 1 and abs(amount) < 2**53 else str(amount)

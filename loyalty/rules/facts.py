@@ -9,6 +9,8 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+CLOCKS_DIFFER = dt.timedelta(minutes=5)  # what is dated later than this hasn't happened yet
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineFact:
@@ -53,10 +55,10 @@ class OrderFact:
     test: bool = False
     cancelled_at: dt.datetime | None = None
 
-    def newest_instant(self) -> dt.datetime:
-        """When the last thing told about this order happened."""
+    def instants(self) -> list[dt.datetime]:
+        """When what is told about this order happened."""
         later = (self.cancelled_at, self.paid_at, self.fulfilled_at, *(refund.processed_at for refund in self.refunds))
-        return max([self.processed_at, *(instant for instant in later if instant is not None)])
+        return [self.processed_at, *(instant for instant in later if instant is not None)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +104,17 @@ class MemberFacts:
     tier_moves: tuple[TierMoveFact, ...] = ()
     announcements: Mapping[str, tuple[dt.datetime, ...]] = field(default_factory=dict)
 
-    def newest_instant(self) -> dt.datetime:
-        """When the last thing told about this member happened."""
-        told = [
-            *(order.newest_instant() for order in self.orders),
+    def instants(self) -> list[dt.datetime]:
+        """When what is told about this member happened."""
+        return [
+            *(instant for order in self.orders for instant in order.instants()),
             *(adjustment.at for adjustment in self.adjustments),
             *(spending.at for spending in self.spendings),
-            *(move.at for move in self.tier_moves),
             *(spending.undone_at for spending in self.spendings if spending.undone_at is not None),
+            *(move.at for move in self.tier_moves),
             *(instant for instants in self.announcements.values() for instant in instants),
         ]
-        return max(told, default=dt.datetime.min.replace(tzinfo=dt.UTC))
+
+    def as_of(self, now: dt.datetime) -> dt.datetime:
+        """The instant to judge at: now, or a little later where clocks differ and what was told has happened."""
+        return max([now, *(instant for instant in self.instants() if instant <= now + CLOCKS_DIFFER)])

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from retention_app import clock, sync, trouble, work
-from retention_app.models import Shop, ShopToken, SyncRun, WebhookDelivery
+from retention_app.events import Fact, events_record
+from retention_app.models import DomainEvent, Shop, ShopToken, SyncRun, WebhookDelivery
 from retention_app.services.storefront_driver import storefront_request
 from retention_app.shopify import tokens
 from retention_app.shopify.auth import Staff, is_shop_domain
@@ -159,9 +160,16 @@ def shop_reread(*, shop_id: int, domain: str = "") -> None:
         shop = _known(about)
         if shop is None or shop.id != shop_id:
             raise UnreadableAnswer(f"The platform took another shop for {about['domain']}.")
+        reckons_by = (shop.currency, shop.timezone)
         for name, value in about.items():
             setattr(shop, name, value)
         shop.save(update_fields=list(about))
+        if (shop.currency, shop.timezone) != reckons_by:
+            now = clock.now()
+            changed = Fact(
+                type="shop.reckoning_changed", key=f"shop.reckoning_changed:{now.isoformat()}", occurred_at=now
+            )
+            events_record([changed], origin=DomainEvent.Origin.LIVE)
     granted = Session(shop_id).graphql("GrantedScopes")["currentAppInstallation"]["accessScopes"]
     scopes = ",".join(scope["handle"] for scope in granted)
     ShopToken.objects.update(scope=scopes)

@@ -31,7 +31,10 @@ from retention_app.tenancy import current_shop_id
 _TABLES = {  # facts beside orders: what their rows are recognised by, and which rows are facts
     "adjustment": ("t.id", ""),
     "tiermove": ("t.id", ""),
-    "spending": ("t.id || ':' || t.state", " AND t.state NOT IN ('asked', 'refused')"),
+    "spending": (
+        "t.id || ':' || t.state || coalesce(':' || t.undone_at, '')",
+        " AND t.state NOT IN ('asked', 'refused')",
+    ),
     "announcement": ("t.id", ""),
 }
 

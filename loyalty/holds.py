@@ -163,10 +163,11 @@ def hold_give_up(spending_id: int) -> None:
             log.info("hold_not_given_up", spending=spending_id)
 
 
-def holds_left(since: dt.datetime) -> list[int]:
-    """Spendings asked for before an instant that nobody decided: refused or asked for while nobody could be asked."""
+def holds_left(since: dt.datetime, *, after: int = 0) -> list[int]:
+    """Spendings asked for before an instant that nobody decided, those after an id: refused or asked for while nobody
+    could be asked."""
     states = [State.ASKED, State.HELD]
-    open_ = Spending.objects.filter(state__in=states, at__lt=since).order_by("at")
+    open_ = Spending.objects.filter(state__in=states, at__lt=since, id__gt=after).order_by("id")
     return list(open_.values_list("id", flat=True))
 
 

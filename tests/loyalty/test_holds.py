@@ -255,6 +255,31 @@ def test_nothing_is_released_while_the_outside_cannot_be_asked(
     assert sums() == BACK
 
 
+def test_one_that_fails_keeps_no_other_from_being_looked_at(ana: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [spend(ana, 10, key).id for key in ("form-1", "form-2")]
+    looked: list[int] = []
+
+    def resume(spending_id: int) -> None:
+        looked.append(spending_id)
+        raise RuntimeError("Broken.")
+
+    monkeypatch.setattr(tasks, "hold_resume", resume)
+    with time_machine.travel(clock.now() + 2 * tasks.HELD_LONG):
+        tasks.holds_go_on(shop_id=ana.shop_id)
+    assert looked == both
+
+
+def test_looking_at_many_goes_on_where_its_slice_of_time_ended(ana: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [spend(ana, 10, key).id for key in ("form-1", "form-2")]
+    looked: list[int] = []
+    monkeypatch.setattr(tasks, "SLICE_SECONDS", 0)
+    monkeypatch.setattr(tasks, "hold_resume", looked.append)
+    monkeypatch.setattr(tasks.holds_go_on, "delay", lambda **given: tasks.holds_go_on(**given))
+    with time_machine.travel(clock.now() + 2 * tasks.HELD_LONG):
+        tasks.holds_go_on(shop_id=ana.shop_id)
+    assert looked == both
+
+
 def test_while_the_app_is_off_nothing_is_decided(ana: Customer, bought: Bought) -> None:
     spending = spend(ana)
     Shop.objects.update(state=Shop.State.UNINSTALLED)
@@ -468,6 +493,14 @@ def test_an_order_found_later_with_the_code_spends_the_points_again(ana: Custome
         assert worked(spending) == "redeemed"
     assert sums() == {"member": 30, "redeemed": 30, "issued": -60}
     assert events("points.spent") == (1 if released else 2)
+
+
+def test_points_undone_used_and_undone_again_between_two_judgements_are_judged_anew(redeemed: Spending) -> None:
+    row = Spending.objects.filter(id=redeemed.id)
+    for hours in (1, 2):
+        row.update(state="undone", undone_at=clock.now() + dt.timedelta(hours=hours))
+        assert bring(1).members == 1
+    assert bring(1).members == 0
 
 
 def settle_calls(state: str) -> None:

@@ -11,7 +11,8 @@ from django.db import connection
 
 from loyalty import verification
 from loyalty.books import totals_between
-from loyalty.models import Account, Entry, LedgerTransaction, Lot, Member, PeriodClose
+from loyalty.models import Account, Entry, LedgerTransaction, Lot, Member, PeriodClose, TierChange
+from loyalty.programme import draft_save, programme_publish
 from retention_app.models import Shop
 from tests.loyalty.ground import bring, customers, mirrored, points_of, publish
 from tests.orders import at, order_row
@@ -165,6 +166,45 @@ def test_a_repair_posts_what_is_missing_and_takes_the_rest_from_entries_and_fact
     assert "repaired 5 members, posted 1 differences of +50 points" in told
     assert points_of(broken) == {1: 50, 2: 100, 3: 50, 4: 50, 5: 50}
     assert verified("--shop", "alpha", "--repair") == verified("--shop", "alpha")
+
+
+@pytest.mark.parametrize(
+    ("table", "fields", "finding"),
+    [
+        (Lot, {"usable_from": None}, "lots"),
+        (Lot, {"due": at(1)}, "lots"),
+        (Lot, {"ends": at(1)}, "lots"),
+        (Member, {"next_at": at(10**7)}, "next at"),
+        (Member, {"tier_since": at(1)}, "tier since"),
+        (Member, {"tier_quantity": 7}, "tier quantity"),
+        (Member, {"move_down": {"level": "gold"}}, "move down"),
+        (TierChange, {"at": at(1)}, "tier changes"),
+        (TierChange, {"quantity": 7}, "tier changes"),
+    ],
+)
+def test_all_that_is_read_off_a_statement_is_compared_and_repaired(
+    shop: Shop, table: type[Lot | Member | TierChange], fields: dict[str, object], finding: str
+) -> None:
+    level = {"key": "gold", "name": "Gold", "from": 1000, "percent": 100}
+    tiers = {"by": "spend", "period": "lifetime", "grace_days": 0, "hold_days": 0, "protect_until": None}
+    earn, worth = {"points": 1, "per_minor": 100}, {"points": 100, "minor": 500}
+    document = {"earn": earn, "worth": worth, "tiers": {**tiers, "levels": [level]}}
+    draft_save(shop.id, document, "42")
+    programme_publish(shop.id, "42", "all")
+    customers(1)
+    mirrored(order_row(11, customer=1))
+    bring(1)
+    assert verified() == verified("--repair")
+    table.objects.update(**fields)
+    status, _, wrong = verified()
+    assert (status, len(wrong.splitlines()), finding in wrong) == (1, 1, True)
+    assert verified("--repair")[0] == 0
+    assert verified()[2] == ""
+
+
+def test_whom_only_time_changed_is_not_wrong(members: Shop) -> None:
+    Member.objects.update(next_at=at(1), tier_since=at(1))
+    assert verified()[0] == 0
 
 
 def test_what_no_statement_decides_is_left_to_people(members: Shop) -> None:

@@ -21,7 +21,7 @@ CLOSE_AFTER = dt.timedelta(hours=1)  # the end of a month: by then whatever bega
 
 
 class NotClosable(ValueError):
-    """The month isn't over for long enough, or the books are closed up to a later one."""
+    """The month isn't over for long enough, or the books are closed up to it, in another time zone, or a later one."""
 
 
 def month_bounds(month: dt.date, timezone: str) -> tuple[dt.datetime, dt.datetime]:
@@ -32,11 +32,18 @@ def month_bounds(month: dt.date, timezone: str) -> tuple[dt.datetime, dt.datetim
 
 def month_closable(until: dt.datetime, closed_until: dt.datetime | None) -> bool:
     """Whether a month that ends at `until` can be closed when the books are closed up to `closed_until`."""
-    return until + CLOSE_AFTER <= clock.now() and (closed_until is None or closed_until < until)
+    later = closed_until is None or month_ended(closed_until) < month_ended(until)
+    return later and until + CLOSE_AFTER <= clock.now()
+
+
+def month_ended(until: dt.datetime) -> dt.date:
+    """The first day of the month that ends at an instant, whatever the time zone: none is a day away from UTC."""
+    return (until.astimezone(dt.UTC) - dt.timedelta(days=1)).date().replace(day=1)
 
 
 def period_close(*, shop: Shop, month: dt.date, actor: str) -> PeriodClose:
-    """Close the books up to the end of the month of this day. Closed already, it answers what was closed.
+    """Close the books up to the end of the month of this day, from where they are closed, else from the month's begin.
+    Closed already, it answers what was closed.
 
     Raises `NotClosable`.
     """
@@ -46,7 +53,7 @@ def period_close(*, shop: Shop, month: dt.date, actor: str) -> PeriodClose:
     latest = PeriodClose.objects.order_by("-until").values_list("until", flat=True).first()
     if not month_closable(until, latest):
         raise NotClosable(f"{month:%Y-%m} can't be closed.")
-    now, totals = clock.now(), totals_between(begins, until)
+    now, totals = clock.now(), totals_between(latest or begins, until)
     try:
         with transaction.atomic():
             made = PeriodClose.objects.create(shop=shop, until=until, closed_at=now, actor=actor, totals=totals)

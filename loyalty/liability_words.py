@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from loyalty.books import month_closable
+from loyalty.books import month_closable, month_ended
 from loyalty.liability import AGES, AsOf, Movement, Owed, Parts, Worth
 from loyalty.models import PeriodClose
 from loyalty.rules.reckoning import local_day
@@ -131,13 +131,13 @@ def money(minor: int | None, words: Words) -> str:
 
 def month_rows(months: Sequence[Movement], closes: Sequence[PeriodClose], date: AsOf, words: Words) -> list[MonthRow]:
     """The months, newest first, with the state of their books."""
-    by_end = {close.until: close for close in closes}
-    closed_until = max(by_end, default=None)
+    by_month = {month_ended(close.until): close for close in closes}
+    closed_until = max((close.until for close in closes), default=None)
     rows = []
     for row in reversed(months):
         month = local_day(row.begins, date.zone)
-        close = by_end.get(row.until)
-        agrees = close is None or all(close.totals[name] == getattr(row, name) for name in WRITTEN_DOWN)
+        close = by_month.get(month)
+        agrees = close is None or _agrees(row, close)
         state = ""
         if close:
             closed = _("closed on %(day)s") if agrees else _("closed on %(day)s with other figures")
@@ -156,6 +156,14 @@ def month_rows(months: Sequence[Movement], closes: Sequence[PeriodClose], date: 
             )
         )
     return rows
+
+
+def _agrees(row: Movement, close: PeriodClose) -> bool:
+    """Whether a close has the month's figures. One of another period (months at once, another time zone) has its own,
+    which `ledger_verify` checks."""
+    if (dt.datetime.fromisoformat(close.totals["begins"]), close.until) != (row.begins, row.until):
+        return True
+    return all(close.totals[name] == getattr(row, name) for name in WRITTEN_DOWN)
 
 
 def is_whole(row: Movement, date: AsOf) -> bool:

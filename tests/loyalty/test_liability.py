@@ -218,6 +218,37 @@ def test_only_a_month_that_is_over_and_after_the_last_close_can_be_closed(
     assert PeriodClose.objects.count() == 1
 
 
+SAO_PAULO, NEW_YORK = "America/Sao_Paulo", "America/New_York"
+
+
+@pytest.mark.parametrize(("before", "after"), [(SAO_PAULO, NEW_YORK), (NEW_YORK, SAO_PAULO)])
+def test_in_another_time_zone_no_month_is_closed_twice_and_each_goes_on_from_the_last(
+    told: Shop, in_april: None, before: str, after: str
+) -> None:
+    told.timezone = before
+    february = period_close(shop=told, month=dt.date(2026, 2, 1), actor="42")
+    told.timezone = after
+    with pytest.raises(NotClosable):
+        period_close(shop=told, month=dt.date(2026, 2, 1), actor="42")
+    march = period_close(shop=told, month=dt.date(2026, 3, 1), actor="42")
+    assert march.totals["begins"] == february.until.isoformat()
+    assert march.totals["opening"] == february.totals["closing"]
+    assert (close_differences(february), close_differences(march)) == ({}, {})
+
+
+def test_months_closed_at_once_go_on_from_the_last_close(told: Shop, in_april: None) -> None:
+    january = period_close(shop=told, month=dt.date(2026, 1, 1), actor="42")
+    march = period_close(shop=told, month=dt.date(2026, 3, 1), actor="42")
+    assert march.totals["begins"] == january.until.isoformat()
+    assert (march.totals["opening"], march.totals["redeemed"], march.totals["closing"]) == (150, 70, 100)
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"])
+def test_the_month_that_ended_is_known_in_any_time_zone(timezone: str) -> None:
+    for month in (dt.date(2026, 2, 1), dt.date(2026, 12, 1)):
+        assert books.month_ended(books.month_bounds(month, timezone)[1]) == month
+
+
 def test_a_month_can_be_closed_once_what_began_in_it_is_written(told: Shop) -> None:
     early = time_machine.travel(day(4, 1, 0) + books.CLOSE_AFTER - dt.timedelta(seconds=1), tick=False)
     with early, pytest.raises(NotClosable):

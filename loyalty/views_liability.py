@@ -67,7 +67,7 @@ def close(request: ShopRequest, year: int, month: int) -> HttpResponse:
     """Close the books of a month."""
     try:
         period_close(shop=request.shop, month=dt.date(year, month, 1), actor=request.actor)
-    except (NotClosable, ValueError):
+    except (NotClosable, ValueError, OverflowError):
         raise Http404 from None
     return done(request, reverse("liability:page"), toast=_("Books closed"))
 

@@ -125,8 +125,9 @@ def test_books_that_disagree_are_shown(programmed: Shop, merchant: Merchant) -> 
         assert "with other figures" in see(staff.get(PAGE, **MOVEMENTS).content.decode()).text
 
 
-@pytest.mark.parametrize("month", ["2026-13", "9999-12", "2030-0"])
+@pytest.mark.parametrize("month", ["2026-13", "9999-12", "2030-0", "1-1"])
 def test_a_month_that_cannot_be_closed_is_a_404(programmed: Shop, staff: Client, month: str) -> None:
+    Shop.objects.filter(id=programmed.id).update(timezone="Asia/Taipei")
     assert staff.post(f"{PAGE}close/{month}/").status_code == 404
 
 

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from loyalty import liability_words, selectors
 from loyalty.explain import reason_text, what, why
-from loyalty.models import Account, Lot, Member, ProgrammeVersion
+from loyalty.models import Account, Adjustment, Lot, Member, ProgrammeVersion, TierMove
 from loyalty.rules.programme import completed, worth_minor
 from loyalty.selectors import LedgerRow, MemberSummary, TierStanding
 from loyalty.staff import may_be_decided
@@ -168,7 +168,7 @@ class LoyaltyScreens(EngineScreens):
         return [
             Card(_("Points available"), words.count(summary.points_available), _available_notes(summary, words)),
             Card(_("Pending"), words.count(summary.points_pending), _pending_notes(summary, live, words)),
-            _tier_card(summary.tier, words),
+            _tier_card(summary.tier, selectors.tier_moved(customer) if summary.tier else None, words),
         ]
 
     def profile_actions(self, shop: Shop, customer: Customer) -> Sequence[Action]:
@@ -188,7 +188,7 @@ class LoyaltyScreens(EngineScreens):
             return None
         words = words_for(shop)
         before = params.get("before", "")
-        rows = selectors.ledger_rows(customer, LEDGER_ROWS + 1, int(before) if before.isdecimal() else None)
+        rows = selectors.ledger_rows(customer, LEDGER_ROWS + 1, int(before[:18]) if before.isdecimal() else None)
         shown = rows[:LEDGER_ROWS]
         return Tab(
             "points",
@@ -240,8 +240,8 @@ def _pending_notes(summary: MemberSummary, live: ProgrammeVersion, words: Words)
     ]
 
 
-def _tier_card(tier: TierStanding | None, words: Words) -> Card:
-    """The tier held with the way to the next."""
+def _tier_card(tier: TierStanding | None, moved: TierMove | None, words: Words) -> Card:
+    """The tier held with the way to the next, and what staff decided about it."""
     if tier is None:
         return Card(_("Tier"), "–", [_("Your programme has no tiers")])
     notes = []
@@ -255,6 +255,7 @@ def _tier_card(tier: TierStanding | None, words: Words) -> Card:
         said = {"tier": coming.to or _("no tier"), "day": words.day(coming.at(clock.now()))}
         certain, possible = _("down to %(tier)s on %(day)s"), _("down to %(tier)s from %(day)s, once they are told")
         notes.append((certain if coming.ends else possible) % said)
+    notes += _decided(moved)
     progress = round(tier.next.share * 100) if tier.next else None
     return Card(_("Tier"), tier.name or _("No tier"), notes, quiet=not tier.name, progress=progress)
 
@@ -286,7 +287,7 @@ def _why(row: LedgerRow, words: Words) -> WhyRow:
         pending=_pending(row, words),
         order_name=_("Order %(order)s") % {"order": row.order_name},
         question=_question(row, name, words),
-        lines=[*why(row, words), *_decided(row)],
+        lines=[*why(row, words), *_decided(row.adjustment)],
     )
 
 
@@ -308,11 +309,11 @@ def _question(row: LedgerRow, name: str, words: Words) -> str:
     return _("Why %(points)s points? %(what)s") % {"points": f"{sign}{amount}", "what": name}
 
 
-def _decided(row: LedgerRow) -> list[str]:
+def _decided(made: Adjustment | TierMove | None) -> list[str]:
     """Who of the staff decided it, and what they noted."""
-    if row.adjustment is None:
+    if made is None:
         return []
-    told = [_("By staff member %(person)s.") % {"person": row.adjustment.actor}]
-    if row.adjustment.note:
-        told.insert(0, _("Note: “%(note)s”") % {"note": row.adjustment.note})
+    told = [_("By staff member %(person)s.") % {"person": made.actor}]
+    if made.note:
+        told.insert(0, _("Note: “%(note)s”") % {"note": made.note})
     return told

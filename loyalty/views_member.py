@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from loyalty import selectors
 from loyalty.member_forms import AUTOMATIC, AdjustForm, TierForm
 from loyalty.rules.programme import Document, completed
-from loyalty.staff import ADJUST_MAX, KeyReused, may_be_decided, points_adjust, tier_move
+from loyalty.staff import ADJUST_MAX, KeyReused, StaffRefused, may_be_decided, points_adjust, tier_move
 from retention_app.access import access_customer
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Customer
@@ -99,6 +99,9 @@ def _decision(
     except KeyReused:
         form.add_error(None, _("This form has already decided something else. To decide again, open it again."))
         return page(request, template, context, current="customers", status=409)
+    except StaffRefused:  # the programme, the customer or the clock moved on since the form was checked
+        form.add_error(None, _("Open this form again."))
+        return page(request, template, context, current="customers", status=422)
     return done(request, reverse("admin:customer", args=[person.id]), toast=toast)
 
 

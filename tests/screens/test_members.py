@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.test import Client
 
+from loyalty import staff as staff_services
 from loyalty.ledger import members_bring_up_to_date
 from loyalty.models import Adjustment, TierMove
 from loyalty.programme import draft_save, programme_publish
@@ -149,12 +150,38 @@ def test_tier_is_given_until_a_day(alpha: Shop, staff: Client, member: Customer)
     with shop_scope(alpha.id):
         (made,) = TierMove.objects.all()
     assert (made.level, made.note, made.actor) == ("gold", "A friend", "42")
-    assert "Tier Gold" in see(staff.get(profile(member)).content.decode()).text
+    seen = see(staff.get(profile(member)).content.decode())
+    sane(seen)
+    assert "Tier Gold" in seen.text
+    assert "Note: “A friend” By staff member 42." in seen.text
     assert "Customer moved to Gold" in see(staff.get("/app/activity/?tab=staff").content.decode()).text
     assert staff.post(path, {**filled, "tier": "none"}).status_code == 409
     again = {"key": opened(staff, path), "tier": "automatic", "note": "Enough"}
     assert staff.post(path, again).status_code == 303
-    assert "Tier Silver" in see(staff.get(profile(member)).content.decode()).text
+    text = see(staff.get(profile(member)).content.decode()).text
+    assert "Tier Silver" in text
+    assert "Note: “Enough”" in text
+    with time_machine.travel(days(400)):
+        TierMove.objects.unscoped().filter(level=None).update(until=days(5))
+        assert "Note:" not in see(staff.get(profile(member)).content.decode()).text
+
+
+@pytest.mark.parametrize("path", ["adjust/", "tier/"])
+def test_what_is_refused_after_the_form_was_checked_is_said(
+    alpha: Shop, staff: Client, member: Customer, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = {"key": opened(staff, profile(member, path)), "points": "5", "reason": "gift", "tier": "gold", "note": "x"}
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise staff_services.StaffRefused
+
+    monkeypatch.setattr(staff_services, "_check", refuse)
+    answer = staff.post(profile(member, path), filled)
+    assert answer.status_code == 422
+    assert "Open this form again." in see(answer.content.decode()).text
+    with shop_scope(alpha.id):
+        assert not TierMove.objects.exists()
+        assert not Adjustment.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -227,7 +254,7 @@ def test_list_has_pending_points_and_tiers_and_filters_by_them(staff: Client, me
 
 
 def test_pages_cost_their_queries(staff: Client, member: Customer) -> None:
-    for path, most in (("", 12), ("adjust/", 7), ("tier/", 7)):
+    for path, most in (("", 13), ("adjust/", 7), ("tier/", 7)):
         staff.get(profile(member, path))
         assert queries_of(staff, profile(member, path)) <= most
 

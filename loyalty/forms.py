@@ -26,7 +26,7 @@ class PublishForm(forms.Form):
     day = forms.DateField(required=False)
     time = forms.TimeField(required=False)
     note = forms.CharField(max_length=500, required=False)
-    draft_revision = forms.IntegerField(required=False, min_value=1)
+    draft_revision = forms.IntegerField(min_value=1)
 
     def __init__(self, *args: Any, is_first: bool, shop: Shop, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -41,6 +41,9 @@ class PublishForm(forms.Form):
         self.fields["time"].label = _("Time")
         self.fields["time"].error_messages["invalid"] = _("Enter a time like 09:00.")
         self.fields["note"].label = _("Note")
+        self.fields["draft_revision"].label = _("This form")
+        for code in ("required", "invalid", "min_value"):
+            self.fields["draft_revision"].error_messages[code] = _("Open this form again.")
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

@@ -6,9 +6,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, F, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce, Greatest, Least
 
+from loyalty.models import Entry
 from loyalty.rules.programme import Document, worth_minor
 from retention_app import clock
 from retention_app.models import Order, OrderLine, Refund, Shop
@@ -40,7 +41,7 @@ def backfilled(shop: Shop, document: Document, since: dt.datetime, until: dt.dat
 
 
 def _counted(shop: Shop, document: Document, parts: dict[str, Q]) -> dict[str, Start]:
-    """What the orders of each part earn."""
+    """What the orders of each part earn, and the first-order bonus of customers who never had it."""
     lines = (
         OrderLine.objects.filter(order=OuterRef("pk"), gift_card=False, quantity__gt=0)
         .order_by()
@@ -53,25 +54,36 @@ def _counted(shop: Shop, document: Document, parts: dict[str, Q]) -> dict[str, S
         0,
         output_field=BigIntegerField(),
     )
-    earn = document["earn"]
+    earn, order_bonus, first_order = document["earn"], document["bonuses"]["order"], document["bonuses"]["first_order"]
+    points: Any = F("base") * earn["points"] / earn["per_minor"]
+    if order_bonus:
+        points += Case(When(base__gte=order_bonus["from_minor"], then=Value(order_bonus["points"])), default=Value(0))
+    if document["order_max"] is not None:
+        points = Least(points, Value(document["order_max"]), output_field=BigIntegerField())
+    had_first = Exists(
+        Entry.objects.filter(account__member__customer=OuterRef("customer"), source__startswith="first_order:")
+    )
     earning = (
         Order.objects.filter(cancelled_at=None, test=False, paid=True, currency=shop.currency, customer__isnull=False)
         .annotate(base=base)
-        .annotate(points=F("base") * earn["points"] / earn["per_minor"])
-        .filter(points__gt=0)
+        .annotate(points=points, had_first=had_first)
+        .filter(Q(base__gt=0) if first_order else Q(points__gt=0))
     )
     asked: dict[str, Any] = {}
     for key, part in parts.items():
         asked[f"{key}_points"] = Coalesce(Sum("points", filter=part), 0)
         asked[f"{key}_orders"] = Count("id", filter=part)
         asked[f"{key}_customers"] = Count("customer", distinct=True, filter=part)
+        if first_order:
+            asked[f"{key}_first"] = Count("customer", distinct=True, filter=part & Q(had_first=False))
     sums = earning.aggregate(**asked)
-    return {
-        key: Start(
+    found = {}
+    for key in parts:
+        earned = sums[f"{key}_points"] + (sums[f"{key}_first"] * first_order if first_order else 0)
+        found[key] = Start(
             customers=sums[f"{key}_customers"],
             orders=sums[f"{key}_orders"],
-            points=sums[f"{key}_points"],
-            worth_minor=worth_minor(sums[f"{key}_points"], document),
+            points=earned,
+            worth_minor=worth_minor(earned, document),
         )
-        for key in parts
-    }
+    return found

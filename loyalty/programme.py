@@ -82,18 +82,29 @@ def draft_save(shop_id: int, document: Any, actor: str, *, draft_revision: int |
     return draft
 
 
-def draft_discard(shop_id: int, actor: str) -> None:
-    """Take the draft back to what was published last; without a programme, away."""
+def draft_discard(shop_id: int, actor: str, *, draft_revision: int | None = None) -> None:
+    """Take the draft back to what was published last; without a programme, away.
+
+    `draft_revision` is the revision the actor saw. Raises `DraftConflict` when the draft isn't that any more.
+    """
     latest = version_latest()
     if latest:
-        draft_save(shop_id, latest.document, actor)
-    else:
-        ProgrammeDraft.objects.all().delete()
+        draft_save(shop_id, latest.document, actor, draft_revision=draft_revision)
+        return
+    drafts = ProgrammeDraft.objects.all()
+    seen = drafts if draft_revision is None else drafts.filter(revision=draft_revision)
+    if not seen.delete()[0] and drafts.exists():
+        raise DraftConflict(f"The draft has another revision than {draft_revision}.")
 
 
-def version_bring_back(shop_id: int, number: int, actor: str) -> ProgrammeDraft:
-    """Make a version's rules the draft. Raises `ProgrammeVersion.DoesNotExist`."""
-    return draft_save(shop_id, ProgrammeVersion.objects.get(number=number).document, actor)
+def version_bring_back(shop_id: int, number: int, actor: str, *, draft_revision: int | None = None) -> ProgrammeDraft:
+    """Make a version's rules the draft.
+
+    `draft_revision` is the revision the actor saw, 0 when there was no draft. Raises `ProgrammeVersion.DoesNotExist`,
+    and `DraftConflict` when the draft isn't that any more.
+    """
+    document = ProgrammeVersion.objects.get(number=number).document
+    return draft_save(shop_id, document, actor, draft_revision=draft_revision)
 
 
 def programme_publish(

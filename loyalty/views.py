@@ -57,7 +57,8 @@ def programme(request: ShopRequest) -> HttpResponse:
     """The live rules as sentences, what waits for its start, the way back to the former rules while these are new."""
     shop, words = request.shop, words_for(request.shop)
     published = selectors.publications(shop.id)
-    live, waiting = published.live, selectors.draft_waiting(ProgrammeDraft.objects.first(), published.latest)
+    kept = ProgrammeDraft.objects.first()
+    live, waiting = published.live, selectors.draft_waiting(kept, published.latest)
     is_new = live is not None and live.effective_from > clock.now() - BRING_BACK_WITHIN
     context = {
         "shop": shop,
@@ -68,6 +69,7 @@ def programme(request: ShopRequest) -> HttpResponse:
         "since": _since(live, words) if live else "",
         "city": city_of(shop),
         "scheduled": published.scheduled,
+        "draft_revision": revision_of(kept),
         "former": published.former if is_new else None,
     }
     return page(request, "loyalty/programme.html", context, current="loyalty")
@@ -105,26 +107,24 @@ def draft(request: ShopRequest) -> HttpResponse:
     shop = request.shop
     if request.method == "GET":
         if is_part(request, "preview"):
-            return _draft_page(request, RulesForm(request.GET, shop=shop))
-        return _draft_page(request, None)
+            return draft_page(request, RulesForm(request.GET, shop=shop))
+        return draft_page(request, None)
     if prefix := request.POST.get("add"):
-        return _draft_page(request, None, row_added(request.POST, prefix))
+        return draft_page(request, None, row_added(request.POST, prefix))
     if row := request.POST.get("remove"):
-        return _draft_page(request, None, row_removed(request.POST, row))
+        return draft_page(request, None, row_removed(request.POST, row))
     form = RulesForm(request.POST, shop=shop)
     if not form.is_valid() or not form.document:
-        return _draft_page(request, form, status=422)
-    revision = request.POST.get("draft_revision", "")
+        return draft_page(request, form, status=422)
+    revision = revision_named(request) if "draft_revision" in request.POST else None
     try:
-        draft_save(
-            shop.id, form.document, request.actor, draft_revision=int(revision) if revision.isdecimal() else None
-        )
+        draft_save(shop.id, form.document, request.actor, draft_revision=revision)
     except DraftConflict:
-        return _draft_page(request, form, status=409)
+        return draft_page(request, form, status=409)
     return done(request, reverse("loyalty:draft"), toast=_("Draft saved"))
 
 
-def _draft_page(
+def draft_page(
     request: ShopRequest, form: RulesForm | None, flat: dict[str, str] | None = None, status: int = 200
 ) -> HttpResponse:
     """The page with a form somebody filled in, with what they typed so far, or with the draft, what is live, or what
@@ -160,10 +160,21 @@ def _draft_page(
     return page(request, "loyalty/draft.html", context, current="loyalty", status=status)
 
 
+def revision_named(request: ShopRequest) -> int:
+    """The draft's revision that the person saw; −1, which no draft has, when they name none."""
+    named = request.POST.get("draft_revision", "")[:18]
+    return int(named) if named.isdecimal() else -1
+
+
 def _revision_begun(request: ShopRequest, kept: ProgrammeDraft | None, status: int) -> str:
     """The revision the person began with; the draft's own on a fresh page, and once they were told of a conflict."""
     begun = request.POST.get("draft_revision", "")
-    return begun if begun and status != 409 else str(kept.revision if kept else 0)
+    return begun if begun and status != 409 else str(revision_of(kept))
+
+
+def revision_of(kept: ProgrammeDraft | None) -> int:
+    """The revision of the shop's draft; 0 while there is none."""
+    return kept.revision if kept else 0
 
 
 def _added(request: ShopRequest, form: RulesForm) -> str:
@@ -179,5 +190,8 @@ def _added(request: ShopRequest, form: RulesForm) -> str:
 @shop_view(methods=["POST"])
 def discard(request: ShopRequest) -> HttpResponse:
     """Take the draft back to what was published last."""
-    draft_discard(request.shop.id, request.actor)
+    try:
+        draft_discard(request.shop.id, request.actor, draft_revision=revision_named(request))
+    except DraftConflict:
+        return draft_page(request, None, status=409)
     return done(request, reverse("loyalty:programme"), toast=_("Draft discarded"))

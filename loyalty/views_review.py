@@ -44,7 +44,7 @@ def review(request: ShopRequest) -> HttpResponse:
     if not form.is_valid():
         return _review_page(request, form, status=422)
     reviewed = form.cleaned_data["draft_revision"]
-    if live and waiting and reviewed in (None, waiting.revision) and not _is_counted(waiting):
+    if live and waiting and reviewed == waiting.revision and not _is_counted(waiting):
         simulation_request(shop.id, completed(waiting.document))
         form.add_error(None, _("Who moves is still being counted. Publish when it is done."))
         return _review_page(request, form, status=422)
@@ -88,6 +88,7 @@ def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> 
     document = completed(waiting.document) if waiting else None
     simulation = simulation_find(document) if document else None
     is_counted = simulation is not None and simulation.finished_at is not None
+    only_consequences = is_part(request, "consequences")
     context: dict[str, Any] = {
         "shop": shop,
         "form": form,
@@ -96,7 +97,7 @@ def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> 
         "number": published.number_next,
         "differences": differences(completed(live.document) if live else None, document, words) if document else [],
         "warnings": [warning.message() for warning in document_warnings(document)] if document else [],
-        "choices": _past_choices(shop, document) if document and not live else [],
+        "choices": _past_choices(shop, document) if document and not live and not only_consequences else [],
         "progress": _progress(simulation, words) if simulation else None,
         "moves": _who_moves(simulation, live, document, words) if simulation and document else None,
         "cost": _cost(simulation, live, document, words) if simulation and document and live else None,
@@ -107,7 +108,7 @@ def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> 
         "city": city_of(shop),
         "scheduled": published.scheduled,
     }
-    if is_part(request, "consequences"):
+    if only_consequences:
         return page(request, "loyalty/review.html#consequences", context | {"is_part": True}, current="loyalty")
     return page(request, "loyalty/review.html", context, current="loyalty", status=status)
 

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 from loyalty import launch, selectors
 from loyalty.differences import differences
 from loyalty.forms import BackfillForm
-from loyalty.models import ProgrammeVersion
+from loyalty.models import ProgrammeDraft, ProgrammeVersion
 from loyalty.programme import (
+    DraftConflict,
     NothingToCount,
     TooLate,
     backfill_decide,
@@ -23,7 +24,7 @@ from loyalty.programme import (
 )
 from loyalty.rules.programme import completed
 from loyalty.sentences import Sentences, sentences
-from loyalty.views import EVER
+from loyalty.views import EVER, draft_page, revision_named, revision_of
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.views.admin_page import done, page
 from retention_app.words import words_for
@@ -80,6 +81,7 @@ def version(request: ShopRequest, number: int) -> HttpResponse:
         "version": shown,
         "state": published.state(shown),
         "live": published.live,
+        "draft_revision": revision_of(ProgrammeDraft.objects.first()),
         "against": against,
         "chosen": str(against.number) if against else "",
         "differences": differences(before, completed(shown.document), words) if against else [],
@@ -96,9 +98,11 @@ def version(request: ShopRequest, number: int) -> HttpResponse:
 def bring_back(request: ShopRequest, number: int) -> HttpResponse:
     """Make an earlier version's rules the draft, to be reviewed."""
     try:
-        version_bring_back(request.shop.id, number, request.actor)
+        version_bring_back(request.shop.id, number, request.actor, draft_revision=revision_named(request))
     except ProgrammeVersion.DoesNotExist:
         raise Http404 from None
+    except DraftConflict:
+        return draft_page(request, None, status=409)
     if selectors.draft_current(request.shop.id) is None:
         return done(request, reverse("loyalty:programme"), toast=_("Nothing to bring back"))
     return done(request, reverse("loyalty:review"), toast=_("Review it first"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.test import Client
 
 from loyalty import launch, selectors
 from loyalty.models import Backfill, Programme, ProgrammeDraft, ProgrammeVersion, ProgrammeWithdrawal
-from loyalty.programme import draft_save
+from loyalty.programme import backfill_decide, draft_save, programme_publish
 from loyalty.rules.programme import completed
 from retention_app import clock
 from retention_app.models import Customer, Product, Shop
@@ -40,9 +41,17 @@ TIERS = {
 
 def publish(staff: Client, work_off: Callable[[], None], **fields: str) -> Any:
     """Look at the review, let the workers count who moves, publish."""
-    assert staff.get(REVIEW).status_code == 200
+    reviewed = seen_at(staff, REVIEW)
     work_off()
-    return staff.post(REVIEW, fields)
+    return staff.post(REVIEW, {**reviewed, **fields})
+
+
+def seen_at(staff: Client, path: str) -> dict[str, str]:
+    """The draft's revision as a page's form sends it."""
+    html = staff.get(path).content.decode()
+    revision = re.search(r'name="draft_revision" value="(\d+)"', html)
+    assert revision
+    return {"draft_revision": revision[1]}
 
 
 def draft_of(shop: Shop) -> Any:
@@ -53,7 +62,7 @@ def draft_of(shop: Shop) -> Any:
 def test_saving_and_publishing_as_plain_forms(storied: Shop, staff: Client, work_off: Callable[[], None]) -> None:
     saved = staff.post("/app/loyalty/draft/", FIELDS)
     assert (saved.status_code, saved["Location"]) == (303, "/app/loyalty/draft/")
-    published = staff.post("/app/loyalty/draft/review/", {"count_past": "all"})
+    published = staff.post(REVIEW, {"count_past": "all", **seen_at(staff, REVIEW)})
     assert (published.status_code, published["Location"]) == (303, "/app/loyalty/programme/")
     with shop_scope(storied.id):
         version = ProgrammeVersion.objects.get()
@@ -114,7 +123,7 @@ def test_a_decimal_comma_is_understood(alpha: Shop, staff: Client) -> None:
 
 def test_publishing_version_1_needs_the_choice_about_earlier_orders(alpha: Shop, staff: Client) -> None:
     staff.post("/app/loyalty/draft/", FIELDS)
-    answer = staff.post("/app/loyalty/draft/review/", {})
+    answer = staff.post(REVIEW, seen_at(staff, REVIEW))
     assert answer.status_code == 422
     assert "Choose which earlier orders count." in see(answer.content.decode()).text
 
@@ -122,15 +131,48 @@ def test_publishing_version_1_needs_the_choice_about_earlier_orders(alpha: Shop,
 def test_review_says_what_earlier_orders_would_mean(storied: Shop, staff: Client, work_off: Callable[[], None]) -> None:
     staff.post("/app/loyalty/draft/", FIELDS)
     with shop_scope(storied.id):
-        start = launch.starts(storied, RULES)["all"]
+        start = launch.starts(storied, completed(RULES))["all"]
     seen = see(staff.get("/app/loyalty/draft/review/").content.decode())
     assert f"{start.customers} customers would start with about {start.points:,} points" in seen.text
     assert "added" in seen.text
     assert "Publish version 1" in seen.text
-    staff.post("/app/loyalty/draft/review/", {"count_past": "all"})
+    staff.post(REVIEW, {"count_past": "all", **seen_at(staff, REVIEW)})
     work_off()
     with shop_scope(storied.id):
         assert selectors.points_totals(storied.id).outstanding == start.points
+
+
+def test_review_counts_bonuses_and_the_cap(storied: Shop, staff: Client, work_off: Callable[[], None]) -> None:
+    bonuses = {"order": {"from_minor": 5_000, "points": 40}, "first_order": 25}
+    document = completed({**RULES, "bonuses": bonuses, "order_max": 100})
+    with shop_scope(storied.id):
+        draft_save(storied.id, document, "42")
+        start, plain = (launch.starts(storied, one)["all"] for one in (document, completed(RULES)))
+        assert start.points != plain.points
+        since = clock.now() - dt.timedelta(days=100)
+        programme_publish(storied.id, "42", "none")
+    work_off()
+    with shop_scope(storied.id):
+        more = launch.backfilled(storied, document, since, clock.now())
+        backfill_decide(storied.id, since, "42")
+    work_off()
+    with shop_scope(storied.id):
+        assert selectors.points_totals(storied.id).outstanding == more.points
+        former = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+        rest = launch.backfilled(storied, document, former, since)
+        assert more.points + rest.points == start.points
+        backfill_decide(storied.id, former, "42")
+    work_off()
+    with shop_scope(storied.id):
+        assert selectors.points_totals(storied.id).outstanding == start.points
+
+
+def test_what_is_looked_at_again_and_again_doesnt_count_all_orders(
+    alpha: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staff.post("/app/loyalty/draft/", FIELDS)
+    monkeypatch.delattr(launch, "starts")
+    assert staff.get(REVIEW, headers={**HTMX, "HX-Target": "div#consequences"}).status_code == 200
 
 
 def test_review_of_a_later_version_names_each_change(programmed: Shop, staff: Client) -> None:
@@ -156,8 +198,34 @@ def test_the_draft_bar_is_there_while_a_draft_waits_and_gone_afterwards(
 
 def test_discarding_goes_back_to_what_is_live(programmed: Shop, staff: Client) -> None:
     staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "2"})
-    assert staff.post("/app/loyalty/draft/discard/").status_code == 303
+    answer = staff.post("/app/loyalty/draft/discard/", seen_at(staff, "/app/loyalty/draft/"))
+    assert answer.status_code == 303
     assert "not live yet" not in staff.get("/app/loyalty/draft/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["/app/loyalty/draft/discard/", "/app/loyalty/versions/1/bring-back/"])
+@pytest.mark.parametrize("named", [{"draft_revision": "2"}, {"draft_revision": "9" * 5_000}, {}])
+def test_a_draft_somebody_else_saved_meanwhile_is_not_thrown_away_unasked(
+    programmed: Shop, staff: Client, path: str, named: dict[str, str]
+) -> None:
+    staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "2"})
+    answer = staff.post(path, named, headers=HTMX)
+    assert answer.status_code == 409
+    seen = see(answer.content.decode())
+    assert "Staff member 42 saved this draft meanwhile" in seen.text
+    assert "what you typed" not in seen.text
+    sane(seen)
+    assert draft_of(programmed)["earn"]["points"] == 2
+
+
+@pytest.mark.parametrize("revision", ["", "x", "-1", "9" * 5_000])
+def test_a_draft_nobody_saw_is_not_published(programmed: Shop, staff: Client, revision: str) -> None:
+    staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "2"})
+    answer = staff.post(REVIEW, {"draft_revision": revision})
+    assert answer.status_code == 422
+    assert "Open this form again." in see(answer.content.decode()).text
+    with shop_scope(programmed.id):
+        assert ProgrammeVersion.objects.count() == 1
 
 
 def test_publishing_what_somebody_else_changed_is_refused(programmed: Shop, staff: Client) -> None:
@@ -173,7 +241,7 @@ def test_publishing_what_somebody_else_changed_is_refused(programmed: Shop, staf
 
 
 def test_publishing_nothing_is_refused(programmed: Shop, staff: Client) -> None:
-    answer = staff.post("/app/loyalty/draft/review/", {})
+    answer = staff.post(REVIEW, {"draft_revision": "2"})
     assert answer.status_code == 422
     assert "There is nothing to publish" in see(answer.content.decode()).text
 
@@ -346,6 +414,7 @@ def test_a_draft_somebody_else_saved_meanwhile_is_not_overwritten_unasked(progra
     assert 'value="3"' in seen.html
     sane(seen)
     assert draft_of(programmed)["earn"]["points"] == 2
+    assert staff.post("/app/loyalty/draft/", {**FIELDS, "draft_revision": "9" * 5_000}).status_code == 409
     told = {**FIELDS, "earn_points": "3", "draft_revision": "3"}
     assert 'name="draft_revision" value="3"' in seen.html
     assert staff.post("/app/loyalty/draft/", told).status_code == 303
@@ -369,7 +438,8 @@ def test_publishing_waits_until_it_is_counted_who_moves(
     assert "orders: 0%." in seen.text
     assert "once it is counted who moves" in seen.text
     assert "added Silver Silver from $70.00: orders count 1.25×." in seen.text.replace(" – ", " ")
-    refused = staff.post(REVIEW, {})
+    reviewed = seen_at(staff, REVIEW)
+    refused = staff.post(REVIEW, reviewed)
     assert refused.status_code == 422
     assert "Who moves is still being counted." in see(refused.content.decode()).text
     work_off()
@@ -379,10 +449,10 @@ def test_publishing_waits_until_it_is_counted_who_moves(
     assert 'hx-swap-oob="true"' in part
     seen = see(staff.get(REVIEW).content.decode())
     sane(seen)
-    assert "Members now" in seen.text
+    assert "Tier Version 1 Version 2 No tier" in seen.text
     assert "If all are redeemed" in seen.text
     assert "disabled" not in seen.attributes
-    assert staff.post(REVIEW, {}).status_code == 303
+    assert staff.post(REVIEW, reviewed).status_code == 303
     work_off()
     with shop_scope(programmed.id):
         assert ProgrammeVersion.objects.count() == 2
@@ -427,6 +497,7 @@ def test_a_version_is_scheduled_shown_and_cancelled(
     staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "2"})
     later = {"start": "later", "time": "09:30"}
     assert "Enter the day it starts." in publish(staff, work_off, **later).content.decode()
+    later |= seen_at(staff, REVIEW)
     assert staff.post(REVIEW, {**later, "day": "2020-01-01"}).status_code == 422
     assert staff.post(REVIEW, {**later, "day": "yesterday"}).status_code == 422
     assert staff.post(REVIEW, {**later, "day": day.isoformat()}).status_code == 303
@@ -469,7 +540,9 @@ def test_the_former_version_is_brought_back_through_the_review(
     staff.post("/app/loyalty/draft/", {**FIELDS, "earn_points": "2"})
     publish(staff, work_off)
     assert "Bring back version 1" in see(staff.get("/app/loyalty/programme/").content.decode()).text
-    back = staff.post("/app/loyalty/versions/1/bring-back/")
+    revision = seen_at(staff, "/app/loyalty/programme/")
+    assert seen_at(staff, "/app/loyalty/versions/1/") == revision
+    back = staff.post("/app/loyalty/versions/1/bring-back/", revision)
     assert back["Location"] == REVIEW
     seen = see(staff.get(REVIEW).content.decode())
     assert "Every $1.00 spent earns 2 points. Every $1.00 spent earns 1 point." in seen.text
@@ -494,7 +567,7 @@ def test_versions_are_compared(programmed: Shop, staff: Client, work_off: Callab
 
 def test_earlier_orders_are_counted_after_all(storied: Shop, staff: Client, work_off: Callable[[], None]) -> None:
     staff.post("/app/loyalty/draft/", FIELDS)
-    staff.post(REVIEW, {"count_past": "none"})
+    staff.post(REVIEW, {"count_past": "none", **seen_at(staff, REVIEW)})
     work_off()
     with shop_scope(storied.id):
         assert selectors.points_totals(storied.id).outstanding == 0

@@ -56,7 +56,7 @@ def refund_shipping(subtotal: str, tax: str = "0.00") -> Node:
 def refund_node(number: int, total: str, *lines: Node, shipping: tuple[Node, ...] = ()) -> Node:
     return {
         "id": f"gid://shopify/Refund/{number}",
-        "processedAt": "2026-11-28T14:00:00Z",
+        "processedAt": "2026-11-21T14:00:00Z",
         "totalRefundedSet": bag(total),
         "refundLineItems": page(*lines),
         "refundShippingLines": page(*shipping),

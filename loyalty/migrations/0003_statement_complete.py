@@ -431,7 +431,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="simulatedmove",
-            constraint=models.UniqueConstraint(fields=("simulation", "customer"), name="simulatedmove_once"),
+            constraint=models.UniqueConstraint(fields=("shop", "simulation", "customer"), name="simulatedmove_once"),
         ),
         migrations.AddIndex(
             model_name="spending",

@@ -92,5 +92,5 @@ class SimulatedMove(ShopOwned):
     up = models.BooleanField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["simulation", "customer"], name="simulatedmove_once")]
+        constraints = [models.UniqueConstraint(fields=["shop", "simulation", "customer"], name="simulatedmove_once")]
         indexes = [models.Index(fields=["shop", "simulation", "up"], name="simulatedmove_by_way")]

@@ -26,7 +26,7 @@ class PublishForm(forms.Form):
     day = forms.DateField(required=False)
     time = forms.TimeField(required=False)
     note = forms.CharField(max_length=500, required=False)
-    draft_revision = forms.IntegerField(min_value=1)
+    draft_revision = forms.IntegerField(required=False, min_value=1)
 
     def __init__(self, *args: Any, is_first: bool, shop: Shop, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -44,7 +44,7 @@ def review(request: ShopRequest) -> HttpResponse:
     if not form.is_valid():
         return _review_page(request, form, status=422)
     reviewed = form.cleaned_data["draft_revision"]
-    if live and waiting and reviewed == waiting.revision and not _is_counted(waiting):
+    if live and waiting and reviewed in (None, waiting.revision) and not _is_counted(waiting):
         simulation_request(shop.id, completed(waiting.document))
         form.add_error(None, _("Who moves is still being counted. Publish when it is done."))
         return _review_page(request, form, status=422)

@@ -85,12 +85,16 @@ def members_facts(
             orders=tuple(orders.get(customer_id, ())),
             adjustments=tuple(
                 AdjustmentFact(
-                    id=id_, at=sql.instant(at), points=points, counts=bool(counts), expires_at=_maybe(expires_at)
+                    id=id_,
+                    at=sql.instant(at),
+                    points=points,
+                    counts=bool(counts),
+                    expires_at=sql.instant_if_any(expires_at),
                 )
                 for id_, at, points, counts, expires_at in adjustments.get(customer_id, ())
             ),
             tier_moves=tuple(
-                TierMoveFact(id=id_, at=sql.instant(at), level=level, until=_maybe(until))
+                TierMoveFact(id=id_, at=sql.instant(at), level=level, until=sql.instant_if_any(until))
                 for id_, at, level, until in moves.get(customer_id, ())
             ),
             spendings=tuple(
@@ -99,7 +103,7 @@ def members_facts(
                     at=sql.instant(at),
                     points=points,
                     held=state in ("held", "released"),
-                    undone_at=_maybe(undone_at),
+                    undone_at=sql.instant_if_any(undone_at),
                 )
                 for id_, at, points, state, undone_at in spendings.get(customer_id, ())
             ),
@@ -126,10 +130,6 @@ def _by_subject(announcements: Iterable[Any]) -> dict[str, tuple[dt.datetime, ..
     for _, subject, at in announcements:
         by_subject[subject] = (*by_subject.get(subject, ()), sql.instant(at))
     return by_subject
-
-
-def _maybe(value: Any) -> dt.datetime | None:
-    return None if value is None else sql.instant(value)
 
 
 def orders_of_customers(customer_ids: Iterable[int]) -> dict[int, list[OrderFact]]:
@@ -167,10 +167,10 @@ def _orders(column: Literal["customer_id", "id"], ids: Iterable[int]) -> list[tu
                 processed_at=instants[order_id],
                 currency=currency,
                 paid=bool(paid),
-                paid_at=_maybe(paid_at),
-                fulfilled_at=_maybe(fulfilled_at),
+                paid_at=sql.instant_if_any(paid_at),
+                fulfilled_at=sql.instant_if_any(fulfilled_at),
                 test=bool(test),
-                cancelled_at=_maybe(cancelled_at),
+                cancelled_at=sql.instant_if_any(cancelled_at),
                 lines=tuple(lines.get(order_id, ())),
                 refunds=tuple(refunds.get(order_id, ())),
             ),

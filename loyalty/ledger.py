@@ -26,7 +26,7 @@ from loyalty.rules.difference import PostedSource, differences
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
 from loyalty.rules.statement import REVISION, Statement, statement
-from retention_app import clock, setwise
+from retention_app import clock, setwise, work
 from retention_app.tenancy import current_shop_id
 
 __all__ = [
@@ -102,19 +102,21 @@ def members_repair(customer_ids: Collection[int]) -> Posted:
     return members_bring_up_to_date(customer_ids)
 
 
-def members_bring_along(customer_ids: Sequence[int]) -> None:
-    """Bring many members up to date of whom one may fail: a failing batch is split until that one is alone, the rest
-    goes through, and the one is due again after `AGAIN_AFTER`."""
-    try:
-        members_bring_up_to_date(customer_ids)
-    except Exception:
-        if len(customer_ids) > 1:
-            middle = len(customer_ids) // 2
-            members_bring_along(customer_ids[:middle])
-            members_bring_along(customer_ids[middle:])
-            return
-        log.exception("member_left_behind", customer_id=customer_ids[0])
-        Member.objects.filter(customer_id=customer_ids[0]).update(next_at=clock.now() + AGAIN_AFTER)
+def members_bring_along(customer_ids: Sequence[int]) -> int:
+    """Bring many members up to date of whom one may fail: the rest goes through, and the one is due again after
+    `AGAIN_AFTER`. Answers how many went through. A customer who isn't a member yet is never due: what failed for one is
+    raised at the end."""
+    lost: list[Exception] = []
+
+    def leave_behind(customer_id: int, error: Exception) -> None:
+        log.error("member_left_behind", customer_id=customer_id, exc_info=error)
+        if not Member.objects.filter(customer_id=customer_id).update(next_at=clock.now() + AGAIN_AFTER):
+            lost.append(error)
+
+    through = sum(map(len, work.in_halves(customer_ids, members_bring_up_to_date, leave_behind)))
+    if lost:
+        raise lost[0]
+    return through
 
 
 def members_due(limit: int) -> list[int]:
@@ -157,17 +159,15 @@ def spending_grant(spending_id: int) -> bool:
         with sql.read_snapshot():
             programme, kept_by = facts.programme(), facts.keepers([customer_id])
             judgements = members_judge(kept_by, programme, only_changed=False) if programme else []
-            known = facts.members_facts([customer_id], kept_by)[customer_id]
-            states = facts.members_states(kept_by).get(customer_id, [])
         judgement = next((one for one in judgements if one.customer_id == customer_id), None)
         if programme is None or judgement is None or judgement.statement.usable < spending.points:
             asked = Spending.objects.filter(id=spending_id, state=Spending.State.ASKED)
             asked.update(state=Spending.State.REFUSED)
             continue
         granted = SpendingFact(id=spending.id, at=judgement.as_of, points=spending.points, held=True)
-        after = dataclasses.replace(known, spendings=(*known.spendings, granted))
-        states = sorted([*states, f"spending:{spending.id}:{Spending.State.HELD}"])
-        judged = _judge(judgement, after, programme, _fingerprint(programme, states), judgement.posted)
+        after = dataclasses.replace(judgement.facts, spendings=(*judgement.facts.spendings, granted))
+        states = sorted([*judgement.states, f"spending:{spending.id}:{Spending.State.HELD}"])
+        judged = _judge(judgement, after, states, programme, judgement.posted)
         if post([judged], kept_by, Posted(), grant=granted):
             return True
     raise MembersBusy(f"The member of spending {spending_id} kept changing for {TRIES_MAX} rounds.")
@@ -199,8 +199,8 @@ def members_judge(kept_by: Mapping[int, int], programme: Programme, *, only_chan
         _judge(
             member,
             known[member.customer_id],
+            states.get(member.customer_id, ()),
             programme,
-            fingerprints[member.customer_id],
             posted.get(member.account_id or 0, {}),
         )
         for member in to_judge
@@ -210,8 +210,8 @@ def members_judge(kept_by: Mapping[int, int], programme: Programme, *, only_chan
 def _judge(
     member: _Known | Judgement,
     known: MemberFacts,
+    states: Sequence[str],
     programme: Programme,
-    fingerprint: str,
     posted: dict[str, PostedSource],
 ) -> Judgement:
     as_of = known.as_of(clock.now())
@@ -226,7 +226,9 @@ def _judge(
         account_id=member.account_id,
         revision=member.revision,
         tier=member.tier,
-        fingerprint=fingerprint,
+        fingerprint=_fingerprint(programme, states),
+        facts=known,
+        states=states,
         as_of=as_of,
         statement=stated,
         posted=posted,
@@ -254,7 +256,7 @@ def _members(customer_ids: Iterable[int]) -> list[_Known]:
     """Those of the customers who are members."""
     account = "SELECT a.id FROM loyalty_account a WHERE a.shop_id = t.shop_id AND a.member_id = t.id"
     return [
-        _Known(customer_id, member_id, revision, judged, next_at and sql.instant(next_at), tier, account_id)
+        _Known(customer_id, member_id, revision, judged, sql.instant_if_any(next_at), tier, account_id)
         for customer_id, member_id, revision, judged, next_at, tier, account_id in sql.look_up(
             f"t.customer_id, t.id, t.revision, t.judged, t.next_at, t.tier, ({account} AND a.asset = 'points')",
             "loyalty_member",
@@ -285,7 +287,7 @@ def _posted(members: Sequence[_Known]) -> dict[int, dict[str, PostedSource]]:
     ):
         of_source = posted[account_id].setdefault(source, PostedSource(order_id, sql.instant(occurred_at)))
         of_source.occurred_at = max(of_source.occurred_at, sql.instant(occurred_at))
-        of_source.points[(_maybe(usable_from), _maybe(expires_at))] = int(points)
+        of_source.points[(sql.instant_if_any(usable_from), sql.instant_if_any(expires_at))] = int(points)
     spenders = {
         member.member_id: member.account_id
         for member in members
@@ -298,8 +300,10 @@ def _posted(members: Sequence[_Known]) -> dict[int, dict[str, PostedSource]]:
 
 def _posted_held(spenders: dict[int | None, int | None]) -> list[tuple[int, str, int]]:
     """What the shop's held account has of these members' spendings: (member's account, source, points)."""
+    if not spenders:
+        return []
     held = Account.objects.filter(member=None, kind=Account.Kind.HELD).values_list("id", flat=True).first()
-    if not spenders or held is None:
+    if held is None:
         return []
     transactions = dict(
         sql.look_up(
@@ -321,7 +325,3 @@ def _posted_held(spenders: dict[int | None, int | None]) -> list[tuple[int, str,
         assert account_id is not None
         sums[(account_id, source)] += points
     return [(account_id, source, points) for (account_id, source), points in sums.items()]
-
-
-def _maybe(value: object) -> dt.datetime | None:
-    return None if value is None else sql.instant(value)

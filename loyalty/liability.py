@@ -163,7 +163,7 @@ def parts(date: AsOf) -> Parts:
     expiries: Counter[dt.date | None] = Counter()
     due = pending = 0
     for expires_at, aged, waits, points in rows:
-        expires = None if expires_at is None else sql.instant(expires_at)
+        expires = sql.instant_if_any(expires_at)
         ages[aged] += int(points)
         pending += int(points) if waits else 0
         if expires is not None and expires <= date.at:

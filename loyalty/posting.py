@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from loyalty import sql
 from loyalty.models import Spending
 from loyalty.rules.difference import Difference, PostedSource
-from loyalty.rules.facts import SpendingFact
+from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.statement import Statement
 from retention_app import clock, setwise
 from retention_app.events import Fact, events_record
@@ -40,7 +40,7 @@ class Posted:
 @dataclass(kw_only=True)
 class Judgement:
     """A customer's statement as of an instant against the ledger. `member_id` is None for one the programme sees first;
-    `tier` is the one known so far."""
+    `tier` is the one known so far; `facts` and `states` (what they are recognised by) are what it rests on."""
 
     customer_id: int
     member_id: int | None
@@ -48,6 +48,8 @@ class Judgement:
     revision: int
     tier: str
     fingerprint: str
+    facts: MemberFacts
+    states: Sequence[str]
     as_of: dt.datetime
     statement: Statement
     posted: dict[str, PostedSource]

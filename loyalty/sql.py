@@ -93,6 +93,10 @@ def stored(value: dt.datetime) -> str:
     return setwise.instant(value)
 
 
+def instant_if_any(value: Any) -> dt.datetime | None:
+    return None if value is None else instant(value)
+
+
 def instant(value: Any) -> dt.datetime:
     """An instant as a statement returns it. SQLite's are UTC without saying so; an expression makes them text."""
     found: dt.datetime = dt.datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -62,20 +63,19 @@ def event_runs_work(*, shop_id: int, consumer: str) -> None:
 def runs_handle(consumer: Consumer, runs: list[EventRun], events: dict[int, DomainEvent]) -> None:
     """Hand a batch to its consumer; a failing batch is split until the bad run is alone, the rest goes through."""
     assert consumer.batch is not None
-    try:
-        consumer.batch([events[run.event_id] for run in runs])
-    except Exception as error:
-        if len(runs) > 1:
-            middle = len(runs) // 2
-            runs_handle(consumer, runs[:middle], events)
-            runs_handle(consumer, runs[middle:], events)
-            return
-        log.exception("event_run_failed", consumer=consumer.name, event_id=runs[0].event_id)
+    batch = consumer.batch
+
+    def handle(some: Sequence[EventRun]) -> None:
+        batch([events[run.event_id] for run in some])
+
+    def put_back(run: EventRun, error: Exception) -> None:
+        log.error("event_run_failed", consumer=consumer.name, event_id=run.event_id, exc_info=error)
         RUNS.labels(consumer.name, "failed").inc()
-        work.failed(runs[0], error)
-        return
-    work.done(runs)
-    RUNS.labels(consumer.name, "done").inc(len(runs))
+        work.failed(run, error)
+
+    for passed in work.in_halves(runs, handle, put_back):
+        work.done(passed)
+        RUNS.labels(consumer.name, "done").inc(len(passed))
 
 
 def _run_step(consumer: Consumer, run: EventRun, event: DomainEvent, until: dt.datetime) -> None:

@@ -13,7 +13,7 @@ import random
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from django.db import connection, transaction
@@ -46,6 +46,7 @@ _TRACEBACK_MAX = 10_000  # characters, its end
 
 Keep = Callable[[], None]  # called now and then by long work: its sign of life
 Queued = EventRun | WebhookDelivery | Outbound | Reconciliation | PrivacyRequest
+_Item = TypeVar("_Item")
 _Row = TypeVar("_Row", EventRun, WebhookDelivery, Outbound, Reconciliation, PrivacyRequest)
 _Claimed = TypeVar("_Claimed", EventRun, WebhookDelivery, Outbound, Reconciliation, PrivacyRequest, SyncRun)
 
@@ -158,6 +159,24 @@ def lease_renew(rows: Sequence[_Row]) -> int:
         return 0
     ours = type(rows[0])._default_manager.filter(_held(rows), lease_until__isnull=False)
     return ours.update(lease_until=lease_end())
+
+
+def in_halves(
+    items: Sequence[_Item], handle: Callable[[Sequence[_Item]], object], alone: Callable[[_Item, Exception], object]
+) -> Iterator[Sequence[_Item]]:
+    """Handle items together; a failing batch is split until the bad one is alone, the rest goes through. Yields what
+    went through; `alone` is told of the one and its error."""
+    try:
+        handle(items)
+    except Exception as error:
+        if len(items) == 1:
+            alone(items[0], error)
+            return
+        middle = len(items) // 2
+        yield from in_halves(items[:middle], handle, alone)
+        yield from in_halves(items[middle:], handle, alone)
+    else:
+        yield items
 
 
 def keeping(rows: Sequence[_Row], *, overtaken: type[Exception] | None = None) -> Keep:

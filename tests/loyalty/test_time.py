@@ -46,12 +46,10 @@ def test_one_worker_at_a_time_lets_time_pass(two: list[int], alpha: Shop) -> Non
     assert Programme.objects.get().lease_until is None
 
 
-def test_a_member_that_can_not_be_judged_holds_nobody_up(
-    two: list[int], alpha: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def odd(two: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of the two can't be judged, as long as the test doesn't undo it."""
     mirrored(order_row(5), order_row(6, customer=2))
-    bring(1, 2)
-    mirrored(order_row(7), order_row(8, customer=2))
     judge = ledger._judge
 
     def fails_for_one(member: Any, *args: Any) -> Any:
@@ -60,14 +58,33 @@ def test_a_member_that_can_not_be_judged_holds_nobody_up(
         return judge(member, *args)
 
     monkeypatch.setattr(ledger, "_judge", fails_for_one)
+
+
+def test_a_member_that_can_not_be_judged_holds_nobody_up(
+    two: list[int], alpha: Shop, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirrored(order_row(3), order_row(4, customer=2))
+    bring(1, 2)
+    request.getfixturevalue("odd")
     due_now(1, 2)
     tasks.members_time_passes(shop_id=alpha.id)
-    assert Entry.objects.filter(source="order:8").exists()
+    assert Entry.objects.filter(source="order:6").exists()
     left = Member.objects.get(customer_id=two[0])
     assert left.next_at is not None
     assert left.next_at > clock.now()
     monkeypatch.undo()
-    members_bring_along(two)
+    assert members_bring_along(two) == 2
+    assert not ledger_verify().findings
+
+
+def test_a_customer_who_can_not_become_a_member_holds_nobody_up_and_is_not_forgotten(
+    two: list[int], odd: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="can't be judged"):
+        members_bring_along(two)
+    assert list(Member.objects.values_list("customer_id", flat=True)) == two[1:]
+    monkeypatch.undo()
+    assert members_bring_along(two) == 2
     assert not ledger_verify().findings
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ from django.db import connection, transaction
 
 from retention_app import setwise
 from retention_app.events import Fact, events_record
-from retention_app.models import DomainEvent, Order, Product, Refund
+from retention_app.models import Customer, DomainEvent, Order, Product, Refund
 from retention_app.privacy import tombstones
 from retention_app.tenancy import current_shop_id
 
@@ -242,7 +242,9 @@ def orders_upsert(
         order_ids = {shopify_id: order_id for order_id, shopify_id in _orders_write(rows)}
         if order_ids:
             _children_write(order_ids, aggregates)
-            summaries_refresh({*former, *_customers_of(order_ids)})
+            present = _customers_of(order_ids)
+            summaries_refresh({*former.values(), *present.values()})
+            _moves_note(former, present)
             if not defer_events:
                 _events_tell(Order.objects.filter(event_due=True, id__in=order_ids.values()), origin)
     return list(order_ids)
@@ -390,15 +392,22 @@ def _customers_lock(order_shopify_ids: Iterable[int], customer_shopify_ids: Iter
         )
 
 
-def _customers_of(order_shopify_ids: Iterable[int]) -> set[int]:
-    """The customers the mirror has these orders under."""
+def _customers_of(order_shopify_ids: Iterable[int]) -> dict[int, int]:
+    """The customers the mirror has these orders under, by the orders' Shopify ids."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT customer_id FROM retention_app_order"
+            "SELECT shopify_id, customer_id FROM retention_app_order"
             f" WHERE shop_id = %s AND {setwise.ids_in('shopify_id')} AND customer_id IS NOT NULL",
             [current_shop_id(), setwise.ids_json(order_shopify_ids)],
         )
-        return {customer_id for (customer_id,) in cursor.fetchall()}
+        return dict(cursor.fetchall())
+
+
+def _moves_note(former: Mapping[int, int], present: Mapping[int, int]) -> None:
+    """Note of customers who got an order of theirs (order → customer, before and after)."""
+    moved = {former[order]: customer for order, customer in present.items() if former.get(order, customer) != customer}
+    for customer_id, went_to in moved.items():
+        Customer.objects.filter(id=customer_id).update(orders_went_to=went_to)
 
 
 def summaries_refresh(customer_ids: Iterable[int]) -> None:

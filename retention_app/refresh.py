@@ -40,7 +40,9 @@ def forget(kind: Kind, ids: Collection[int], *, origin: Origin) -> int:
     if kind is Kind.PRODUCTS:
         return removals.products_gone(ids)
     if kind is Kind.CUSTOMERS:
-        return removals.customers_gone(ids, origin=origin)
+        gone = removals.customers_gone(ids, origin=origin)
+        removals.merges_conclude(origin=origin)
+        return gone
     return removals.orders_gone(ids, origin=origin)
 
 
@@ -82,6 +84,8 @@ def _orders(shop_id: int, ids: Sequence[int], origin: Origin, keep: Keep) -> Ref
         found = _customers(shop_id, sorted(unknown), origin, keep).states
         unknown -= {id_ for id_, customer in found.items() if customer}
     written = mirror.orders_upsert(orders, read_at=read_at, origin=origin)
+    if written:
+        removals.merges_conclude(origin=origin)
     states = {id_: None if order and order["customer_shopify_id"] in unknown else order for id_, order in rows.items()}
     return Refreshed(states, _gone(rows), written)
 

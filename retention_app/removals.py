@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from retention_app import clock
 from retention_app.events import Fact, events_record
@@ -111,6 +112,27 @@ def customers_merge(*, kept_id: int, deleted_id: int, origin: DomainEvent.Origin
             origin=origin,
         )
     return True
+
+
+def merges_conclude(*, origin: DomainEvent.Origin) -> int:
+    """Merge whom the platform merged without our hearing of it; answers how many that were.
+
+    Nobody deletes a customer who has orders. So one who is gone and whose orders all became others' was merged, into
+    who got the last of them. A notice that comes after all is believed instead.
+    """
+    left = Customer.objects.filter(
+        gone_at__isnull=False, merged_into=None, orders_went_to__isnull=False, shopify_id__gt=0
+    ).exclude(Exists(Order.objects.filter(customer=OuterRef("id"))))
+    pairs = list(left.order_by("id").values_list("shopify_id", "orders_went_to__shopify_id"))
+    return sum(customers_merge(kept_id=kept, deleted_id=away, origin=origin) for away, kept in pairs)
+
+
+def survivor_unknown(customer: Customer) -> bool:
+    """Whether a customer was merged and we don't know yet into whom: the platform knows them no more, but has their
+    orders under somebody, which ours has not."""
+    if customer.gone_at is None or customer.merged_into_id is not None or customer.shopify_id < 0:
+        return False
+    return Order.objects.filter(customer=customer).exists()
 
 
 def _locked(shopify_ids: Iterable[int]) -> list[Customer]:

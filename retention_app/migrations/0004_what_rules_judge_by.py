@@ -33,6 +33,25 @@ class Migration(migrations.Migration):
         migrations.AddField("order", "paid_at", models.DateTimeField(null=True)),
         migrations.AddField("order", "fulfilled_at", models.DateTimeField(null=True)),
         migrations.AddField("product", "labels_from", models.DateTimeField(null=True)),
+        migrations.AddField(
+            "customer",
+            "orders_went_to",
+            models.ForeignKey(
+                "retention_app.customer",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                db_index=False,
+            ),
+        ),
+        migrations.AddIndex(
+            "customer",
+            models.Index(
+                fields=["shop", "orders_went_to"],
+                name="customer_by_next_owner",
+                condition=models.Q(orders_went_to__isnull=False),
+            ),
+        ),
         migrations.AlterField(
             "syncrun",
             "phase",

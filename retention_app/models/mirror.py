@@ -17,6 +17,7 @@ class Customer(ShopOwned):
 
     One the platform merged into another keeps its row for its ledger: `merged_into` leads to the survivor, who has its
     orders. `gone_at` says since when the platform knows the customer no more; personal fields are empty then.
+    `orders_went_to` is who got the last order of theirs that became somebody else's.
     """
 
     shopify_id = models.BigIntegerField()
@@ -30,6 +31,7 @@ class Customer(ShopOwned):
     search_name = models.CharField(max_length=512, blank=True)  # lower case, for prefix search
     search_email = models.CharField(max_length=320, blank=True)  # lower case
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    orders_went_to = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     gone_at = models.DateTimeField(null=True)
     orders_count = models.PositiveIntegerField(default=0)
     spent_minor = models.BigIntegerField(default=0)  # in the shop's currency, refunds taken off
@@ -46,6 +48,11 @@ class Customer(ShopOwned):
                 fields=["shop", "merged_into"],
                 name="customer_by_survivor",
                 condition=models.Q(merged_into__isnull=False),
+            ),
+            models.Index(
+                fields=["shop", "orders_went_to"],
+                name="customer_by_next_owner",
+                condition=models.Q(orders_went_to__isnull=False),
             ),
         ]
 

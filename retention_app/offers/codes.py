@@ -20,6 +20,7 @@ from retention_app.models import AuditEntry, Customer, DiscountCode, DomainEvent
 from retention_app.money import exponent
 from retention_app.outbound import Expired, Kind, Refused, kinds, outbound_request
 from retention_app.refresh import refresh
+from retention_app.removals import survivor_unknown
 from retention_app.shopify.client import Session
 from retention_app.shopify.errors import TransientError
 from retention_app.shopify.mapping import numeric_id
@@ -188,6 +189,8 @@ class DiscountCodeCall(Kind):
         if given.expires_at <= clock.now():
             raise Expired("The code's last day is over.")
         owner = given.customer.merged_into or given.customer
+        if survivor_unknown(owner):
+            raise TransientError("The customer was merged into another one; we don't know yet into whom.")
         if owner.gone_at is not None:
             raise Refused("The customer isn't in your store any more.")
         payload = session.graphql("DiscountCodeBasicCreate", {"basicCodeDiscount": _input(given, owner)})[

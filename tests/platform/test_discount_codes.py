@@ -305,6 +305,29 @@ def test_nobody_unknown_or_gone_is_given_a_code(ana: Customer, fields: dict[str,
             give(ana)
 
 
+def test_who_is_gone_with_orders_waits_for_the_survivor(ana: Customer, discounts: Discounts) -> None:
+    now = clock.now()
+    mirror.orders_upsert([order_row(1, customer=7001)], read_at=now, origin=DomainEvent.Origin.LIVE)
+    given = give(ana)
+    removals.customers_gone([7001], origin=DomainEvent.Origin.LIVE)
+    assert worked(given) == ("requested", "waiting")
+    assert not discounts.by_code
+    Customer.objects.create(shop=ana.shop, shopify_id=7002, created_at=now, updated_at=now, read_at=now)
+    moved = order_row(1, customer=7002, updated_at=now)
+    mirror.orders_upsert([moved], read_at=now, origin=DomainEvent.Origin.LIVE)
+    removals.merges_conclude(origin=DomainEvent.Origin.LIVE)
+    assert worked(given, later=60) == ("active", "done")
+    (made,) = discounts.by_code.values()
+    assert "gid://shopify/Customer/7002" in str(made)
+
+
+def test_who_is_gone_without_orders_gets_no_code(ana: Customer, discounts: Discounts) -> None:
+    given = give(ana)
+    removals.customers_gone([7001], origin=DomainEvent.Origin.LIVE)
+    assert worked(given) == ("refused", "dead")
+    assert not discounts.by_code
+
+
 def test_a_customer_merged_before_we_heard_of_it_gets_the_code_under_the_survivor(
     ana: Customer, discounts: Discounts
 ) -> None:

@@ -344,6 +344,7 @@ def test_orders_of_a_customer_merged_unheard_go_to_whoever_has_them(shop: Shop, 
     order = Order.objects.select_related("customer").get()
     assert order.customer is not None
     assert order.customer.shopify_id == 8102
+    assert Customer.objects.get(shopify_id=8101).merged_into == order.customer
 
 
 def test_a_stale_answer_is_not_taken_for_the_listed_state(shop: Shop, listing: Listing, platform: Platform) -> None:

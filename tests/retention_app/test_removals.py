@@ -114,6 +114,63 @@ def test_a_chain_of_merges_ends_at_the_last_survivor_in_any_order(shop: Shop, or
     assert survivor.orders_count == 4
 
 
+def hear_order(order: int, customer: int) -> None:
+    orders(order_row(order, customer=customer, updated_at=at(90)), read=2000)
+
+
+@pytest.mark.parametrize(
+    "told",
+    list(
+        itertools.permutations(
+            [
+                lambda: removals.customers_gone([1], origin=LIVE),
+                lambda: hear_order(10, 2),
+                lambda: hear_order(11, 2),
+            ]
+        )
+    ),
+)
+def test_a_merge_nobody_told_of_is_seen_by_its_orders(shop: Shop, told: list[Any]) -> None:
+    customers(customer_row(1), customer_row(2))
+    orders(order_row(10, customer=1), order_row(11, customer=1))
+    away, kept = Customer.objects.get(shopify_id=1), Customer.objects.get(shopify_id=2)
+    for each in told:
+        assert removals.merges_conclude(origin=LIVE) == 0
+        each()
+    assert removals.merges_conclude(origin=LIVE) == 1
+    assert removals.merges_conclude(origin=LIVE) == 0
+    away.refresh_from_db()
+    assert away.merged_into_id == kept.id
+    assert not removals.survivor_unknown(away)
+    assert events("customer.merged") == 1
+
+
+def test_who_gave_an_order_away_and_stays_is_not_merged(shop: Shop) -> None:
+    customers(customer_row(1), customer_row(2))
+    orders(order_row(10, customer=1))
+    hear_order(10, 2)
+    assert removals.merges_conclude(origin=LIVE) == 0
+
+
+def test_who_is_gone_with_orders_left_waits_for_the_survivor(shop: Shop) -> None:
+    customers(customer_row(1), customer_row(2))
+    orders(order_row(10, customer=1), order_row(11, customer=1))
+    hear_order(10, 2)
+    removals.customers_gone([1], origin=LIVE)
+    assert removals.merges_conclude(origin=LIVE) == 0
+    assert removals.survivor_unknown(Customer.objects.get(shopify_id=1))
+
+
+def test_a_late_notice_of_a_merge_is_believed_over_what_the_orders_said(shop: Shop) -> None:
+    customers(customer_row(1), customer_row(2), customer_row(3))
+    orders(order_row(10, customer=1))
+    hear_order(10, 2)
+    removals.customers_gone([1], origin=LIVE)
+    assert removals.merges_conclude(origin=LIVE) == 1
+    assert merge(3, 1)
+    assert Customer.objects.get(shopify_id=1).merged_into == Customer.objects.get(shopify_id=3)
+
+
 def test_a_merge_of_strangers_or_with_oneself_changes_nothing(shop: Shop, beta: Shop) -> None:
     customers(customer_row(1))
     assert not merge(9, 1)

@@ -26,6 +26,7 @@ import redis
 from celery import Celery
 from psycopg import sql
 
+from retention_app.clock import ASKED_EVERY_SECONDS
 from retention_app.shopify import documents
 
 # Every text the app may send to the platform's GraphQL API, the inner queries of bulk operations included.
@@ -33,6 +34,8 @@ OUR_DOCUMENTS = {documents.document(name) for name in documents.names()} | {
     documents.bulk_query(name) for name in documents.names() if name in ("BulkCustomers", "BulkOrders", "BulkProducts")
 }
 ROOT = Path(__file__).resolve().parent.parent
+SWEEP = "retention_app.tasks.sweep"
+TIME_PASSES = "loyalty.tasks.time_passes"
 START_SECONDS_MAX = 60
 POLL_SECONDS = 0.3
 MAKE_DUE_SECONDS = 2  # between two times that everything is tried at once: tries are counted
@@ -271,13 +274,19 @@ class Stack:
                 " WHERE state = 'waiting' AND lease_until IS NULL AND due_at > CURRENT_TIMESTAMP"
             )
         self.execute("UPDATE retention_app_shop SET calls_paused_until = NULL")
-        self.sweep()
+        self.send(SWEEP)
 
-    def sweep(self, times: int = 1) -> None:
-        """Send the workers to look for what is due."""
+    def turn_clock(self, forward: dt.timedelta) -> None:
+        """Turn devstore's clock, and so everybody's, and let the workers look at what time brings."""
+        self.devstore("POST", "/devstore/clock", {"advance": forward.total_seconds()})
+        time.sleep(2 * ASKED_EVERY_SECONDS)
+        self.send(TIME_PASSES)
+
+    def send(self, task: str, times: int = 1) -> None:
+        """Send the workers to do a task that the schedule sends now and then."""
         with Celery(set_as_current=False) as celery, celery.connection_for_write(self._redis_url) as broker:
             for _ in range(times):  # the environment's broker, the tests' own, goes before one that an app is given
-                celery.send_task("retention_app.tasks.sweep", connection=broker)
+                celery.send_task(task, connection=broker)
 
     def newest_instants(self) -> list[dt.datetime]:
         """When, by their clocks, web took in the newest webhook, and a worker told the newest fact."""

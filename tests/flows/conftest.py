@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, sync_playwright
 
+from tests.stack import ROOT
+
 CHROMIUM = "/usr/bin/chromium"
 BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
@@ -38,6 +40,11 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         for number, page in enumerate(page for context in browser.contexts for page in context.pages):
             page.screenshot(path=tmp_path / f"page-{number}.png")
         browser.close()
+
+
+def pictures_folder(request: pytest.FixtureRequest) -> Path | None:
+    """Where pictures are kept, if they are to be."""
+    return ROOT / "docs/screenshots" if request.config.getoption("--store-screenshots") else None
 
 
 def admin_frame(page: Page) -> FrameLocator:

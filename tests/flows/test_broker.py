@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.storm import Servers
-from tests.stack import Stack
+from tests.stack import SWEEP, Stack
 
 RESTARTS = 3
 MESSAGES = 30
@@ -22,7 +22,7 @@ def test_a_worker_outlives_its_broker(tmp_path: Path, monkeypatch: pytest.Monkey
         with Stack(tmp_path / "stack", scenario="aurora", database="sqlite") as stack:
             worker = stack.worker_pid
             for _ in range(RESTARTS):
-                stack.sweep(MESSAGES)
+                stack.send(SWEEP, MESSAGES)
                 servers.redis_restart()
                 time.sleep(2)
             stack.install()

@@ -49,4 +49,4 @@ def bring(*shopify_ids: int) -> Posted:
 
 def points_of(shop: Shop) -> dict[int, int]:
     """Balances by the platform's customer id."""
-    return {row["customer"]: row["points_available"] for row in selectors.balances(shop.id)}
+    return {row["customer"]: row["points_available"] for row in selectors.balances()}

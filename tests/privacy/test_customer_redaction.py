@@ -101,7 +101,7 @@ def test_nothing_of_ours_still_names_the_person(
 ) -> None:
     with shop_scope(told.id):
         traces(told)
-        before = list(balances(told.id))
+        before = list(balances())
     export = ask("customers/data_request", told)
     assert export.proof == {"customers": 1, "orders": 2}
     assert found() == PARTICULARS.keys()
@@ -122,7 +122,7 @@ def test_nothing_of_ours_still_names_the_person(
         assert row.shopify_id < 0
         assert row.gone_at is not None
         assert Order.objects.filter(customer=row).count() == row.orders_count == 2
-        after = list(balances(told.id))
+        after = list(balances())
         assert sorted(each["points_available"] for each in after) == sorted(each["points_available"] for each in before)
         assert not ledger_verify().findings
         assert Customer.objects.get(shopify_id=OTHER).first_name == "Otto"

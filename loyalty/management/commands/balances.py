@@ -20,7 +20,7 @@ class Command(ShopCommand):
         parser.add_argument("--json", action="store_true", help="a JSON object a line")
 
     def handle_shop(self, shop: Shop, **options: Any) -> None:
-        for row in balances(shop.id):
+        for row in balances():
             if options["json"]:
                 self.stdout.write(orjson.dumps(row).decode())
             else:

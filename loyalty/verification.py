@@ -107,9 +107,11 @@ def _members_check(names: Mapping[int, int], result: Verification) -> dict[int, 
             found.append(f"Customer {name}: cached balance {balance}, entries sum to {entered}.")
         for difference in judgement.differences:
             found.append(f"Customer {name}: {difference.points:+d} left to post for {difference.source}.")
-        member = members.get(judgement.member_id or 0, Member())
-        if judgement.differences or (member.next_at is not None and member.next_at <= judgement.as_of):
-            continue  # what is read off the statement follows them, or time
+        if judgement.differences or judgement.member_id is None:
+            continue  # what is read off the statement follows them; nothing is, of a customer who never had any
+        member = members[judgement.member_id]
+        if member.next_at is not None and member.next_at <= judgement.as_of:
+            continue  # time brings it
         if debt != stated.debt:
             found.append(f"Customer {name}: cached debt {debt}, the statement has {stated.debt}.")
         if lots[account_id] != Counter(map(astuple, stated.lots)):
@@ -137,7 +139,7 @@ def _projected(table: str, owner: str, columns: str, ids: Iterable[int]) -> dict
     found: dict[int | None, Counter[tuple[Any, ...]]] = defaultdict(Counter)
     for owner_id, *row in sql.look_up(f"t.{owner}, {columns}", table, owner, ids):
         pairs = zip(row, instants, strict=True)
-        found[owner_id][tuple(sql.instant(value) if of_time and value else value for value, of_time in pairs)] += 1
+        found[owner_id][tuple(sql.instant_if_any(value) if of_time else value for value, of_time in pairs)] += 1
     return found
 
 

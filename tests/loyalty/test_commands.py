@@ -99,6 +99,13 @@ def test_a_customer_nobody_judged_is_found(members: Shop) -> None:
     assert verified()[2] == "alpha: Customer 4: +50 left to post for order:30.\n"
 
 
+def test_who_never_paid_needs_no_member(members: Shop) -> None:
+    customers(4)
+    mirrored(order_row(30, customer=4, paid=False))
+    status, told, wrong = verified("--shop", "alpha")
+    assert (status, wrong) == (0, ""), told
+
+
 def test_a_transaction_that_is_not_balanced_is_found(members: Shop) -> None:
     with connection.cursor() as cursor:
         cursor.execute(

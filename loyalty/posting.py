@@ -79,7 +79,6 @@ _TRANSACTION: setwise.Columns = {
     "occurred_at": "timestamptz",
     "recorded_at": "timestamptz",
 }
-_COUNTER: setwise.Columns = {"kind": "text"}
 _ENTRY: setwise.Columns = {
     "position": "integer",
     "member_id": "bigint",
@@ -260,8 +259,7 @@ def _accounts_open(member_ids: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _entries_append(judgements: Sequence[Judgement]) -> list[sql.Statement]:
-    """Append a transaction for each judgement and an entry for each leg of its differences. The shop's counter accounts
-    that are needed for the first time are opened."""
+    """Append a transaction for each judgement and an entry for each leg of its differences."""
     now, shop_id = clock.now(), current_shop_id()
     transactions = [
         {
@@ -298,18 +296,10 @@ def _entries_append(judgements: Sequence[Judgement]) -> list[sql.Statement]:
     ]
     if not entries:
         return []
-    counters = [{"kind": kind} for kind in sorted({str(entry["kind"]) for entry in entries} - {"member"})]
     columns = ", ".join(
         name for name in _ENTRY if name not in ("position", "member_id", "revision", "account_id", "kind")
     )
     return [
-        (
-            "INSERT INTO loyalty_account (shop_id, kind, asset)"
-            f" SELECT %s, r.kind, 'points' FROM {setwise.rows_from(_COUNTER)} WHERE NOT EXISTS"
-            " (SELECT 1 FROM loyalty_account a WHERE a.shop_id = %s AND a.member_id IS NULL AND a.kind = r.kind"
-            " AND a.asset = 'points') ON CONFLICT DO NOTHING",
-            [shop_id, setwise.rows_json(counters, _COUNTER), shop_id],
-        ),
         (
             "INSERT INTO loyalty_ledgertransaction (shop_id, member_id, revision, occurred_at, recorded_at)"
             f" SELECT %s, r.member_id, r.revision, r.occurred_at, r.recorded_at FROM {setwise.rows_from(_TRANSACTION)}"

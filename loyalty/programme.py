@@ -218,5 +218,6 @@ def _programme_start(shop_id: int, now: dt.datetime, count_past: CountPast) -> N
     Programme.objects.create(shop_id=shop_id, earn_from=earn_from)
     Account.objects.bulk_create(
         Account(shop_id=shop_id, kind=kind, asset=Account.POINTS)
-        for kind in (Account.Kind.ISSUED, Account.Kind.REVERSED)
+        for kind in Account.Kind
+        if kind != Account.Kind.MEMBER
     )

@@ -1,10 +1,27 @@
 import datetime as dt
 
 import django.db.models.deletion
+from django.apps.registry import Apps
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from loyalty.append_only import AppendOnly, ClosedBooks, EraseWithShop
 from retention_app.row_security import RowSecurity
+from retention_app.tenancy import shop_scope
+
+
+def counters_open(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Open the counter accounts that programmes begun before this migration lack."""
+    database = schema_editor.connection.alias
+    accounts = apps.get_model("loyalty", "Account").objects.using(database)
+    programmes = apps.get_model("loyalty", "Programme").objects.using(database)
+    for shop_id in apps.get_model("retention_app", "Shop").objects.using(database).values_list("id", flat=True):
+        with shop_scope(shop_id):
+            if programmes.filter(shop_id=shop_id).exists():
+                accounts.bulk_create(
+                    accounts.model(shop_id=shop_id, kind=kind, asset="points")
+                    for kind in ("held", "redeemed", "expired")
+                )
 
 
 class Migration(migrations.Migration):
@@ -477,4 +494,5 @@ class Migration(migrations.Migration):
         AppendOnly("loyalty_periodclose"),
         EraseWithShop("loyalty_periodclose"),
         ClosedBooks("loyalty_ledgertransaction"),
+        migrations.RunPython(counters_open, migrations.RunPython.noop),
     ]

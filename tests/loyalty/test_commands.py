@@ -73,7 +73,7 @@ def test_shop_stats_has_the_points(members: Shop) -> None:
 def test_a_right_ledger_is_ok_with_its_counts(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "CUSTOMERS_A_SLICE", 2)
     monkeypatch.setattr(verification, "TRANSACTIONS_A_SLICE", 2)
-    assert verified("--shop", "alpha") == (0, "alpha: ledger OK, checked 5 accounts and 6 entries.\n", "")
+    assert verified("--shop", "alpha") == (0, "alpha: ledger OK, checked 8 accounts and 6 entries.\n", "")
 
 
 def test_all_shops_are_checked_by_default(alpha: Shop, beta: Shop) -> None:

@@ -99,7 +99,7 @@ def test_publishing_makes_the_version_the_audit_entry_and_the_event(shop: Shop) 
         version.effective_from,
     )
     assert list(EventRun.objects.values_list("consumer", flat=True)) == ["loyalty.catch_up"]
-    assert set(Account.objects.values_list("kind", flat=True)) == {"issued", "reversed"}
+    assert set(Account.objects.values_list("kind", flat=True)) == {"issued", "reversed", "held", "redeemed", "expired"}
 
 
 @pytest.mark.parametrize(

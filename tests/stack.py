@@ -197,6 +197,12 @@ class Stack:
             raise RuntimeError(f"{method} {path} {body}: {answer.status_code} {answer.text}")
         return answer.json()
 
+    def staff(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask the admin as a member of the shop's staff."""
+        token = self.devstore("GET", "/devstore/id-token")["id_token"]
+        headers = {"Authorization": f"Bearer {token}", "HX-Request": "true"}
+        return httpx.request(method, self.app_url + path, headers=headers, timeout=60, **options)
+
     def manage(self, *arguments: str) -> str:
         """Run a manage.py command; answers its output. Raises RuntimeError with what it said when it fails."""
         done = subprocess.run(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
+import json
 import random
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,19 @@ CDNOW = {
     "repeat_customers": 11662,
     "ladder": [0.4948, 0.6502, 0.7076, 0.7315],
     "points_issued": 2453159,
+}
+
+RULES = {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}
+TIERS = {
+    "by": "spend",
+    "period": "lifetime",
+    "grace_days": 0,
+    "hold_days": 0,
+    "protect_until": None,
+    "levels": [
+        {"key": key, "name": key, "from": spent * 100, "percent": 100}
+        for key, spent in (("bronze", 70), ("silver", 200), ("gold", 600))
+    ],
 }
 
 
@@ -54,6 +70,13 @@ def change_of(stack: Stack, before: dict[Any, int], change: dict[int, int], seco
         time.sleep(0.3)
 
 
+def owed_on(stack: Stack, day: dt.date) -> str:
+    """What the shop owed its members on a day, as its page says it."""
+    page = stack.staff("GET", "/app/insights/liability/", params={"on": day.isoformat()}).text
+    [figures] = re.findall(r'<dl class="stats">(.*?)</dl>', page, re.DOTALL)
+    return figures
+
+
 @pytest.mark.parametrize("database", BOTH_DATABASES)
 def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(tmp_path: Path, database: str) -> None:
     with Stack(tmp_path, scenario="cdnow", database=database) as stack:
@@ -68,6 +91,18 @@ def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(t
         assert {"BulkRunQuery", "BulkPoll"} <= {call["operation"] for call in calls}
         assert set(log["documents"].values()) <= OUR_DOCUMENTS
 
+        # What would be, and what is, by the same replay.
+        live = stack.manage_json("programme_simulate", "--shop", "cdnow")
+        assert (live["points"], live["equals_ledger"]) == (CDNOW["points_issued"], True)
+        (tmp_path / "tiers.json").write_text(json.dumps({**RULES, "tiers": TIERS}))
+        what_if = stack.manage_json("programme_simulate", "--shop", "cdnow", "--document", str(tmp_path / "tiers.json"))
+        assert what_if["tiers_then"] == {"": 15149, "bronze": 5416, "silver": 2466, "gold": 539}
+
+        today = dt.datetime.now(dt.UTC).date()
+        stack.turn_clock(dt.timedelta(days=2))
+        owed = owed_on(stack, today)
+        assert f"{CDNOW['points_issued']:,}" in owed
+
         before = stack.balances()
         customer = max(before)
         order = stack.devstore(
@@ -76,6 +111,8 @@ def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(t
             {"customer_id": customer, "lines": [{"title": "Gift box", "price": "50.00", "quantity": 1}]},
         )
         change_of(stack, before, {customer: 50})
+        assert owed_on(stack, today) == owed
+        assert owed_on(stack, today + dt.timedelta(days=2)) != owed
         stack.devstore(
             "POST",
             f"/devstore/orders/{order['id']}/refund",

@@ -99,6 +99,12 @@ def explanation_lines(explanation: Explanation, words: Words) -> list[str]:
         return _Sentences(words).lines(explanation)
 
 
+def trial_lines(explanation: Explanation, words: Words) -> list[str]:
+    """Why an order would have earned what it would: the sum and the order's lines, without any version's name."""
+    with translation.override(words.locale):
+        return _Sentences(words).trial(explanation)
+
+
 def reason_text(code: str) -> str:
     """Why staff adjusted somebody's points, in the active language."""
     return {
@@ -255,6 +261,11 @@ class _Sentences:
                 return [sentence % {"posted": self.signed(explanation["posted"])}]
             case kind:
                 raise ValueError(f"No words for an explanation of kind {kind!r}.")
+
+    def trial(self, explanation: Explanation) -> list[str]:
+        if explanation["kind"] != "earned":
+            return self.lines(explanation)
+        return [*self.sums(explanation, explanation), *self.order_lines(explanation["lines"])]
 
     def sums(self, explanation: Explanation, figures: Explanation) -> list[str]:
         """The way from an order's worth to its points: the formula, the bonus, the cap."""

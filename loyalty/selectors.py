@@ -151,6 +151,15 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tried:
+    """What an order brings by a document, had it always been in force, before any return: points and why, bonuses
+    apart."""
+
+    points: int
+    explanations: tuple[Explanation, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PreviewRow:
     """What one order earns, less what was taken back, by the live rules and by the draft's."""
 
@@ -436,10 +445,25 @@ def preview_orders(shop_id: int, document: Document, limit: int = 100) -> Previe
 
 
 def _earned(order: OrderFact, document: Document, currency: str) -> int:
-    """What the order would have come to, had this document always been in force."""
+    """What the order would have come to by itself, had this document always been in force."""
+    return statement(MemberFacts(orders=(order,)), _always(document, currency), max(order.instants())).balance
+
+
+def _always(document: Document, currency: str, timezone: str = "UTC") -> Programme:
     version = Version(number=1, effective_from=_ALL_TIME, document=completed(document))
-    programme = Programme(versions=(version,), earn_from=_ALL_TIME, currency=currency)
-    return statement(MemberFacts(orders=(order,)), programme, max(order.instants())).balance
+    return Programme(versions=(version,), earn_from=_ALL_TIME, currency=currency, timezone=timezone)
+
+
+def order_tried(order: Order, document: Document, timezone: str) -> Tried:
+    """What an order would have brought its customer, with the tier that was theirs then by this document."""
+    if order.customer_id is None:
+        known = MemberFacts(orders=(facts.orders_by_id([order.id])[order.id],))
+    else:
+        known = facts.members_facts([order.customer_id])[order.customer_id]
+    stated = statement(known, _always(document, facts.shop_currency(), timezone), known.as_of(clock.now()))
+    sources = (f"order:{order.shopify_id}", f"first_order:{order.shopify_id}")
+    credits = [line for line in stated.lines if line.source in sources]
+    return Tried(points=sum(line.amount for line in credits), explanations=tuple(line.explanation for line in credits))
 
 
 def points_totals(shop_id: int) -> PointsTotals:

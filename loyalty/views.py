@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 from babel.dates import get_timezone_location
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from loyalty import selectors
 from loyalty.differences import differences
 from loyalty.documents import document_warnings
+from loyalty.explain import trial_lines
 from loyalty.models import ProgrammeDraft, ProgrammeVersion
 from loyalty.programme import DraftConflict, counting_from, draft_discard, draft_save
 from loyalty.rules.programme import Document, completed
@@ -21,7 +23,7 @@ from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
 from loyalty.sentences import sentences
 from retention_app import clock
 from retention_app.doors import ShopRequest, shop_view
-from retention_app.models import Product, Shop
+from retention_app.models import Order, Product, Shop
 from retention_app.money import exponent
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
@@ -142,6 +144,7 @@ def draft_page(
         form = RulesForm(shop=shop, initial=initial_of(document, shop))
     if added := _added(request, form):
         form.fields[added].widget.attrs["autofocus"] = True
+    preview = selectors.preview_orders(shop.id, document, PREVIEW_ORDERS) if document else None
     context: dict[str, Any] = {
         "shop": shop,
         "form": form,
@@ -151,13 +154,49 @@ def draft_page(
         "draft_revision": _revision_begun(request, kept, status),
         "overtaken_by": kept if status == 409 else None,
         "products": Product.objects.order_by("title").values_list("title", flat=True)[:PRODUCTS_OFFERED],
-        "preview": selectors.preview_orders(shop.id, document, PREVIEW_ORDERS) if document else None,
+        "preview": preview,
+        "tried": _tried(request, preview, document, live) if preview and document else None,
         "sentences": sentences(document, words) if document else None,
+        "tiers_multiply": document is not None and _tiers_multiply(document),
         "warnings": [warning.message() for warning in document_warnings(document)] if document else [],
     }
     if is_part(request, "preview"):
-        return page(request, "loyalty/draft.html#preview", context, current="loyalty")
+        return page(request, "loyalty/draft.html#preview", {**context, "is_part": True}, current="loyalty")
     return page(request, "loyalty/draft.html", context, current="loyalty", status=status)
+
+
+def _tiers_multiply(document: Document) -> bool:
+    tiers = completed(document)["tiers"]
+    return tiers is not None and any(level["percent"] != 100 for level in tiers["levels"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """An order of the last ones, what it would bring by what is typed and why, and what it brings by the live rules."""
+
+    order: Order
+    points: int
+    lines: list[str]
+    live: int | None
+
+
+def _tried(
+    request: ShopRequest, preview: selectors.Preview, document: Document, live: ProgrammeVersion | None
+) -> Trial | None:
+    """The order that was chosen, the newest otherwise; None while there are no orders."""
+    chosen = request.GET.get("order", "")
+    orders = [row.order for row in preview.rows]
+    order = next((one for one in orders if str(one.id) == chosen), orders[0] if orders else None)
+    if order is None:
+        return None
+    words, timezone = words_for(request.shop), request.shop.timezone
+    tried = selectors.order_tried(order, document, timezone)
+    return Trial(
+        order=order,
+        points=tried.points,
+        lines=[line for explanation in tried.explanations for line in trial_lines(explanation, words)],
+        live=selectors.order_tried(order, live.document, timezone).points if live else None,
+    )
 
 
 def revision_named(request: ShopRequest) -> int:

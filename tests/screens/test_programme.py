@@ -16,8 +16,10 @@ from loyalty.models import Backfill, Programme, ProgrammeDraft, ProgrammeVersion
 from loyalty.programme import backfill_decide, draft_save, programme_publish
 from loyalty.rules.programme import completed
 from retention_app import clock
-from retention_app.models import Customer, Product, Shop
+from retention_app.models import Customer, Order, Product, Shop
 from retention_app.tenancy import shop_scope
+from tests.loyalty import ground
+from tests.orders import order_row
 from tests.screens.conftest import RULES, sane, see
 
 FIELDS = {"earn_points": "1", "earn_per": "1.00", "worth_points": "100", "worth_amount": "5.00"}
@@ -260,6 +262,28 @@ def test_the_preview_follows_what_is_typed(programmed: Shop, staff: Client) -> N
     assert f"+{preview.difference:,}" in seen.text
     broken = staff.get("/app/loyalty/draft/", {**FIELDS, "earn_points": "x"}, **part)
     assert "The preview comes back once every field has a number." in see(broken.content.decode()).text
+
+
+def test_an_order_is_tried_by_what_is_typed_and_the_tier_of_its_instant(alpha: Shop, staff: Client) -> None:
+    with shop_scope(alpha.id):
+        ground.publish(alpha)
+        ground.customers(1)
+        ground.mirrored(order_row(5), order_row(6))
+        first, second = Order.objects.order_by("processed_at")
+    assert f"{second.name}, First1 Last1" in see(staff.get("/app/loyalty/draft/").content.decode()).text
+
+    def tried(order: Order, **fields: str) -> str:
+        typed = {**FIELDS, **TIERS, "level_0_from": "40", "level_0_percent": "2", **fields, "order": str(order.id)}
+        part = {**HTMX, "HX-Target": "section#preview"}
+        html = staff.get("/app/loyalty/draft/", typed, headers=part).content.decode()
+        return see(html[html.index('<div id="tried"') :]).text
+
+    assert "Silver 2 × 50.00 × 1 point per $1.00 = 100" in tried(second)
+    assert "100 points" in tried(second)
+    assert "By the live rules, version 1: 50." in tried(second)
+    assert "What a tier multiplies shows when you try one." in tried(second)
+    assert "50.00 × 3 points per $1.00 = 150" in tried(first, earn_points="3")
+    assert "It is tried again once every field has a number." in tried(first, earn_points="x")
 
 
 def test_another_shops_draft_is_never_touched(programmed: Shop, beta: Shop, merchant: Callable[[Shop], Client]) -> None:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from loyalty import facts, sql
+from loyalty import facts, projections, sql
 from loyalty.models import Account, Member, Spending
-from loyalty.posting import Judgement, MembersBusy, Posted, members_forget, members_make_due, post
+from loyalty.posting import Judgement, MembersBusy, Posted, Recorded, members_forget, members_make_due, post
 from loyalty.rules.difference import PostedSource, differences
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
@@ -167,7 +167,7 @@ def spending_grant(spending_id: int) -> bool:
         granted = SpendingFact(id=spending.id, at=judgement.as_of, points=spending.points, held=True)
         after = dataclasses.replace(judgement.facts, spendings=(*judgement.facts.spendings, granted))
         states = sorted([*judgement.states, f"spending:{spending.id}:{Spending.State.HELD}"])
-        judged = _judge(judgement, after, states, programme, judgement.posted)
+        judged = _judge(judgement, after, states, programme, judgement.recorded)
         if post([judged], kept_by, Posted(), grant=granted):
             return True
     raise MembersBusy(f"The member of spending {spending_id} kept changing for {TRIES_MAX} rounds.")
@@ -194,14 +194,14 @@ def members_judge(kept_by: Mapping[int, int], programme: Programme, *, only_chan
         return []
     customer_ids = [member.customer_id for member in to_judge]
     known = facts.members_facts(customer_ids, kept_by, states.values())
-    posted = _posted([member for member in to_judge if member.account_id is not None])
+    recorded = _recorded([member for member in to_judge if member.account_id is not None])
     return [
         _judge(
             member,
             known[member.customer_id],
             states.get(member.customer_id, ()),
             programme,
-            posted.get(member.account_id or 0, {}),
+            recorded.get(member.account_id or 0) or Recorded(posted={}, lots={}, tier_changes={}),
         )
         for member in to_judge
     ]
@@ -212,7 +212,7 @@ def _judge(
     known: MemberFacts,
     states: Sequence[str],
     programme: Programme,
-    posted: dict[str, PostedSource],
+    recorded: Recorded,
 ) -> Judgement:
     as_of = known.as_of(clock.now())
     stated = statement(known, programme, as_of)
@@ -231,8 +231,8 @@ def _judge(
         states=states,
         as_of=as_of,
         statement=stated,
-        posted=posted,
-        differences=differences(stated.lines, posted, undecided),
+        recorded=recorded,
+        differences=differences(stated.lines, recorded.posted, undecided),
     )
 
 
@@ -272,6 +272,20 @@ def _holders(order_shopify_ids: Iterable[int]) -> set[int]:
     members = sql.look_up("t.member_id", "loyalty_account", "id", (row[0] for row in accounts))
     customers = sql.look_up("t.customer_id", "loyalty_member", "id", (row[0] for row in members if row[0] is not None))
     return {customer_id for (customer_id,) in customers}
+
+
+def _recorded(members: Sequence[_Known]) -> dict[int, Recorded]:
+    """What the ledger has of these members, by account."""
+    account_of = {member.member_id: member.account_id for member in members if member.member_id and member.account_id}
+    posted = _posted(members)
+    lots = projections.stored(projections.LOTS, account_of.values())
+    changes = projections.stored(projections.TIER_CHANGES, account_of)
+    return {
+        account_id: Recorded(
+            posted=posted.get(account_id, {}), lots=lots.get(account_id, {}), tier_changes=changes.get(member_id, {})
+        )
+        for member_id, account_id in account_of.items()
+    }
 
 
 def _posted(members: Sequence[_Known]) -> dict[int, dict[str, PostedSource]]:

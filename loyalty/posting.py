@@ -1,7 +1,7 @@
 """Writes what the ledger judged: the only writer of members, transactions, entries and lots (DESIGN 5).
 
 One short transaction for a batch: each member's revision is the guard, the loser writes nothing. Entries are appended;
-what is read off the statement (balance, debt, lots, tier) is rewritten with it.
+what is read off the statement (balance, debt, lots, tier) follows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from loyalty import sql
+from loyalty import projections, sql
 from loyalty.models import Spending
 from loyalty.rules.difference import Difference, PostedSource
 from loyalty.rules.facts import MemberFacts, SpendingFact
@@ -38,6 +38,15 @@ class Posted:
 
 
 @dataclass(kw_only=True)
+class Recorded:
+    """What the ledger has of a member: what was posted for each source, and the rows of its projections."""
+
+    posted: dict[str, PostedSource]
+    lots: projections.Stored
+    tier_changes: projections.Stored
+
+
+@dataclass(kw_only=True)
 class Judgement:
     """A customer's statement as of an instant against the ledger. `member_id` is None for one the programme sees first;
     `tier` is the one known so far; `facts` and `states` (what they are recognised by) are what it rests on."""
@@ -52,7 +61,7 @@ class Judgement:
     states: Sequence[str]
     as_of: dt.datetime
     statement: Statement
-    posted: dict[str, PostedSource]
+    recorded: Recorded
     differences: list[Difference]
 
     @property
@@ -97,23 +106,6 @@ _ENTRY: setwise.Columns = {
 }
 _ENTRY_FINDS = {"position", "member_id", "revision", "account_id", "kind"}  # its place, transaction and account
 _BALANCE: setwise.Columns = {"account_id": "bigint", "change": "bigint", "debt": "bigint"}
-_LOT: setwise.Columns = {
-    "account_id": "bigint",
-    "source": "text",
-    "points": "bigint",
-    "usable_from": "timestamptz",
-    "due": "timestamptz",
-    "ends": "timestamptz",
-}
-_CHANGE: setwise.Columns = {
-    "member_id": "bigint",
-    "at": "timestamptz",
-    "before": "text",
-    "after": "text",
-    "reason": "text",
-    "version": "integer",
-    "quantity": "bigint",
-}
 
 
 def post(
@@ -203,9 +195,10 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
             " next_at = r.next_at, tier = r.tier, tier_since = r.tier_since, tier_quantity = r.tier_quantity,"
             f" move_down = r.move_down FROM {setwise.rows_from(_KNOWN)}"
             " WHERE loyalty_member.id = r.member_id AND loyalty_member.revision = r.read_revision"
-            " AND loyalty_member.shop_id = %s RETURNING id",
+            f" AND loyalty_member.shop_id = %s AND {setwise.ids_in('loyalty_member.id')} RETURNING id",
             setwise.rows_json(rows, _KNOWN),
             current_shop_id(),
+            setwise.ids_json(id_ for id_ in known if id_ is not None),
         )
         winners += [known[id_] for (id_,) in won]
     if fresh:
@@ -324,59 +317,30 @@ def _projections_write(judgements: Sequence[Judgement]) -> list[sql.Statement]:
         {"account_id": judgement.account_id, "change": judgement.points, "debt": judgement.statement.debt}
         for judgement in judgements
     ]
-    lots = [
-        {
-            "account_id": judgement.account_id,
-            "source": lot.source,
-            "points": lot.points,
-            "usable_from": lot.usable_from,
-            "due": lot.due,
-            "ends": lot.ends,
-        }
-        for judgement in judgements
-        for lot in judgement.statement.lots
-    ]
-    changes = [
-        {
-            "member_id": judgement.member_id,
-            "at": change.at,
-            "before": change.before or "",
-            "after": change.after or "",
-            "reason": change.reason,
-            "version": change.version,
-            "quantity": change.quantity,
-        }
-        for judgement in judgements
-        for change in judgement.statement.tier_history
-    ]
-    accounts, members = [one.account_id for one in judgements], [one.member_id for one in judgements]
     return [
         (
             "UPDATE loyalty_account SET balance = loyalty_account.balance + r.change, debt = r.debt"
             f" FROM {setwise.rows_from(_BALANCE)}"
-            " WHERE loyalty_account.id = r.account_id AND loyalty_account.shop_id = %s",
-            [setwise.rows_json(balances, _BALANCE), current_shop_id()],
+            " WHERE loyalty_account.id = r.account_id AND loyalty_account.shop_id = %s"
+            f" AND {setwise.ids_in('loyalty_account.id')}",
+            [
+                setwise.rows_json(balances, _BALANCE),
+                current_shop_id(),
+                setwise.ids_json(one.account_id for one in judgements if one.account_id is not None),
+            ],
         ),
-        *_rewrite("loyalty_lot", "account_id", accounts, lots, _LOT),
-        *_rewrite("loyalty_tierchange", "member_id", members, changes, _CHANGE),
+        *projections.write(
+            projections.LOTS,
+            ((one.account_id, one.recorded.lots, projections.lots_of(one.statement)) for one in judgements),
+        ),
+        *projections.write(
+            projections.TIER_CHANGES,
+            (
+                (one.member_id, one.recorded.tier_changes, projections.tier_changes_of(one.statement))
+                for one in judgements
+            ),
+        ),
     ]
-
-
-def _rewrite(
-    table: str, owner: str, owners: Iterable[int | None], rows: Sequence[setwise.Row], columns: setwise.Columns
-) -> list[sql.Statement]:
-    """Replace the owners' rows of a projection."""
-    shop_id, names = current_shop_id(), ", ".join(columns)
-    owner_ids = setwise.ids_json(id_ for id_ in owners if id_ is not None)
-    statements: list[sql.Statement] = [
-        (f"DELETE FROM {table} WHERE shop_id = %s AND {setwise.ids_in(owner)}", [shop_id, owner_ids])
-    ]
-    if rows:
-        insert = (
-            f"INSERT INTO {table} (shop_id, {names}) SELECT %s, {names} FROM {setwise.rows_from(columns)} WHERE true"
-        )
-        statements.append((insert, [shop_id, setwise.rows_json(rows, columns)]))
-    return statements
 
 
 def _tier_changes_tell(judgements: Sequence[Judgement]) -> None:

@@ -216,6 +216,11 @@ def _programme_start(shop_id: int, now: dt.datetime, count_past: CountPast) -> N
     """The programme row with where its history begins, and the shop's counter accounts."""
     earn_from = {"all": _ALL_HISTORY, "year": now - _YEAR, "none": now}[count_past]
     Programme.objects.create(shop_id=shop_id, earn_from=earn_from)
+    counters_open(shop_id)
+
+
+def counters_open(shop_id: int) -> None:
+    """Open the accounts that the other legs of members' entries go to."""
     Account.objects.bulk_create(
         Account(shop_id=shop_id, kind=kind, asset=Account.POINTS)
         for kind in Account.Kind

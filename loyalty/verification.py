@@ -8,14 +8,14 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from loyalty import facts, sql
 from loyalty.books import close_differences
 from loyalty.ledger import members_judge, members_repair
 from loyalty.models import Account, LedgerTransaction, Member, PeriodClose
 from loyalty.posting import Judgement, Posted, standing
+from loyalty.projections import Row, Stored, lots_of, tier_changes_of
 from loyalty.rules.statement import OUTLOOK_DAYS
 from retention_app.models import Customer
 
@@ -95,8 +95,6 @@ def _members_check(names: Mapping[int, int], result: Verification) -> dict[int, 
         cached = {id_: sums for id_, *sums in sql.look_up(_CACHED, "loyalty_account", "id", account_ids)}
         sums = _entry_sums(account_ids)
         members = Member.objects.in_bulk([one.member_id for one in judgements if one.member_id is not None])
-        lots = _projected("loyalty_lot", "account_id", _LOT, account_ids)
-        changes = _projected("loyalty_tierchange", "member_id", _CHANGE, members)
     wrong: dict[int, list[str]] = defaultdict(list)
     for judgement in judgements:
         name, stated, account_id = names[judgement.customer_id], judgement.statement, judgement.account_id
@@ -114,12 +112,11 @@ def _members_check(names: Mapping[int, int], result: Verification) -> dict[int, 
             continue  # time brings it
         if debt != stated.debt:
             found.append(f"Customer {name}: cached debt {debt}, the statement has {stated.debt}.")
-        if lots[account_id] != Counter(map(astuple, stated.lots)):
+        if _content(judgement.recorded.lots) != Counter(lots_of(stated)):
             found.append(f"Customer {name}: the cached lots aren't the statement's.")
         for what, cached_value, value in _standing_differences(member, judgement):
             found.append(f"Customer {name}: cached {what} {cached_value!r}, the statement has {value!r}.")
-        history = ((one.at, one.before or "", one.after or "", *astuple(one)[3:]) for one in stated.tier_history)
-        if changes[judgement.member_id] != Counter(history):
+        if _content(judgement.recorded.tier_changes) != Counter(tier_changes_of(stated)):
             found.append(f"Customer {name}: the cached tier changes aren't the statement's.")
     result.accounts += len(account_ids)
     return {customer_id: sentences for customer_id, sentences in wrong.items() if sentences}
@@ -128,19 +125,9 @@ def _members_check(names: Mapping[int, int], result: Verification) -> dict[int, 
 _CACHED = "t.id, t.balance, t.debt"
 
 
-_LOT = "t.source, t.points, t.usable_from, t.due, t.ends"
-_CHANGE = "t.at, t.before, t.after, t.reason, t.version, t.quantity"
-_INSTANTS = {"t.usable_from", "t.due", "t.ends", "t.at"}
-
-
-def _projected(table: str, owner: str, columns: str, ids: Iterable[int]) -> dict[int | None, Counter[tuple[Any, ...]]]:
-    """The rows of a projection by owner, in no order."""
-    instants = [name in _INSTANTS for name in columns.split(", ")]
-    found: dict[int | None, Counter[tuple[Any, ...]]] = defaultdict(Counter)
-    for owner_id, *row in sql.look_up(f"t.{owner}, {columns}", table, owner, ids):
-        pairs = zip(row, instants, strict=True)
-        found[owner_id][tuple(sql.instant_if_any(value) if of_time else value for value, of_time in pairs)] += 1
-    return found
+def _content(rows: Stored) -> Counter[Row]:
+    """How often each row is there."""
+    return Counter({row: len(ids) for row, ids in rows.items()})
 
 
 def _standing_differences(member: Member, judgement: Judgement) -> Iterator[tuple[str, object, object]]:

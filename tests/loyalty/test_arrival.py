@@ -38,6 +38,7 @@ from loyalty.models import (
     TierChange,
     TierMove,
 )
+from loyalty.programme import counters_open
 from loyalty.rules.difference import PostedSource, differences
 from loyalty.rules.facts import LineFact, MemberFacts, OrderFact, RefundFact, SpendingFact
 from loyalty.rules.programme import Programme as Rules
@@ -301,6 +302,7 @@ def test_sqlite_comes_to_the_same() -> None:
 
 def programme_write(shop: Shop, plain: dict[str, Any]) -> None:
     Programme.objects.create(shop_id=shop.id, earn_from=plain["earn_from"])
+    counters_open(shop.id)
     for version in plain["versions"]:
         ProgrammeVersion.objects.create(
             shop_id=shop.id,

@@ -1,11 +1,13 @@
 """The CDNOW history through a whole installation: token exchange, bulk operation, download, mirror, events, ledger.
 
 Seconds from the install (which is when `make demo` says READY) until nothing is left to do, and how much the worker's
-memory grew meanwhile, on SQLite and on PostgreSQL. Refuses to report figures that aren't CDNOW's.
+memory grew meanwhile, on SQLite and on PostgreSQL; then the seconds that a what-if over the whole history takes.
+Refuses to report figures that aren't CDNOW's.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +16,20 @@ from typing import Any
 from tests.stack import POLL_SECONDS, Stack
 
 SECONDS_MAX = 900
+LEVELS = (("Bronze", 70), ("Silver", 200), ("Gold", 600))  # from so much spent
+WHAT_IF = {
+    "earn": {"points": 1, "per_minor": 100},
+    "worth": {"points": 100, "minor": 500},
+    "tiers": {
+        "by": "spend",
+        "period": "lifetime",
+        "grace_days": 0,
+        "hold_days": 0,
+        "protect_until": None,
+        "levels": [{"key": name.lower(), "name": name, "from": spent * 100, "percent": 100} for name, spent in LEVELS],
+    },
+}
+TIERS = {"": 15149, "Bronze": 5416, "Silver": 2466, "Gold": 539}
 EXPECTED = {"customers": 23570, "orders": 69659, "revenue_minor": 250031563, "points_issued": 2453159}
 
 
@@ -35,4 +51,15 @@ def _run(database: str) -> dict[str, Any]:
         stats = stack.stats()
         if {key: stats[key] for key in EXPECTED} != EXPECTED:
             raise RuntimeError(f"{database}: {stats}")
-        return {"seconds": round(seconds, 1), "worker_rss_growth_mb": round((rss_most - rss_before) / 1e6, 1)}
+        document = Path(folder) / "what-if.json"
+        document.write_text(json.dumps(WHAT_IF))
+        began = time.monotonic()
+        what_if = stack.manage_json("programme_simulate", "--shop", "cdnow", "--document", str(document))
+        what_if_seconds = time.monotonic() - began
+        if what_if["tiers_then"] != TIERS:
+            raise RuntimeError(f"{database}: {what_if}")
+        return {
+            "seconds": round(seconds, 1),
+            "worker_rss_growth_mb": round((rss_most - rss_before) / 1e6, 1),
+            "what_if_seconds": round(what_if_seconds, 1),
+        }

@@ -247,7 +247,7 @@ def test_screenshots_show_nothing_wrong(
                     page.click("#rules button[type=submit] >> nth=-1")
                     page.wait_for_selector("#problem")
                 elif opened == "unfilled":
-                    page.click("#code button")
+                    page.click("#customer-form button")
                     page.wait_for_selector("#problem")
                 elif opened:
                     page.click(opened)

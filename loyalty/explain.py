@@ -263,6 +263,11 @@ class _Sentences:
                 raise ValueError(f"No words for an explanation of kind {kind!r}.")
 
     def trial(self, explanation: Explanation) -> list[str]:
+        if explanation["kind"] == "first_order":
+            sentence = ngettext(
+                "%(points)s point for a first order.", "%(points)s points for a first order.", explanation["points"]
+            )
+            return [sentence % {"points": self.number(explanation["points"])}]
         if explanation["kind"] != "earned":
             return self.lines(explanation)
         return [*self.sums(explanation, explanation), *self.order_lines(explanation["lines"])]

@@ -20,8 +20,17 @@ from dataclasses import dataclass
 import structlog
 
 from loyalty import facts, projections, sql
-from loyalty.models import Account, Member, Spending
-from loyalty.posting import Judgement, MembersBusy, Posted, Recorded, members_forget, members_make_due, post
+from loyalty.models import Account, Spending
+from loyalty.posting import (
+    Judgement,
+    MembersBusy,
+    Posted,
+    Recorded,
+    member_put_off,
+    members_forget,
+    members_make_due,
+    post,
+)
 from loyalty.rules.difference import PostedSource, differences
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
@@ -104,19 +113,13 @@ def members_repair(customer_ids: Collection[int]) -> Posted:
 
 def members_bring_along(customer_ids: Sequence[int]) -> int:
     """Bring many members up to date of whom one may fail: the rest goes through, and the one is due again after
-    `AGAIN_AFTER`. Answers how many went through. A customer who isn't a member yet is never due: what failed for one is
-    raised at the end."""
-    lost: list[Exception] = []
+    `AGAIN_AFTER`. Answers how many went through."""
+    return sum(map(len, work.in_halves(customer_ids, members_bring_up_to_date, _leave_behind)))
 
-    def leave_behind(customer_id: int, error: Exception) -> None:
-        log.error("member_left_behind", customer_id=customer_id, exc_info=error)
-        if not Member.objects.filter(customer_id=customer_id).update(next_at=clock.now() + AGAIN_AFTER):
-            lost.append(error)
 
-    through = sum(map(len, work.in_halves(customer_ids, members_bring_up_to_date, leave_behind)))
-    if lost:
-        raise lost[0]
-    return through
+def _leave_behind(customer_id: int, error: Exception) -> None:
+    log.error("member_left_behind", customer_id=customer_id, exc_info=error)
+    member_put_off(customer_id, clock.now() + AGAIN_AFTER)
 
 
 def members_due(limit: int) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from loyalty import projections, sql
-from loyalty.models import Spending
+from loyalty.models import Member, Spending
 from loyalty.rules.difference import Difference, PostedSource
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.statement import Statement
@@ -160,6 +160,18 @@ def members_make_due(member_ids: Collection[int]) -> None:
             current_shop_id(),
             setwise.ids_json(member_ids),
         )
+
+
+def member_put_off(customer_id: int, until: dt.datetime) -> None:
+    """Have a customer judged at an instant, as a member who has nothing yet if the programme sees them first."""
+    with transaction.atomic():
+        member, is_new = Member.objects.get_or_create(
+            shop_id=current_shop_id(), customer_id=customer_id, defaults={"next_at": until}
+        )
+        if is_new:
+            _accounts_open([member.id])
+        else:
+            Member.objects.filter(id=member.id).update(next_at=until)
 
 
 def _lock(member_ids: Iterable[int]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from loyalty import sql
@@ -55,7 +55,7 @@ TIER_CHANGES = Projection(
 
 
 def lots_of(statement: Statement) -> list[Row]:
-    return [astuple(lot) for lot in statement.lots]
+    return [(lot.source, lot.points, lot.usable_from, lot.due, lot.ends) for lot in statement.lots]
 
 
 def tier_changes_of(statement: Statement) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -454,16 +454,22 @@ def _always(document: Document, currency: str, timezone: str = "UTC") -> Program
     return Programme(versions=(version,), earn_from=_ALL_TIME, currency=currency, timezone=timezone)
 
 
-def order_tried(order: Order, document: Document, timezone: str) -> Tried:
-    """What an order would have brought its customer, with the tier that was theirs then by this document."""
+def order_tried(order: Order, documents: Sequence[Document], timezone: str) -> list[Tried]:
+    """What an order would have brought its customer by each document, with the tier that was theirs then by it."""
     if order.customer_id is None:
         known = MemberFacts(orders=(facts.orders_by_id([order.id])[order.id],))
     else:
         known = facts.members_facts([order.customer_id])[order.customer_id]
-    stated = statement(known, _always(document, facts.shop_currency(), timezone), known.as_of(clock.now()))
+        known = replace(known, orders=tuple(one for one in known.orders if one.processed_at <= order.processed_at))
+    currency, as_of = facts.shop_currency(), known.as_of(clock.now())
     sources = (f"order:{order.shopify_id}", f"first_order:{order.shopify_id}")
-    credits = [line for line in stated.lines if line.source in sources]
-    return Tried(points=sum(line.amount for line in credits), explanations=tuple(line.explanation for line in credits))
+    tried = []
+    for document in documents:
+        lines = statement(known, _always(document, currency, timezone), as_of).lines
+        credits = [line for line in lines if line.source in sources]
+        explanations = tuple(line.explanation for line in credits)
+        tried.append(Tried(points=sum(line.amount for line in credits), explanations=explanations))
+    return tried
 
 
 def points_totals(shop_id: int) -> PointsTotals:
@@ -500,6 +506,11 @@ class MemberFigures:
 def member_figures(customer_ids: Collection[int]) -> list[MemberFigures]:
     """The figures of those of the customers who are members. Three queries, each by an index: joined, all the shop's
     members would be gone through for each, until PostgreSQL has statistics."""
+    with sql.read_snapshot():
+        return _figures(customer_ids)
+
+
+def _figures(customer_ids: Collection[int]) -> list[MemberFigures]:
     now = clock.now()
     members = sql.look_up("t.id, t.customer_id, t.tier", "loyalty_member", "customer_id", customer_ids)
     of_points = f" AND t.asset = '{Account.POINTS}'"

@@ -105,8 +105,12 @@ def _members_check(names: Mapping[int, int], result: Verification) -> dict[int, 
             found.append(f"Customer {name}: cached balance {balance}, entries sum to {entered}.")
         for difference in judgement.differences:
             found.append(f"Customer {name}: {difference.points:+d} left to post for {difference.source}.")
-        if judgement.differences or judgement.member_id is None:
-            continue  # what is read off the statement follows them; nothing is, of a customer who never had any
+        if judgement.differences:
+            continue  # what is read off the statement follows them
+        if judgement.member_id is None:
+            if stated.tier_quantity or stated.tier_history:
+                found.append(f"Customer {name}: isn't judged yet, though something counts towards tiers.")
+            continue
         member = members[judgement.member_id]
         if member.next_at is not None and member.next_at <= judgement.as_of:
             continue  # time brings it

@@ -189,13 +189,13 @@ def _tried(
     order = next((one for one in orders if str(one.id) == chosen), orders[0] if orders else None)
     if order is None:
         return None
-    words, timezone = words_for(request.shop), request.shop.timezone
-    tried = selectors.order_tried(order, document, timezone)
+    words, documents = words_for(request.shop), [document, *([live.document] if live else [])]
+    tried, *by_live = selectors.order_tried(order, documents, request.shop.timezone)
     return Trial(
         order=order,
         points=tried.points,
         lines=[line for explanation in tried.explanations for line in trial_lines(explanation, words)],
-        live=selectors.order_tried(order, live.document, timezone).points if live else None,
+        live=by_live[0].points if by_live else None,
     )
 
 

@@ -127,7 +127,12 @@ def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, or
             _CUSTOMER,
             returning="id, shopify_id",
             begins_with={"orders_count": "0", "spent_minor": "0"},
-            becomes={"gone_at": "NULL"},
+            becomes={
+                "gone_at": "NULL",
+                # Whoever changes after an order was given away is there: that was no merge.
+                "orders_went_to_id": "CASE WHEN excluded.updated_at = retention_app_customer.updated_at"
+                " THEN retention_app_customer.orders_went_to_id END",
+            },
             only="retention_app_customer.merged_into_id IS NULL",  # a slow copy may still know one merged away
         )
         events_record(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
 from retention_app import clock
 from retention_app.events import Fact, events_record
@@ -85,32 +84,37 @@ def deleted_order(event: DomainEvent) -> int:
 def customers_merge(*, kept_id: int, deleted_id: int, origin: DomainEvent.Origin) -> bool:
     """Fold a customer the platform merged away into the survivor (Shopify ids): orders and codes move, chains of merges
     end at the last survivor. Answers whether anything changed; False too when the mirror doesn't know either."""
-    now = clock.now()
     with transaction.atomic():
         rows = {row.shopify_id: row for row in _locked([kept_id, deleted_id])}
         kept, away = rows.get(kept_id), rows.get(deleted_id)
-        if kept is None or away is None:
-            return False
-        survivor_id = kept.merged_into_id or kept.id
-        if survivor_id in (away.id, away.merged_into_id):
-            return False
-        Customer.objects.filter(id=away.id).update(merged_into=survivor_id, gone_at=now, **_NOBODY)
-        Customer.objects.filter(merged_into=away).update(merged_into=survivor_id)
-        Order.objects.filter(customer=away).update(customer=survivor_id)
-        DiscountCode.objects.filter(customer=away).update(customer=survivor_id)
-        summaries_refresh([survivor_id, away.id])
-        events_record(
-            [
-                Fact(
-                    type="customer.merged",
-                    key=f"customer.merged:{deleted_id}:{kept_id}",
-                    subject_id=away.id,
-                    customer_id=survivor_id,
-                    occurred_at=now,
-                )
-            ],
-            origin=origin,
-        )
+        return kept is not None and away is not None and _merge(kept, away, origin)
+
+
+def _merge(kept: Customer, away: Customer, origin: DomainEvent.Origin) -> bool:
+    """Merge locked customers. Who was taken for the survivor before is told of it too: they keep nothing of it."""
+    now, former_id = clock.now(), away.merged_into_id
+    survivor_id = kept.merged_into_id or kept.id
+    if survivor_id in (away.id, former_id):
+        return False
+    Customer.objects.filter(id=away.id).update(merged_into=survivor_id, gone_at=now, **_NOBODY)
+    Customer.objects.filter(merged_into=away).update(merged_into=survivor_id)
+    Order.objects.filter(customer=away).update(customer=survivor_id)
+    DiscountCode.objects.filter(customer=away).update(customer=survivor_id)
+    summaries_refresh([survivor_id, away.id])
+    told = {survivor_id: "", **({former_id: ":former"} if former_id else {})}
+    events_record(
+        [
+            Fact(
+                type="customer.merged",
+                key=f"customer.merged:{away.shopify_id}:{kept.shopify_id}{which}",
+                subject_id=away.id,
+                customer_id=customer_id,
+                occurred_at=now,
+            )
+            for customer_id, which in told.items()
+        ],
+        origin=origin,
+    )
     return True
 
 
@@ -120,19 +124,32 @@ def merges_conclude(*, origin: DomainEvent.Origin) -> int:
     Nobody deletes a customer who has orders. So one who is gone and whose orders all became others' was merged, into
     who got the last of them. A notice that comes after all is believed instead.
     """
-    left = Customer.objects.filter(
-        gone_at__isnull=False, merged_into=None, orders_went_to__isnull=False, shopify_id__gt=0
-    ).exclude(Exists(Order.objects.filter(customer=OuterRef("id"))))
-    pairs = list(left.order_by("id").values_list("shopify_id", "orders_went_to__shopify_id"))
-    return sum(customers_merge(kept_id=kept, deleted_id=away, origin=origin) for away, kept in pairs)
+    unexplained = Customer.objects.filter(gone_at__isnull=False, merged_into=None, orders_went_to__isnull=False)
+    return sum(
+        _conclude(away_id, origin) for away_id in unexplained.order_by("id").values_list("shopify_id", flat=True)
+    )
+
+
+def _conclude(away_id: int, origin: DomainEvent.Origin) -> bool:
+    kept_id = Customer.objects.values_list("orders_went_to__shopify_id", flat=True).get(shopify_id=away_id)
+    if min(away_id, kept_id) < 0:  # erased
+        return False
+    with transaction.atomic():
+        rows = {row.shopify_id: row for row in _locked([kept_id, away_id])}
+        kept, away = rows.get(kept_id), rows.get(away_id)
+        if kept is None or away is None or away.gone_at is None or away.merged_into_id is not None:
+            return False
+        if away.orders_went_to_id != kept.id or Order.objects.filter(customer=away).exists():
+            return False
+        return _merge(kept, away, origin)
 
 
 def survivor_unknown(customer: Customer) -> bool:
-    """Whether a customer was merged and we don't know yet into whom: the platform knows them no more, but has their
-    orders under somebody, which ours has not."""
+    """Whether a customer was merged and we haven't concluded yet into whom: the platform knows them no more, but has
+    their orders."""
     if customer.gone_at is None or customer.merged_into_id is not None or customer.shopify_id < 0:
         return False
-    return Order.objects.filter(customer=customer).exists()
+    return customer.orders_went_to_id is not None or Order.objects.filter(customer=customer).exists()
 
 
 def _locked(shopify_ids: Iterable[int]) -> list[Customer]:

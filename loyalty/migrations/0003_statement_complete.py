@@ -18,10 +18,9 @@ def counters_open(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     for shop_id in apps.get_model("retention_app", "Shop").objects.using(database).values_list("id", flat=True):
         with shop_scope(shop_id):
             if programmes.filter(shop_id=shop_id).exists():
-                accounts.bulk_create(
-                    accounts.model(shop_id=shop_id, kind=kind, asset="points")
-                    for kind in ("held", "redeemed", "expired")
-                )
+                kinds = ("held", "redeemed", "expired")
+                lacking = [accounts.model(shop_id=shop_id, kind=kind, asset="points") for kind in kinds]
+                accounts.bulk_create(lacking, ignore_conflicts=True)
 
 
 class Migration(migrations.Migration):

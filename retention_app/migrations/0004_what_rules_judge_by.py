@@ -48,8 +48,8 @@ class Migration(migrations.Migration):
             "customer",
             models.Index(
                 fields=["shop", "orders_went_to"],
-                name="customer_by_next_owner",
-                condition=models.Q(orders_went_to__isnull=False),
+                name="customer_unexplained",
+                condition=models.Q(gone_at__isnull=False, merged_into=None, orders_went_to__isnull=False),
             ),
         ),
         migrations.AlterField(

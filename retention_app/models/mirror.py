@@ -51,8 +51,8 @@ class Customer(ShopOwned):
             ),
             models.Index(
                 fields=["shop", "orders_went_to"],
-                name="customer_by_next_owner",
-                condition=models.Q(orders_went_to__isnull=False),
+                name="customer_unexplained",
+                condition=models.Q(gone_at__isnull=False, merged_into=None, orders_went_to__isnull=False),
             ),
         ]
 

@@ -7,14 +7,14 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What is done about deliveries. The shop comes first, for it may have moved; the next three are read again by id,
-    a merge's two customers too; the others are acted on from the body."""
+    """What is done about deliveries. The shop comes first, for it may have moved; the next four are read again by id,
+    a merge's two customers before one of them is found missing; the others are acted on from the body."""
 
     SHOP = "shop"
+    MERGED = "merged"
     CUSTOMERS = "customers"
     PRODUCTS = "products"
     ORDERS = "orders"
-    MERGED = "merged"
     BULK_FINISHED = "bulk_finished"
     UNINSTALLED = "uninstalled"
     DATA_REQUEST = "data_request"

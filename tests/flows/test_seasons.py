@@ -26,6 +26,7 @@ SPENT = 400
 WAITING = 14 * DAY
 GRACE = 30 * DAY
 NOTICE = 7 * DAY  # that long before nothing happens that a member wasn't told
+LOOK_SECONDS_MAX = 75  # should a wake-up be lost, the schedule's next one comes within a minute
 RULES = {
     "Amount spent": "1",
     "Points earned": "1",
@@ -102,13 +103,13 @@ def open_panel(shopper: Page, stack: Stack) -> str:
 def see(shopper: Page, stack: Stack, text: str) -> None:
     """Until the open panel, which renews itself, says so."""
     open_panel(shopper, stack)
-    expect(shopper.get_by_role("dialog")).to_contain_text(re.compile(text), timeout=15_000)
+    expect(shopper.get_by_role("dialog")).to_contain_text(re.compile(text), timeout=LOOK_SECONDS_MAX * 1000)
 
 
 def see_tier(shopper: Page, stack: Stack, tier: str) -> None:
     """Until the open panel has this tier beside the shopper's name."""
     open_panel(shopper, stack)
-    expect(shopper.get_by_role("dialog").get_by_text(tier, exact=True)).to_be_visible(timeout=15_000)
+    expect(shopper.get_by_role("dialog").get_by_text(tier, exact=True)).to_be_visible(timeout=LOOK_SECONDS_MAX * 1000)
 
 
 def wait_noticed(stack: Stack, subject: str, notices: list[int], seconds: float = 10) -> None:

@@ -14,6 +14,7 @@ from loyalty.books import totals_between
 from loyalty.models import Account, Entry, LedgerTransaction, Lot, Member, PeriodClose, TierChange
 from loyalty.programme import draft_save, programme_publish
 from retention_app.models import Shop
+from retention_app.tenancy import shop_scope
 from tests.loyalty.ground import bring, customers, mirrored, points_of, publish
 from tests.orders import at, order_row
 
@@ -104,6 +105,22 @@ def test_who_never_paid_needs_no_member(members: Shop) -> None:
     mirrored(order_row(30, customer=4, paid=False))
     status, told, wrong = verified("--shop", "alpha")
     assert (status, wrong) == (0, ""), told
+
+
+def test_who_counts_towards_tiers_without_points_and_was_never_judged_is_found(alpha: Shop) -> None:
+    with shop_scope(alpha.id):
+        level = {"key": "silver", "name": "Silver", "from": 10, "percent": 100}
+        tiers = {"by": "spend", "period": "lifetime", "grace_days": 0, "hold_days": 0, "protect_until": None}
+        earn, worth = {"points": 1, "per_minor": 100}, {"points": 100, "minor": 1}
+        draft_save(alpha.id, {"earn": earn, "worth": worth, "tiers": {**tiers, "levels": [level]}}, "42")
+        programme_publish(alpha.id, "42", "all")
+        customers(4)
+        mirrored(order_row(30, customer=4, net_minor=50))
+    status, told, wrong = verified("--shop", "alpha")
+    assert (status, wrong) == (
+        1,
+        "alpha: Customer 4: isn't judged yet, though something counts towards tiers.\n",
+    ), told
 
 
 def test_a_transaction_that_is_not_balanced_is_found(members: Shop) -> None:

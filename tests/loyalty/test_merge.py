@@ -7,6 +7,8 @@ from django.db.models import Sum
 
 from loyalty import posting
 from loyalty.models import Account, Entry, LedgerTransaction
+from loyalty.staff import points_adjust
+from loyalty.verification import ledger_verify
 from retention_app import removals
 from retention_app.models import Customer, EventRun, Order, Shop
 from tests.loyalty.ground import LIVE, bring, customers, mirrored, points_of, publish
@@ -50,6 +52,18 @@ def test_both_accounts_are_posted_together(two: Shop) -> None:
     assert len(set(LedgerTransaction.objects.order_by("-id").values_list("recorded_at", flat=True)[:2])) == 1
     merged = bring(1, 2)
     assert (merged.entries, points_of(two)) == (0, {2: 80})
+
+
+def test_a_notice_after_a_wrong_conclusion_leaves_the_points_with_one(two: Shop) -> None:
+    customers(3)
+    points_adjust(shop=two, customer=Customer.objects.get(shopify_id=1), points=70, reason="gift", actor="42", key="1")
+    merge(2, 1)
+    work_off()
+    assert points_of(two) == {2: 150}
+    merge(3, 1)
+    work_off()
+    assert points_of(two) == {2: 80, 3: 70}  # whose orders are, the orders' reads say
+    assert not ledger_verify().findings
 
 
 def test_when_one_of_them_lost_the_guard_nothing_is_posted(two: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

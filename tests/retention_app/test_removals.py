@@ -171,6 +171,26 @@ def test_a_late_notice_of_a_merge_is_believed_over_what_the_orders_said(shop: Sh
     assert Customer.objects.get(shopify_id=1).merged_into == Customer.objects.get(shopify_id=3)
 
 
+def test_who_changed_after_giving_an_order_away_is_not_merged_when_they_leave(shop: Shop) -> None:
+    customers(customer_row(1), customer_row(2))
+    orders(order_row(10, customer=1))
+    hear_order(10, 2)
+    customers(customer_row(1), read=50)  # a slow copy, as it was
+    assert Customer.objects.get(shopify_id=1).orders_went_to is not None
+    customers(customer_row(1, updated_at=at(91)), read=95)
+    removals.customers_gone([1], origin=LIVE)
+    assert removals.merges_conclude(origin=LIVE) == 0
+
+
+def test_nobody_is_merged_into_who_was_erased_meanwhile(shop: Shop) -> None:
+    customers(customer_row(1), customer_row(2))
+    orders(order_row(10, customer=1))
+    hear_order(10, 2)
+    removals.customers_gone([1], origin=LIVE)
+    Customer.objects.filter(shopify_id=2).update(shopify_id=-5)
+    assert removals.merges_conclude(origin=LIVE) == 0
+
+
 def test_a_merge_of_strangers_or_with_oneself_changes_nothing(shop: Shop, beta: Shop) -> None:
     customers(customer_row(1))
     assert not merge(9, 1)

@@ -23,9 +23,9 @@ PAGES = {
     "/app/": 12,
     "/app/?period=all": 12,
     "/app/insights/definitions/": 2,
-    "/app/customers/": 7,
-    "/app/customers/?q=ana&orders=repeat&points=some&last=365": 7,
-    "/app/customers/?sort=spent": 7,
+    "/app/customers/": 9,
+    "/app/customers/?q=ana&orders=repeat&points=some&last=365": 9,
+    "/app/customers/?sort=spent": 9,
     "/app/activity/": 16,
     "/app/activity/?tab=attention": 14,
     "/app/settings/": 3,
@@ -34,7 +34,7 @@ PAGES = {
     "/app/insights/liability/?on=2026-10-31": 6,
     "/app/loyalty/tiers/": 5,
     "/app/loyalty/programme/": 6,
-    "/app/loyalty/draft/": 13,
+    "/app/loyalty/draft/": 25,
     "/app/loyalty/versions/": 5,
 }
 

@@ -276,13 +276,14 @@ def test_an_order_is_tried_by_what_is_typed_and_the_tier_of_its_instant(alpha: S
         typed = {**FIELDS, **TIERS, "level_0_from": "40", "level_0_percent": "2", **fields, "order": str(order.id)}
         part = {**HTMX, "HX-Target": "section#preview"}
         html = staff.get("/app/loyalty/draft/", typed, headers=part).content.decode()
-        return see(html[html.index('<div id="tried"') :]).text
+        return see(html).text
 
     assert "Silver 2 × 50.00 × 1 point per $1.00 = 100" in tried(second)
     assert "100 points" in tried(second)
     assert "By the live rules, version 1: 50." in tried(second)
     assert "What a tier multiplies shows when you try one." in tried(second)
     assert "50.00 × 3 points per $1.00 = 150" in tried(first, earn_points="3")
+    assert "25 points for a first order. " in tried(first, first_order_bonus="25")
     assert "It is tried again once every field has a number." in tried(first, earn_points="x")
 
 

@@ -319,9 +319,7 @@ def _posted_held(spenders: dict[int | None, int | None]) -> list[tuple[int, str,
     """What the shop's held account has of these members' spendings: (member's account, source, points)."""
     if not spenders:
         return []
-    held = Account.objects.filter(member=None, kind=Account.Kind.HELD).values_list("id", flat=True).first()
-    if held is None:
-        return []
+    held = Account.objects.values_list("id", flat=True).get(member=None, kind=Account.Kind.HELD)
     transactions = dict(
         sql.look_up(
             "t.id, t.member_id",

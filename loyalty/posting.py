@@ -301,9 +301,7 @@ def _entries_append(judgements: Sequence[Judgement]) -> list[sql.Statement]:
     ]
     if not entries:
         return []
-    columns = ", ".join(
-        name for name in _ENTRY if name not in ("position", "member_id", "revision", "account_id", "kind")
-    )
+    columns = ", ".join(name for name in _ENTRY if name not in _ENTRY_FINDS)
     return [
         (
             "INSERT INTO loyalty_ledgertransaction (shop_id, member_id, revision, occurred_at, recorded_at)"

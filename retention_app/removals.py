@@ -125,15 +125,13 @@ def merges_conclude(*, origin: DomainEvent.Origin) -> int:
     who got the last of them. A notice that comes after all is believed instead.
     """
     unexplained = Customer.objects.filter(gone_at__isnull=False, merged_into=None, orders_went_to__isnull=False)
-    return sum(
-        _conclude(away_id, origin) for away_id in unexplained.order_by("id").values_list("shopify_id", flat=True)
-    )
+    known = unexplained.filter(shopify_id__gt=0, orders_went_to__shopify_id__gt=0)  # the others were erased
+    pairs = list(known.order_by("id").values_list("orders_went_to__shopify_id", "shopify_id"))
+    return sum(_conclude(kept_id, away_id, origin) for kept_id, away_id in pairs)
 
 
-def _conclude(away_id: int, origin: DomainEvent.Origin) -> bool:
-    kept_id = Customer.objects.values_list("orders_went_to__shopify_id", flat=True).get(shopify_id=away_id)
-    if min(away_id, kept_id) < 0:  # erased
-        return False
+def _conclude(kept_id: int, away_id: int, origin: DomainEvent.Origin) -> bool:
+    """Merge the two, if all that was seen still stands once they are locked."""
     with transaction.atomic():
         rows = {row.shopify_id: row for row in _locked([kept_id, away_id])}
         kept, away = rows.get(kept_id), rows.get(away_id)

@@ -182,6 +182,22 @@ def test_who_changed_after_giving_an_order_away_is_not_merged_when_they_leave(sh
     assert removals.merges_conclude(origin=LIVE) == 0
 
 
+def test_who_comes_back_before_the_lock_is_not_merged(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    customers(customer_row(1), customer_row(2))
+    orders(order_row(10, customer=1))
+    hear_order(10, 2)
+    removals.customers_gone([1], origin=LIVE)
+    locked = removals._locked
+
+    def back_first(shopify_ids: Any) -> Any:
+        Customer.objects.filter(shopify_id=1).update(gone_at=None)
+        return locked(shopify_ids)
+
+    monkeypatch.setattr(removals, "_locked", back_first)
+    assert removals.merges_conclude(origin=LIVE) == 0
+    assert Customer.objects.get(shopify_id=1).merged_into is None
+
+
 def test_nobody_is_merged_into_who_was_erased_meanwhile(shop: Shop) -> None:
     customers(customer_row(1), customer_row(2))
     orders(order_row(10, customer=1))

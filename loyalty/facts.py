@@ -7,10 +7,11 @@ A customer the platform merged away has no facts of their own any more: they are
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from loyalty import sql
 from loyalty.rules.facts import (
@@ -23,6 +24,7 @@ from loyalty.rules.facts import (
     TierMoveFact,
 )
 from loyalty.rules.programme import Backfill, Programme, Version, completed
+from loyalty.rules.statement import REVISION
 from retention_app.labels import of_product
 from retention_app.models import Shop
 from retention_app.selectors import Label, labels_of
@@ -48,30 +50,75 @@ def keepers(customer_ids: Iterable[int]) -> dict[int, int]:
     return {keeper: keeper for keeper in own.values()} | own | merged
 
 
+class Late(NamedTuple):
+    """The orders that began after an instant (the platform's ids), and what all facts since are recognised by."""
+
+    since: dt.datetime
+    orders: list[int]
+    states: set[str]
+
+
 def members_states(kept_by: Mapping[int, int]) -> dict[int, list[str]]:
     """What the facts of each customer who has any are recognised by: equal lists, equal facts. `kept_by` is `keepers`'
     answer. One look-up."""
     states: dict[int, list[str]] = defaultdict(list)
-    orders = ("t.customer_id, t.shopify_id || ':' || t.digest", "retention_app_order", "")
-    others = [
-        (f"t.customer_id, '{table}:' || {state}", f"loyalty_{table}", only) for table, (state, only) in _TABLES.items()
-    ]
-    for customer_id, state in sql.look_up_all([orders, *others], "customer_id", kept_by):
+    for customer_id, state, _ in sql.look_up_all(_states(), "customer_id", kept_by):
         states[kept_by[customer_id]].append(state)
     return {customer_id: sorted(of_customer) for customer_id, of_customer in states.items()}
 
 
+def states_after(since: dt.datetime, customer_ids: Iterable[int]) -> Late:
+    """Which of these customers' facts began after an instant. One look-up."""
+    found = sql.look_up_all(_states(f" > '{sql.stored(since)}'"), "customer_id", customer_ids)
+    return Late(
+        since,
+        orders=[order_id for _, _, order_id in found if order_id is not None],
+        states={state for _, state, _ in found},
+    )
+
+
+def _states(when: str = "") -> list[tuple[str, str, str]]:
+    """Look-ups of (customer, state, order's Shopify id) of facts; `when` compares the instants at which they began."""
+
+    def then(only: str, instant: str) -> str:
+        return f"{only} AND {instant}{when}" if when else only
+
+    orders = ("t.customer_id, t.shopify_id || ':' || t.digest, t.shopify_id", "retention_app_order")
+    return [
+        (*orders, then("", "t.processed_at")),
+        *(
+            (f"t.customer_id, '{table}:' || {state}, NULL", f"loyalty_{table}", then(only, "t.at"))
+            for table, (state, only) in _TABLES.items()
+        ),
+    ]
+
+
+def fingerprint(programme: Programme, states: Iterable[str]) -> str:
+    """What these facts under a programme are recognised by."""
+    rules = (
+        f"revision {REVISION}, versions {[version.number for version in programme.versions]},"
+        f" {programme.currency}, {programme.timezone}, {len(programme.backfills)} back-fills"
+    )
+    told = "\n".join([rules, *states])
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
 def members_facts(
-    customer_ids: Iterable[int], kept_by: Mapping[int, int] | None = None, states: Iterable[Iterable[str]] | None = None
+    customer_ids: Iterable[int],
+    kept_by: Mapping[int, int] | None = None,
+    states: Iterable[Iterable[str]] | None = None,
+    late: Mapping[int, Late] | None = None,
 ) -> dict[int, MemberFacts]:
-    """All that is known about these customers, by the mirror's id.
+    """All that is known about these customers, by the mirror's id; of those in `late` no more than it names.
 
     Who knows them already hands in what `keepers` answers, and their states: what those don't name isn't looked up.
     """
-    ids = list(customer_ids)
+    ids, late = list(customer_ids), late or {}
     kept_by = keepers(ids) if kept_by is None else kept_by
     named = set(_TABLES) if states is None else {state.partition(":")[0] for of_one in states for state in of_one}
-    orders = orders_of_customers(ids)
+    orders = orders_of_customers(id_ for id_ in ids if id_ not in late)
+    for customer_id, one in late.items():
+        orders[customer_id] = [order for _, _, order in _orders("shopify_id", one.orders)]
 
     def rows(table: str, columns: str) -> dict[int, list[Any]]:
         return _of_keepers(kept_by, table, columns) if table in named else {}
@@ -80,7 +127,7 @@ def members_facts(
     moves = rows("tiermove", "t.at, t.level, t.until")
     spendings = rows("spending", "t.at, t.points, t.state, t.undone_at")
     announcements = rows("announcement", "t.subject, t.at")
-    return {
+    found = {
         customer_id: MemberFacts(
             orders=tuple(orders.get(customer_id, ())),
             adjustments=tuple(
@@ -111,6 +158,7 @@ def members_facts(
         )
         for customer_id in ids
     }
+    return found | {customer_id: found[customer_id].after(one.since) for customer_id, one in late.items()}
 
 
 def _of_keepers(kept_by: Mapping[int, int], table: str, columns: str) -> dict[int, list[Any]]:
@@ -146,7 +194,9 @@ def orders_by_id(order_ids: Iterable[int]) -> dict[int, OrderFact]:
     return {order_id: order for _, order_id, order in _orders("id", order_ids)}
 
 
-def _orders(column: Literal["customer_id", "id"], ids: Iterable[int]) -> list[tuple[int | None, int, OrderFact]]:
+def _orders(
+    column: Literal["customer_id", "id", "shopify_id"], ids: Iterable[int]
+) -> list[tuple[int | None, int, OrderFact]]:
     """(customer, order, facts) of the orders whose column is one of the ids."""
     found = sql.look_up(
         "t.customer_id, t.id, t.shopify_id, t.name, t.currency, t.paid, t.test,"

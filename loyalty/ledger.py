@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
-from loyalty import facts, projections, sql
+from loyalty import facts, projections, snapshots, sql
 from loyalty.models import Account, Spending
 from loyalty.posting import (
     Judgement,
@@ -34,7 +34,7 @@ from loyalty.posting import (
 from loyalty.rules.difference import PostedSource, differences
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
-from loyalty.rules.statement import REVISION, Statement, statement
+from loyalty.rules.statement import Statement, statement
 from retention_app import clock, setwise, work
 from retention_app.tenancy import current_shop_id
 
@@ -70,6 +70,7 @@ class _Known:
     next_at: dt.datetime | None = None
     tier: str = ""
     account_id: int | None = None
+    has_snapshot: bool = False
 
 
 def members_bring_up_to_date(
@@ -94,7 +95,8 @@ def members_bring_up_to_date(
         if not programme or not judgements:
             return posted
         written = post(judgements, kept_by, posted)
-        current = _fingerprints(facts.members_states(kept_by), kept_by, programme)
+        states = facts.members_states(kept_by)
+        current = {id_: facts.fingerprint(programme, states.get(id_, ())) for id_ in kept_by}
         waiting = {
             judgement.customer_id
             for judgement in judgements
@@ -170,20 +172,22 @@ def spending_grant(spending_id: int) -> bool:
         granted = SpendingFact(id=spending.id, at=judgement.as_of, points=spending.points, held=True)
         after = dataclasses.replace(judgement.facts, spendings=(*judgement.facts.spendings, granted))
         states = sorted([*judgement.states, f"spending:{spending.id}:{Spending.State.HELD}"])
-        judged = _judge(judgement, after, states, programme, judgement.recorded)
+        judged = _judge(judgement, after, states, programme, judgement.recorded, judgement.held)
         if post([judged], kept_by, Posted(), grant=granted):
             return True
     raise MembersBusy(f"The member of spending {spending_id} kept changing for {TRIES_MAX} rounds.")
 
 
-def members_judge(kept_by: Mapping[int, int], programme: Programme, *, only_changed: bool = True) -> list[Judgement]:
+def members_judge(
+    kept_by: Mapping[int, int], programme: Programme, *, only_changed: bool = True, whole: bool = False
+) -> list[Judgement]:
     """Fold the facts of customers, as `facts.keepers` answers them, and compare with what was posted.
 
     Leaves out customers of whom nothing is known and, with `only_changed`, those whose facts are the ones judged last
-    and whom time hasn't changed since.
+    and whom time hasn't changed since. `whole`: from the first fact on, whatever snapshots there are.
     """
     states = facts.members_states(kept_by)
-    fingerprints = _fingerprints(states, kept_by, programme)
+    fingerprints = {id_: facts.fingerprint(programme, states.get(id_, ())) for id_ in kept_by}
     now = clock.now()
     members = {member.customer_id: member for member in _members(kept_by)}
     to_judge = []
@@ -196,18 +200,25 @@ def members_judge(kept_by: Mapping[int, int], programme: Programme, *, only_chan
     if not to_judge:
         return []
     customer_ids = [member.customer_id for member in to_judge]
-    known = facts.members_facts(customer_ids, kept_by, states.values())
-    recorded = _recorded([member for member in to_judge if member.account_id is not None])
-    return [
+    large = {one.customer_id: one.member_id for one in to_judge if one.member_id is not None and one.has_snapshot}
+    held = {} if whole else snapshots.held(large, kept_by, states, programme)
+    later = {customer_id: found.late for customer_id, found in held.items() if found.snapshot}
+    known = facts.members_facts(customer_ids, kept_by, states.values(), later)
+    recorded = _recorded([member for member in to_judge if member.account_id is not None], later)
+    judgements = [
         _judge(
             member,
             known[member.customer_id],
             states.get(member.customer_id, ()),
             programme,
             recorded.get(member.account_id or 0) or Recorded(posted={}, lots={}, tier_changes={}),
+            held.get(member.customer_id),
         )
         for member in to_judge
     ]
+    for judgement in judgements:
+        judgement.snapshot = snapshots.take(judgement, kept_by, programme)
+    return judgements
 
 
 def _judge(
@@ -216,9 +227,11 @@ def _judge(
     states: Sequence[str],
     programme: Programme,
     recorded: Recorded,
+    held: snapshots.Held | None,
 ) -> Judgement:
+    since = held.snapshot if held else None
     as_of = known.as_of(clock.now())
-    stated = statement(known, programme, as_of)
+    stated = statement(known, programme, as_of, since)
     later = min((instant for instant in known.instants() if instant > as_of), default=None)
     if later is not None and (stated.next_at is None or later < stated.next_at):
         stated = dataclasses.replace(stated, next_at=later)
@@ -229,39 +242,26 @@ def _judge(
         account_id=member.account_id,
         revision=member.revision,
         tier=member.tier,
-        fingerprint=_fingerprint(programme, states),
+        fingerprint=facts.fingerprint(programme, states),
         facts=known,
         states=states,
+        held=held,
         as_of=as_of,
         statement=stated,
         recorded=recorded,
-        differences=differences(stated.lines, recorded.posted, undecided),
+        differences=differences(stated.lines, recorded.posted, undecided, since.at if since else None),
     )
-
-
-def _fingerprints(
-    states: Mapping[int, Sequence[str]], customer_ids: Iterable[int], programme: Programme
-) -> dict[int, str]:
-    """A fingerprint of each customer's facts; an order's digest stands for its state."""
-    return {customer_id: _fingerprint(programme, states.get(customer_id, ())) for customer_id in customer_ids}
-
-
-def _fingerprint(programme: Programme, states: Sequence[str]) -> str:
-    rules = (
-        f"revision {REVISION}, versions {[version.number for version in programme.versions]},"
-        f" {programme.currency}, {programme.timezone}, {len(programme.backfills)} back-fills"
-    )
-    state = "\n".join([rules, *states])
-    return hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
 
 
 def _members(customer_ids: Iterable[int]) -> list[_Known]:
     """Those of the customers who are members."""
     account = "SELECT a.id FROM loyalty_account a WHERE a.shop_id = t.shop_id AND a.member_id = t.id"
+    snapshot = "SELECT 1 FROM loyalty_membersnapshot s WHERE s.shop_id = t.shop_id AND s.member_id = t.id"
     return [
-        _Known(customer_id, member_id, revision, judged, sql.instant_if_any(next_at), tier, account_id)
-        for customer_id, member_id, revision, judged, next_at, tier, account_id in sql.look_up(
-            f"t.customer_id, t.id, t.revision, t.judged, t.next_at, t.tier, ({account} AND a.asset = 'points')",
+        _Known(customer_id, member_id, revision, judged, sql.instant_if_any(next_at), tier, account_id, bool(snapped))
+        for customer_id, member_id, revision, judged, next_at, tier, account_id, snapped in sql.look_up(
+            "t.customer_id, t.id, t.revision, t.judged, t.next_at, t.tier,"
+            f" ({account} AND a.asset = 'points'), EXISTS ({snapshot})",
             "loyalty_member",
             "customer_id",
             customer_ids,
@@ -277,10 +277,12 @@ def _holders(order_shopify_ids: Iterable[int]) -> set[int]:
     return {customer_id for (customer_id,) in customers}
 
 
-def _recorded(members: Sequence[_Known]) -> dict[int, Recorded]:
-    """What the ledger has of these members, by account."""
+def _recorded(members: Sequence[_Known], late: Mapping[int, facts.Late]) -> dict[int, Recorded]:
+    """What the ledger has of these members, by account; of those in `late` (by customer) the postings of what began
+    after that instant."""
     account_of = {member.member_id: member.account_id for member in members if member.member_id and member.account_id}
-    posted = _posted(members)
+    since = {member.account_id: late[member.customer_id].since for member in members if member.customer_id in late}
+    posted = _posted(members, {account_id: instant for account_id, instant in since.items() if account_id is not None})
     lots = projections.stored(projections.LOTS, account_of.values())
     changes = projections.stored(projections.TIER_CHANGES, account_of)
     return {
@@ -291,17 +293,25 @@ def _recorded(members: Sequence[_Known]) -> dict[int, Recorded]:
     }
 
 
-def _posted(members: Sequence[_Known]) -> dict[int, dict[str, PostedSource]]:
-    """What was posted, by account and source."""
+def _posted(members: Sequence[_Known], since: Mapping[int, dt.datetime]) -> dict[int, dict[str, PostedSource]]:
+    """What was posted, by account and source; of accounts in `since` what is dated after that instant."""
     posted: dict[int, dict[str, PostedSource]] = defaultdict(dict)
-    for account_id, source, usable_from, expires_at, points, order_id, occurred_at in sql.look_up(
-        "t.account_id, t.source, t.usable_from, t.expires_at,"
-        " sum(t.amount), max(t.order_shopify_id), max(t.occurred_at)",
-        "loyalty_entry",
-        "account_id",
-        (member.account_id for member in members if member.account_id is not None),
-        " GROUP BY t.account_id, t.source, t.usable_from, t.expires_at",
-    ):
+    account_ids = {member.account_id for member in members if member.account_id is not None}
+
+    def look_up(ids: Iterable[int], when: str = "") -> list[Any]:
+        return sql.look_up(
+            "t.account_id, t.source, t.usable_from, t.expires_at,"
+            " sum(t.amount), max(t.order_shopify_id), max(t.occurred_at)",
+            "loyalty_entry",
+            "account_id",
+            ids,
+            f"{when} GROUP BY t.account_id, t.source, t.usable_from, t.expires_at",
+        )
+
+    found = look_up(account_ids - set(since))
+    for account_id, instant in since.items():
+        found += look_up([account_id], f" AND t.occurred_at > '{sql.stored(instant)}'")
+    for account_id, source, usable_from, expires_at, points, order_id, occurred_at in found:
         of_source = posted[account_id].setdefault(source, PostedSource(order_id, sql.instant(occurred_at)))
         of_source.occurred_at = max(of_source.occurred_at, sql.instant(occurred_at))
         of_source.points[(sql.instant_if_any(usable_from), sql.instant_if_any(expires_at))] = int(points)
@@ -311,7 +321,8 @@ def _posted(members: Sequence[_Known]) -> dict[int, dict[str, PostedSource]]:
         if any(source.startswith(_OF_SPENDINGS) for source in posted[member.account_id or 0])
     }
     for account_id, source, points in _posted_held(spenders):
-        posted[account_id][source].held = points
+        if source in posted[account_id]:
+            posted[account_id][source].held = points
     return posted
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from loyalty import projections, sql
+from loyalty import projections, snapshots, sql
 from loyalty.models import Member, Spending
 from loyalty.rules.difference import Difference, PostedSource
 from loyalty.rules.facts import MemberFacts, SpendingFact
@@ -49,7 +49,8 @@ class Recorded:
 @dataclass(kw_only=True)
 class Judgement:
     """A customer's statement as of an instant against the ledger. `member_id` is None for one the programme sees first;
-    `tier` is the one known so far; `facts` and `states` (what they are recognised by) are what it rests on."""
+    `tier` is the one known so far; `facts` (those after the snapshot `held`, if it holds) and `states` (what all are
+    recognised by) are what it rests on; `snapshot` is to be kept for the next."""
 
     customer_id: int
     member_id: int | None
@@ -59,10 +60,12 @@ class Judgement:
     fingerprint: str
     facts: MemberFacts
     states: Sequence[str]
+    held: snapshots.Held | None
     as_of: dt.datetime
     statement: Statement
     recorded: Recorded
     differences: list[Difference]
+    snapshot: snapshots.Kept | None = None
 
     @property
     def points(self) -> int:
@@ -139,6 +142,7 @@ def members_forget(customer_ids: Collection[int]) -> None:
     with transaction.atomic():
         member_ids = [id_ for (id_,) in sql.look_up("t.id", "loyalty_member", "customer_id", customer_ids)]
         _lock(member_ids)
+        sql.run(snapshots.forget(member_ids))
         wanted: list[str | int] = [current_shop_id(), setwise.ids_json(member_ids)]
         sql.rows(f"UPDATE loyalty_member SET judged = '' WHERE shop_id = %s AND {setwise.ids_in('id')}", *wanted)
         sql.rows(
@@ -153,6 +157,7 @@ def members_make_due(member_ids: Collection[int]) -> None:
     """Have members judged anew, whatever was judged last; who is judging them now loses the guard and reads again."""
     with transaction.atomic():
         _lock(member_ids)
+        sql.run(snapshots.forget(member_ids))
         sql.rows(
             "UPDATE loyalty_member SET revision = revision + 1, judged = '', next_at = %s"
             f" WHERE shop_id = %s AND {setwise.ids_in('id')}",
@@ -350,6 +355,10 @@ def _projections_write(judgements: Sequence[Judgement]) -> list[sql.Statement]:
                 for one in judgements
             ),
         ),
+        *snapshots.forget(
+            [one.member_id for one in judgements if one.member_id and one.held and not one.held.snapshot]
+        ),
+        *snapshots.keep({one.member_id: one.snapshot for one in judgements if one.member_id and one.snapshot}),
     ]
 
 

@@ -89,7 +89,7 @@ def _members_check(names: Mapping[int, int], result: Verification) -> dict[int, 
     """What is wrong with each of these customers (mirror's id → the platform's), those with nothing left out."""
     with sql.read_snapshot():
         programme = facts.programme()
-        judgements = members_judge(facts.keepers(names), programme, only_changed=False) if programme else []
+        judgements = members_judge(facts.keepers(names), programme, only_changed=False, whole=True) if programme else []
         judgements = [judgement for judgement in judgements if judgement.customer_id in names]
         account_ids = [judgement.account_id for judgement in judgements if judgement.account_id is not None]
         cached = {id_: sums for id_, *sums in sql.look_up(_CACHED, "loyalty_account", "id", account_ids)}

@@ -1,5 +1,14 @@
 from loyalty.models.facts import Adjustment, Announcement, Spending, TierMove
-from loyalty.models.ledger import Account, Entry, LedgerTransaction, Lot, Member, PeriodClose, TierChange
+from loyalty.models.ledger import (
+    Account,
+    Entry,
+    LedgerTransaction,
+    Lot,
+    Member,
+    MemberSnapshot,
+    PeriodClose,
+    TierChange,
+)
 from loyalty.models.programme import (
     Backfill,
     Programme,
@@ -19,6 +28,7 @@ __all__ = [
     "LedgerTransaction",
     "Lot",
     "Member",
+    "MemberSnapshot",
     "PeriodClose",
     "Programme",
     "ProgrammeDraft",

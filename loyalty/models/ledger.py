@@ -153,6 +153,20 @@ class TierChange(ShopOwned):
         ]
 
 
+class MemberSnapshot(ShopOwned):
+    """Where a member with many orders stood at a closed instant, so that not all of them are gone through again
+    (`loyalty.snapshots`). `fingerprint` is of the facts up to `at` and the programme: another one, and it's of no use.
+    """
+
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="snapshots", db_index=False)
+    at = models.DateTimeField()
+    fingerprint = models.CharField(max_length=32)
+    data = models.JSONField()  # loyalty.rules.statement.Snapshot
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "member"], name="membersnapshot_one_per_member")]
+
+
 class PeriodClose(ShopOwned):
     """The books up to `until` are closed: nothing is recorded before it any more. `totals` are the figures then."""
 

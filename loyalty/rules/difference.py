@@ -56,16 +56,21 @@ class PostedSource:
 
 
 def differences(
-    lines: Iterable[StatementLine], posted: Mapping[str, PostedSource], undecided: Collection[int] = ()
+    lines: Iterable[StatementLine],
+    posted: Mapping[str, PostedSource],
+    undecided: Collection[int] = (),
+    since: dt.datetime | None = None,
 ) -> list[Difference]:
     """What brings the posted sums to the statement's lines: changed sources in the statement's order, then those it no
-    longer has. `undecided` are the spendings for which the outside world hasn't said yes."""
+    longer has. `undecided` are the spendings for which the outside world hasn't said yes; `since` is the instant of the
+    snapshot that the statement was taken up from: what was posted up to it is as it was."""
     found: list[Difference] = []
     stated = {line.source: line for line in lines}
     for source, line in stated.items():
         found += _of_line(line, posted.get(source), undecided)
     for source, before in sorted(posted.items()):
-        if source not in stated and before.total:
+        covered = since is not None and before.occurred_at <= since
+        if source not in stated and before.total and not covered:
             counter: Side = "held" if before.held else _counter(source, before.total, undecided)
             legs = [leg for life, points in before.points.items() if points for leg in _pair(counter, -points, life)]
             explanation: Explanation = {"kind": "withdrawn", "posted": before.total}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 CLOCKS_DIFFER = dt.timedelta(minutes=5)  # what is dated later than this hasn't happened yet
 
@@ -114,6 +115,26 @@ class MemberFacts:
             *(move.at for move in self.tier_moves),
             *(instant for instants in self.announcements.values() for instant in instants),
         ]
+
+    def after(self, at: dt.datetime) -> MemberFacts:
+        """What began after an instant, and all that was ever announced."""
+        return MemberFacts(
+            orders=tuple(order for order in self.orders if order.processed_at > at),
+            adjustments=tuple(adjustment for adjustment in self.adjustments if adjustment.at > at),
+            spendings=tuple(spending for spending in self.spendings if spending.at > at),
+            tier_moves=tuple(move for move in self.tier_moves if move.at > at),
+            announcements=self.announcements,
+        )
+
+    def closed_instants(self) -> list[dt.datetime]:
+        """Instants at which all that had begun was over, as far as is known: nothing told happened on both sides."""
+        spans = [(order.processed_at, max(order.instants())) for order in self.orders]
+        spans += [(spending.at, max(spending.at, spending.undone_at or spending.at)) for spending in self.spendings]
+        spans += [(adjustment.at, adjustment.at) for adjustment in self.adjustments]
+        spans += [(move.at, move.at) for move in self.tier_moves]
+        spans.sort()
+        ends = list(accumulate((end for _, end in spans), max))
+        return [end for end, (begin, _) in zip(ends, spans[1:], strict=False) if end < begin]
 
     def as_of(self, now: dt.datetime) -> dt.datetime:
         """The instant to judge at: now, or a little later where clocks differ and what was told has happened."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from loyalty.rules.programme import Short
-from loyalty.rules.reckoning import announced, days_after, subject
+from loyalty.rules.reckoning import Saved, announced, days_after, saved, subject, unsaved
 
 RESTORED_DAYS = 30  # that points given back live at least
 _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -34,6 +34,7 @@ class Lot:
     due: dt.datetime | None
     ends: dt.datetime | None
     remaining: int
+    number: int = 0  # as the member's lots were opened
 
     def spending_order(self) -> tuple[dt.datetime, dt.datetime, str]:
         return (self.due or _FAR, self.credited_at, self.source)
@@ -83,7 +84,7 @@ class Lots:
         self._spendings: dict[str, Claim] = {}
         self._debts: list[Claim] = []
         self._timeline: list[tuple[dt.datetime, int, int, Lot]] = []  # (instant, 0 expiry or 1 usable, number, lot)
-        self._numbered = 0
+        self._opened = 0
         self._now = _LONG_AGO
 
     # --- what it is told ---------------------------------------------------------------------------------------------
@@ -142,6 +143,38 @@ class Lots:
         self._settle(self._now)
         self._now = to
 
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    def saved(self) -> Saved | None:
+        """What is left, to be taken up by `restore`. None when more than that matters: a take-back of an open lot's
+        credit that an undo would have to look at, or a lot whose expiry was booked in part."""
+        lots = self.open()
+        for lot in lots:
+            claims = self._claims.get(lot.source, ())
+            if any(claim.taken or claim.owed or claim.floored or claim.set_off for claim in claims):
+                return None
+            if lot.due is not None and subject(f"expiry:{lot.source}", lot.due) in self.booked:
+                return None
+        return {
+            "lots": [
+                [lot.source, lot.credited_at.isoformat(), saved(lot.usable_from), saved(lot.due), lot.remaining]
+                for lot in sorted(lots, key=lambda lot: lot.number)
+            ],
+            "debts": [claim.owed for claim in self._debts],
+        }
+
+    def restore(self, told: Saved, at: dt.datetime) -> None:
+        """Take up what was left at an instant. Whoever owes it is forgotten: it can't be dropped any more."""
+        for source, credited_at, usable_from, due, remaining in told["lots"]:
+            credited = dt.datetime.fromisoformat(credited_at)
+            lot = Lot(source, credited, unsaved(usable_from), unsaved(due), None, remaining)
+            self._enter(lot, at)
+            if lot.usable_from is not None and lot.usable_from <= at:
+                self._usable.append(lot)
+        self._usable.sort(key=Lot.spending_order)
+        self._debts = [Claim("", owed=owed) for owed in told["debts"]]
+        self._now = at
+
     # --- what it tells -----------------------------------------------------------------------------------------------
 
     def open(self) -> list[Lot]:
@@ -162,19 +195,21 @@ class Lots:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _open(self, lot: Lot, now: dt.datetime) -> None:
-        if lot.due is not None:
-            lot.ends = announced(lot.due, self.announcements.get(subject(f"expiry:{lot.source}", lot.due), ()))
-        self._of[lot.source].append(lot)
-        if lot.ends is not None:
-            self._schedule(max(lot.ends, now), 0, lot)
+        self._enter(lot, now)
         if lot.usable_from is not None and lot.usable_from <= now:
             insort(self._usable, lot, key=Lot.spending_order)
-        elif lot.usable_from is not None:
-            self._schedule(lot.usable_from, 1, lot)
 
-    def _schedule(self, at: dt.datetime, what: int, lot: Lot) -> None:
-        self._numbered += 1
-        heapq.heappush(self._timeline, (at, what, self._numbered, lot))
+    def _enter(self, lot: Lot, now: dt.datetime) -> None:
+        """Number a lot and note what time will bring it."""
+        if lot.due is not None:
+            lot.ends = announced(lot.due, self.announcements.get(subject(f"expiry:{lot.source}", lot.due), ()))
+        self._opened += 1
+        lot.number = self._opened
+        self._of[lot.source].append(lot)
+        if lot.ends is not None:
+            heapq.heappush(self._timeline, (max(lot.ends, now), 0, lot.number, lot))
+        if lot.usable_from is not None and lot.usable_from > now:
+            heapq.heappush(self._timeline, (lot.usable_from, 1, lot.number, lot))
 
     def _take(self, claim: Claim, amount: int, at: dt.datetime, short: Short) -> int:
         """Take usable points for a claim; what is lacking is owed or floored. Answers what was floored."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
+Saved = dict[str, Any]  # JSON data of a snapshot's part
 NOTICE = dt.timedelta(days=7)  # between an announcement and what it announces
 
 
@@ -35,6 +37,15 @@ def day_months_after(day: dt.date, months: int) -> dt.date:
 def midnight(day: dt.date, zone: ZoneInfo) -> dt.datetime:
     """The instant a local day begins."""
     return dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
+
+
+def saved(instant: dt.datetime | None) -> str | None:
+    """An instant as JSON data; `unsaved` reads it back."""
+    return instant.isoformat() if instant else None
+
+
+def unsaved(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None
 
 
 def subject(what: str, due: dt.datetime) -> str:

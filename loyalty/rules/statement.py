@@ -17,7 +17,7 @@ from loyalty.rules.earning import Assessment, Explanation, Points, Step, Worth, 
 from loyalty.rules.facts import AdjustmentFact, MemberFacts, OrderFact, SpendingFact, TierMoveFact
 from loyalty.rules.lots import Booked, Lots
 from loyalty.rules.programme import Level, Programme, Rules, Version
-from loyalty.rules.reckoning import day_months_after, days_after, local_day, midnight
+from loyalty.rules.reckoning import Saved, day_months_after, days_after, local_day, midnight
 from loyalty.rules.tiers import MoveDown, Standing, TierChange
 
 REVISION = 2  # raised when the same facts come to another statement than before, so that members are judged anew
@@ -79,16 +79,52 @@ class Statement:
         return self.usable + self.pending - self.debt
 
 
-def statement(facts: MemberFacts, programme: Programme, as_of: dt.datetime) -> Statement:
-    """What the facts up to and including `as_of` amount to."""
-    fold = _Fold(facts, programme, as_of)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a member's facts up to and including `at` came to, as far as later ones build on it: JSON data.
+
+    Facts it covers may not change: whoever takes it up has to know that they are the same. `orders` are those that
+    open lots come from, by source.
+    """
+
+    at: dt.datetime
+    standing: Saved
+    lots: Saved
+    held: int
+    first_order_of: int | None
+    orders: dict[str, int]
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Snapshot:
+        """A snapshot after a trip through JSON."""
+        return cls(**{**data, "at": dt.datetime.fromisoformat(data["at"])})
+
+
+def statement(facts: MemberFacts, programme: Programme, as_of: dt.datetime, since: Snapshot | None = None) -> Statement:
+    """What the facts up to and including `as_of` amount to. With a snapshot, `facts` are those after it
+    (`MemberFacts.after`), and so are the lines; all else is as if it were told from the beginning."""
+    return _folded(facts, programme, as_of, since).result()
+
+
+def snapshot(
+    facts: MemberFacts, programme: Programme, at: dt.datetime, since: Snapshot | None = None
+) -> Snapshot | None:
+    """What to take up from at a closed instant (`MemberFacts.closed_instants`). None when what comes later depends on
+    more than a snapshot keeps: a version yet to start, or take-backs that an undo could still reach."""
+    if any(version.effective_from > at for version in programme.versions[1:]):
+        return None
+    return _folded(facts, programme, at, since).saved()
+
+
+def _folded(facts: MemberFacts, programme: Programme, as_of: dt.datetime, since: Snapshot | None) -> _Fold:
+    fold = _Fold(facts, programme, as_of, since)
     for instant, _, _, fact in _business_order(fold.assessments, facts, as_of):
         fold.standing.advance(instant)
         fold.lots.advance(instant)
         fold.tell(fact)
     fold.standing.advance(as_of)
     fold.lots.advance(as_of)
-    return fold.result()
+    return fold
 
 
 _Fact = Assessment | tuple[Assessment, int] | AdjustmentFact | TierMoveFact | SpendingFact
@@ -134,6 +170,7 @@ class _Fold:
     facts: MemberFacts
     programme: Programme
     as_of: dt.datetime
+    since: Snapshot | None
     lines: list[StatementLine] = field(default_factory=list)
     held: int = 0
 
@@ -150,7 +187,12 @@ class _Fold:
         self.lots = Lots(self.programme.zone, made)
         self.earned: dict[int, _Earned] = {}
         self.first_order_of: int | None = None  # the order whose first-order bonus stands
-        self.orders_of: dict[str, OrderFact] = {}  # the order that each source is about
+        self.orders_of: dict[str, int] = {}  # the order that each source is about
+        if self.since:
+            self.held, self.first_order_of = self.since.held, self.since.first_order_of
+            self.orders_of |= self.since.orders
+            self.standing.restore(self.since.standing, self.since.at)
+            self.lots.restore(self.since.lots, self.since.at)
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
@@ -309,7 +351,7 @@ class _Fold:
     ) -> None:
         order_id = order.id if order else None
         if order:
-            self.orders_of[source] = order
+            self.orders_of[source] = order.id
         self.lines.append(StatementLine(source, order_id, amount, at, version, explanation, usable_from, expires_at))
 
     def _due(self, usable_from: dt.datetime | None, assessment: Assessment) -> dt.datetime | None:
@@ -372,8 +414,21 @@ class _Fold:
 
     def booked_line(self, booked: Booked) -> StatementLine:
         explanation: dict[str, Any] = {"kind": booked.kind, "of": booked.of}
-        order = self.orders_of.get(booked.of)
-        return StatementLine(booked.source, order.id if order else None, -booked.amount, booked.at, None, explanation)
+        order_id = self.orders_of.get(booked.of)
+        return StatementLine(booked.source, order_id, -booked.amount, booked.at, None, explanation)
+
+    def saved(self) -> Snapshot | None:
+        standing, lots = self.standing.saved(), self.lots.saved()
+        if standing is None or lots is None:
+            return None
+        return Snapshot(
+            at=self.as_of,
+            standing=standing,
+            lots=lots,
+            held=self.held,
+            first_order_of=self.first_order_of,
+            orders={lot.source: self.orders_of[lot.source] for lot in self.lots.open() if lot.source in self.orders_of},
+        )
 
 
 def _usable_from(order: OrderFact, rules: Rules, programme: Programme, as_of: dt.datetime) -> dt.datetime | None:

@@ -10,20 +10,23 @@ import datetime as dt
 import heapq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Literal
 
 from loyalty.rules.facts import TierMoveFact
 from loyalty.rules.programme import Level, Programme, Tiers
 from loyalty.rules.reckoning import (
+    Saved,
     announced,
     day_months_after,
     days_after,
     local_day,
     midnight,
     months_after,
+    saved,
     subject,
+    unsaved,
 )
 
 Reason = Literal["reached", "fell", "version", "staff", "staff_ended"]
@@ -62,6 +65,11 @@ class _Counted:
     spend: Fraction
     points: int
     orders: int
+
+    @classmethod
+    def of(cls, amount: Fraction, at: dt.datetime) -> _Counted:
+        """What counted so much, by whatever the tiers go by."""
+        return cls(at, amount, int(amount), int(amount))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +131,7 @@ class Standing:
         if fact.level is None:
             self._given = None
         elif tiers and (fact.level == "" or tiers.rank(fact.level) != NONE):
-            is_floor = tiers.rank(fact.level) >= self._auto
-            ends = fact.until
-            if ends and is_floor:
-                ends = announced(ends, self._told(subject(f"tier_move:{fact.id}", ends)))
-            self._given = _Given(fact, is_floor, ends and max(ends, fact.at))
+            self._given = self._give(fact, tiers.rank(fact.level) >= self._auto)
         self._record(fact.at, "staff")
 
     def advance(self, to: dt.datetime) -> None:
@@ -146,6 +150,57 @@ class Standing:
                     self._given = None
                     self._record(instant, "staff_ended")
         self._now = to
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    def saved(self) -> Saved | None:
+        """Where the member stands, to be taken up by `restore` under the same programme. What counted is only sums, but
+        for what is yet to leave the rolling year; None while the membership, by which it is counted anew, hasn't begun.
+        """
+        if self._joined is None and self._counted:
+            return None
+        given = self._given
+        return {
+            "auto": self._auto,
+            "since": saved(self._since),
+            "short": saved(self._short),
+            "held": self._held,
+            "joined": self._joined and self._joined.isoformat(),
+            "total": str(self._total),
+            "years": {str(number): str(amount) for number, amount in self._years.items()},
+            "year": self._year,
+            "boundary": saved(self._boundary),
+            "leaving": [[leaves.isoformat(), key, str(self._amount(key))] for leaves, key in self._leaving],
+            "given": given
+            and {
+                "id": given.move.id,
+                "at": given.move.at.isoformat(),
+                "level": given.move.level,
+                "until": saved(given.move.until),
+                "is_floor": given.is_floor,
+            },
+            "history": [{**asdict(change), "at": change.at.isoformat()} for change in self.history],
+        }
+
+    def restore(self, told: Saved, at: dt.datetime) -> None:
+        """Take up where the member stood at an instant, when the last version had started."""
+        self._version, self._starts, self._now = self.programme.versions[-1], [], at
+        self._auto, self._held, self._year = told["auto"], told["held"], told["year"]
+        self._since, self._short = unsaved(told["since"]), unsaved(told["short"])
+        self._boundary = unsaved(told["boundary"])
+        self._joined = told["joined"] and dt.date.fromisoformat(told["joined"])
+        self._total = Fraction(told["total"])
+        self._years |= {int(number): Fraction(amount) for number, amount in told["years"].items()}
+        for leaves, key, amount in told["leaving"]:
+            self._leaving.append((dt.datetime.fromisoformat(leaves), key))
+            self._counted[key] = _Counted.of(Fraction(amount), at)
+        if given := told["given"]:
+            began, until = dt.datetime.fromisoformat(given["at"]), unsaved(given["until"])
+            move = TierMoveFact(id=given["id"], at=began, level=given["level"], until=until)
+            self._given = self._give(move, given["is_floor"])
+        self.history = [
+            TierChange(**{**change, "at": dt.datetime.fromisoformat(change["at"])}) for change in told["history"]
+        ]
 
     # --- what it tells -----------------------------------------------------------------------------------------------
 
@@ -200,6 +255,14 @@ class Standing:
         level = self._key(self._auto)
         assert level is not None
         return MoveDown(subject(f"tier:{level}", due), level, self._key(self._auto - 1), due, self._moves_at())
+
+    # --- what staff gave ---------------------------------------------------------------------------------------------
+
+    def _give(self, move: TierMoveFact, is_floor: bool) -> _Given:
+        ends = move.until
+        if ends and is_floor:
+            ends = announced(ends, self._told(subject(f"tier_move:{move.id}", ends)))
+        return _Given(move, is_floor, ends and max(ends, move.at))
 
     # --- what counts -------------------------------------------------------------------------------------------------
 

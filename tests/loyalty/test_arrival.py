@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections import Counter
 from typing import Any
+from unittest import mock
 
 import pytest
 import time_machine
@@ -23,6 +24,7 @@ from django.db.models import Sum
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from loyalty import snapshots
 from loyalty.ledger import members_bring_up_to_date
 from loyalty.models import (
     Account,
@@ -47,6 +49,7 @@ from loyalty.rules.reckoning import subject
 from loyalty.rules.statement import Statement, statement
 from loyalty.verification import ledger_verify
 from retention_app.models import Customer, Shop
+from retention_app.tenancy import shop_scope
 from tests.loyalty import histories
 from tests.loyalty.ground import customers, mirrored
 from tests.loyalty.oracle import oracle
@@ -248,15 +251,20 @@ def test_fulfilment_moves_the_availability_of_what_is_posted() -> None:
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], **QUICK)
-@given(histories.cases(), st.randoms(use_true_random=False))
-def test_however_facts_arrive_the_database_comes_to_the_same(alpha: Shop, case: Case, rng: random.Random) -> None:
-    from retention_app.tenancy import shop_scope
-
+@given(histories.cases(), st.randoms(use_true_random=False), st.booleans())
+def test_however_facts_arrive_the_database_comes_to_the_same(
+    alpha: Shop, case: Case, rng: random.Random, with_snapshots: bool
+) -> None:
     history, plain, _ = case
+    orders = 1 if with_snapshots else snapshots.ORDERS_AFTER
     for one in history["orders"]:
         for line in one["lines"]:
             line["labels"] = ()
-    with shop_scope(alpha.id), transaction.atomic():
+    with (
+        shop_scope(alpha.id),
+        transaction.atomic(),
+        mock.patch.multiple(snapshots, ORDERS_AFTER=orders, ORDERS_AGAIN=orders),
+    ):
         Shop.objects.filter(id=alpha.id).update(timezone=plain["timezone"], currency=plain["currency"])
         programme_write(alpha, plain)
         (customer_id,) = customers(1)

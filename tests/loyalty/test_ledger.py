@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loyalty import ledger, posting
+from loyalty import facts, ledger, posting
 from loyalty.ledger import MembersBusy, Posted, members_bring_up_to_date
 from loyalty.models import Account, Entry, LedgerTransaction, Member
 from loyalty.sql import read_snapshot
@@ -261,7 +261,7 @@ def test_programmes_begun_before_there_were_holds_get_the_accounts_they_lack(mem
 def test_a_new_revision_of_the_rules_judges_everybody_anew(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     mirrored(order_row(5))
     bring(1)
-    monkeypatch.setattr(ledger, "REVISION", ledger.REVISION + 1)
+    monkeypatch.setattr(facts, "REVISION", facts.REVISION + 1)
     assert bring(1) == Posted(members=1)
     assert bring(1) == Posted()
 

@@ -9,12 +9,13 @@ import random
 from collections import Counter
 from typing import Any
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loyalty.rules.facts import MemberFacts, RefundFact
 from loyalty.rules.programme import Programme
-from loyalty.rules.statement import Statement, statement
+from loyalty.rules.statement import Snapshot, Statement, snapshot, statement
 from tests.loyalty.histories import (
     NEVER,
     cases,
@@ -67,6 +68,29 @@ def test_agrees_with_the_oracle(case: tuple[dict[str, Any], dict[str, Any], dt.d
     result = statement(member_facts(history), programme_of(of), as_of)
     assert as_told(result) == {name: value for name, value in expected.items() if name != "announceable"}
     assert result.balance == sum(expected["lines"].values())
+
+
+@settings(max_examples=500, deadline=None)
+@given(cases())
+def test_a_snapshot_at_a_closed_instant_changes_nothing(
+    case: tuple[dict[str, Any], dict[str, Any], dt.datetime],
+) -> None:
+    """Whatever is told after it, whichever snapshot it takes up from, and that one from."""
+    history, of, as_of = case
+    facts, rules = member_facts(history), programme_of(of)
+    whole = statement(facts, rules, as_of)
+    taken: Snapshot | None = None
+    for at in facts.closed_instants():
+        if at > as_of:
+            break
+        left = facts.after(taken.at) if taken else facts
+        found = snapshot(left, rules, at, taken)
+        assert found == snapshot(facts, rules, at)
+        if found:
+            taken = Snapshot.read(orjson.loads(orjson.dumps(found)))
+            rest = statement(facts.after(at), rules, as_of, taken)
+            lines = tuple(line for line in whole.lines if line.occurred_at > at)
+            assert rest == dataclasses.replace(whole, lines=lines)
 
 
 @settings(deadline=None)

@@ -234,7 +234,7 @@ class _Sentences:
                 counts = [gettext("It counts towards tiers.")] if explanation["counts"] else []
                 return [gettext("The store's staff decided it."), *self.shortage(explanation), *counts]
             case "spent":
-                return [gettext("Points that expire first are used first."), *self.shortage(explanation)]
+                return [self.spent(explanation), *self.shortage(explanation)]
             case "undone":
                 return [gettext("What the points were for was given up, so they are back.")]
             case "expired":
@@ -261,6 +261,22 @@ class _Sentences:
                 return [sentence % {"posted": self.signed(explanation["posted"])}]
             case kind:
                 raise ValueError(f"No words for an explanation of kind {kind!r}.")
+
+    def spent(self, explanation: Explanation) -> str:
+        """Which points were used, as far as they were to expire."""
+        taken = explanation.get("taken", ())
+        parts = [
+            gettext("%(points)s (%(day)s)")
+            % {"points": self.number(points), "day": self.words.day(dt.datetime.fromisoformat(due))}
+            for points, due in taken
+            if due
+        ]
+        if not parts:
+            return gettext("Points that expire first are used first.")
+        lasting = explanation.get("more", 0) + sum(points for points, due in taken if not due)
+        if lasting:
+            parts.append(ngettext("%(points)s other", "%(points)s others", lasting) % {"points": self.number(lasting)})
+        return gettext("Used the points that expire first: %(parts)s.") % {"parts": self.words.listing(parts)}
 
     def trial(self, explanation: Explanation) -> list[str]:
         if explanation["kind"] == "first_order":

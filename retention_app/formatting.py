@@ -7,11 +7,12 @@ Django's or the platform's names: en, zh-hant, zh-Hant, pt-BR.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError, dates, numbers
+from babel import Locale, UnknownLocaleError, dates, lists, numbers
 
 from retention_app.money import exponent
 
@@ -44,6 +45,11 @@ def points(number: int, locale: str) -> str:
 def decimal(number: float, locale: str) -> str:
     """0.84 → 0.8."""
     return numbers.format_decimal(number, format="0.0", locale=_locale(locale))
+
+
+def listing(parts: Sequence[str], locale: str) -> str:
+    """Mug, tea and coffee."""
+    return lists.format_list(list(parts), locale=_date_locale(locale))
 
 
 def percent(share: float, locale: str, digits: int = 1) -> str:

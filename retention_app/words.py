@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import get_language
@@ -39,6 +40,9 @@ class Words:
 
     def moment(self, instant: dt.datetime) -> str:
         return formatting.moment(instant, self.timezone, self.locale, clock.now())
+
+    def listing(self, parts: Sequence[str]) -> str:
+        return formatting.listing(parts, self.locale)
 
     def month(self, day: dt.date) -> str:
         return formatting.month(day, self.locale)

@@ -101,6 +101,13 @@ class Lots:
         claim = self._spendings[source] = Claim(source)
         return amount - self._take(claim, amount, at, short)
 
+    def taken_by(self, spending: str) -> list[tuple[int, dt.datetime | None]]:
+        """What a spending took, by when it was to expire (None: never), the soonest first: (points, due)."""
+        taken: dict[dt.datetime | None, int] = {}
+        for lot, part in self._spendings[spending].taken:
+            taken[lot.due] = taken.get(lot.due, 0) + part
+        return [(points, due) for due, points in taken.items()]
+
     def take_back(self, credit: str, source: str, amount: int, at: dt.datetime, short: Short) -> int:
         """Take back points of a credit; answers how many points that came to, debt included."""
         wanted = amount

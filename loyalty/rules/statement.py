@@ -17,10 +17,11 @@ from loyalty.rules.earning import Assessment, Explanation, Points, Step, Worth, 
 from loyalty.rules.facts import AdjustmentFact, MemberFacts, OrderFact, SpendingFact, TierMoveFact
 from loyalty.rules.lots import Booked, Lots
 from loyalty.rules.programme import Level, Programme, Rules, Version
-from loyalty.rules.reckoning import Saved, day_months_after, days_after, local_day, midnight
+from loyalty.rules.reckoning import Saved, day_months_after, days_after, local_day, midnight, saved
 from loyalty.rules.tiers import MoveDown, Standing, TierChange
 
 REVISION = 2  # raised when the same facts come to another statement than before, so that members are judged anew
+EXPIRIES_EXPLAINED_MAX = 5  # of the points that a spending took
 OUTLOOK_DAYS = 30  # how far ahead a move down is looked for
 
 
@@ -295,7 +296,8 @@ class _Fold:
         """Points used, soonest expiry first."""
         version, debt = self.programme.version_at(fact.at), self.lots.debt
         taken = self.lots.spend(f"spending:{fact.id}", fact.points, fact.at, version.rules.short)
-        explanation: Explanation = {"kind": "spent", "spending": fact.id}
+        parts = self.lots.taken_by(f"spending:{fact.id}")
+        explanation: Explanation = {"kind": "spent", "spending": fact.id, **_parts(parts)}
         explanation |= _shortage(fact.points, taken, self.lots.debt - debt)
         self.line(f"spending:{fact.id}", None, -taken, fact.at, version.number, explanation)
         if fact.held and (fact.undone_at is None or fact.undone_at > self.as_of):
@@ -468,6 +470,13 @@ def _sum(worth: Worth, came_to: Points, rules: Rules) -> Explanation:
     if came_to.total < came_to.spending + came_to.bonus:
         figures["order_max"] = rules.order_max
     return figures
+
+
+def _parts(taken: list[tuple[int, dt.datetime | None]]) -> Explanation:
+    """What a spending took, by expiry: {"taken": [[points, instant or None], …]}, and "more" for the points beyond."""
+    named, rest = taken[:EXPIRIES_EXPLAINED_MAX], taken[EXPIRIES_EXPLAINED_MAX:]
+    more = {"more": sum(points for points, _ in rest)} if rest else {}
+    return {"taken": [[points, saved(due)] for points, due in named]} | more
 
 
 def _shortage(wanted: int, taken: int, owed: int) -> Explanation:

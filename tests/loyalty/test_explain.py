@@ -235,11 +235,24 @@ def test_what_a_debit_lacked_is_owed_or_spared() -> None:
         "23 points of it had been used already. They are owed, and settled by what can be used next."
         in (told["cancellation:1"])
     )
-    assert told["spending:8"] == ["Points that expire first are used first.", "Counts from 20 Jan 21:00."]
+    used = "Used the points that expire first: 48 (15 Jan 2027)."
+    assert told["spending:8"] == [used, "Counts from 20 Jan 21:00."]
     spared = {"kind": "spent", "spending": 8, "wanted": 50, "spared": 20}
     assert explanation_lines(spared, REAIS)[1] == (
         "20 of them had expired or been used already and aren't taken: 50 − 20 = 30."
     )
+
+
+def test_a_spending_says_which_points_it_used() -> None:
+    taken = [[120, day(30).isoformat()], [80, day(40).isoformat()], [10, None]]
+    several = {"kind": "spent", "spending": 8, "taken": taken}
+    assert explanation_lines(several, REAIS) == [
+        "Used the points that expire first: 120 (30 Jan), 80 (9 Feb) and 10 others."
+    ]
+    lasting = {"kind": "spent", "spending": 8, "taken": [[10, None]]}
+    assert explanation_lines(lasting, REAIS) == ["Points that expire first are used first."]
+    first_posted = {"kind": "spent", "spending": 8}
+    assert explanation_lines(first_posted, REAIS) == ["Points that expire first are used first."]
 
 
 def test_staffs_decisions_are_called_by_their_reason() -> None:

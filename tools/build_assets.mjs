@@ -1,6 +1,6 @@
 // Builds what browsers load. Vendored files come from node_modules, the storefront loader from static/storefront/.
 // Nothing built here is committed.
-import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -17,7 +17,11 @@ for (const [source, name] of Object.entries(vendored)) {
   cpSync(join(root, "node_modules", source), join(vendor, name));
 }
 
-const storefront = join(root, "static/storefront/build.mjs");
-if (existsSync(storefront)) {
-  await import(pathToFileURL(storefront).href);
+await import(pathToFileURL(join(root, "static/storefront/build.mjs")).href);
+
+// A theme app extension may load its own files only: its assets are the same two.
+const assets = join(root, "extensions/storefront/assets");
+mkdirSync(assets, { recursive: true });
+for (const name of ["loader.js", "panel.js"]) {
+  cpSync(join(root, "static/storefront/dist", name), join(assets, name));
 }

@@ -21,4 +21,5 @@ check "mypy" mypy
 check "import-linter" lint-imports
 check "makemigrations --check" python manage.py makemigrations --check --dry-run --verbosity 1
 check "typescript" npm run --silent typecheck
+check "theme check" npm run --silent themecheck
 [ ${#failed[@]} -eq 0 ] || die "failed: ${failed[*]}"

@@ -4,8 +4,8 @@ declare module "*.css" {
   export default css;
 }
 
-/** Written by the server in front of the built loader; a block-scoped constant, never a global. */
-declare const ENCORE: import("./types").Settings;
+/** Written by the server in front of the built loader; a block-scoped constant, never a global. None in a theme. */
+declare const ENCORE: import("./types").Settings | undefined;
 
 interface Window {
   Shopify?: {

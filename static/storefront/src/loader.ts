@@ -9,7 +9,7 @@ import { launcher as zhHant } from "../messages/zh-Hant.json";
 import launcherCss from "./launcher.css";
 import pageCss from "./page.css";
 import { grouped, plural } from "./plural";
-import type { Launcher, Locale, Panel, Session } from "./types";
+import type { Launcher, Locale, Panel, Session, Settings } from "./types";
 
 const PATIENCE = 8000; // milliseconds until an answer counts as refused
 
@@ -18,9 +18,14 @@ const base = String(shopify.routes?.root ?? "/").replace(/\/$/, "");
 const locale: Locale = /^zh.*(hant|tw|hk|mo)/i.test(shopify.locale || document.documentElement.lang) ? "zh-Hant" : "en";
 const words = locale == "en" ? en : zhHant;
 
+/** What the server wrote in front of this script, or the theme's app embed says in the page. */
+let settings: Settings;
+/** Which kind of page this is: "products" of /products/mug. */
+const kind = location.pathname.slice(base.length).split("/")[1];
+
 /** The session, or undefined when the answer isn't one. Rejects when the network fails. */
 async function ask(): Promise<Session | undefined> {
-  const response = await fetch(`${base}/${ENCORE.proxy}/v1/session?locale=${locale}`, {
+  const response = await fetch(`${base}/${settings.proxy}/v1/session?locale=${locale}&page=${kind}`, {
     headers: { accept: "application/json" },
     signal: AbortSignal.timeout(PATIENCE),
   });
@@ -62,7 +67,7 @@ function draw(session: Session): void {
     button.ariaLabel = points === undefined ? words.label : plural(locale, words, points);
   };
   const launcher: Launcher = {
-    root, button, locale, base, settings: ENCORE, session,
+    root, button, locale, base, settings, session,
     async refresh() {
       const answer = await ask().catch(() => undefined);
       if (!answer) return false;
@@ -75,7 +80,7 @@ function draw(session: Session): void {
   show();
   button.onclick = async () => {
     try {
-      const panel: Panel = await import(ENCORE.panel);
+      const panel: Panel = await import(settings.panel);
       panel.open(launcher);
     } catch {
       // the panel couldn't be fetched: the button stays, the page doesn't notice
@@ -88,10 +93,12 @@ function draw(session: Session): void {
 
 async function start(): Promise<void> {
   try {
+    settings =
+      typeof ENCORE == "undefined" ? (document.getElementById("encore-embed")!.dataset as unknown as Settings) : ENCORE;
     const session = await ask();
     if (session?.programme) draw(session);
   } catch {
-    // no answer, no launcher
+    // no settings or no answer, no launcher
   }
 }
 

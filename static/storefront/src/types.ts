@@ -1,4 +1,4 @@
-/** What the server puts in front of the loader: public, the same for every visitor of a shop. */
+/** What the server puts in front of the loader, or the theme's app embed says: public, the same for every visitor. */
 export interface Settings {
   /** Path of the app proxy below the shop's root, without slashes at its ends: `apps/encore`. */
   proxy: string;

@@ -34,6 +34,7 @@ from loyalty.tier_words import quantity_text
 from retention_app.doors import ShopRequest, proxy_view
 from retention_app.models import Customer, Shop
 from retention_app.privacy.tombstones import erased
+from retention_app.services.storefront import storefront_seen
 from retention_app.words import Words, words_for
 
 ENTRIES_SHOWN = 10
@@ -57,17 +58,18 @@ class VisitorThrottle(SimpleRateThrottle):
 def session(request: Request) -> Response:
     """`session?locale=`: the programme and, for a customer who is logged in, their points and last entries.
 
-    `programme` is null before the first is published, `member` for the anonymous. Texts, money and days come in the
-    language the door found.
+    `programme` is null before the first is published and while staff show nothing, `member` for the anonymous. Texts,
+    money and days come in the language the door found.
     """
     visitor = cast(ShopRequest, request)  # REST framework's request hands on what the door put on Django's
     shop, customer_id, words = visitor.shop, visitor.customer_shopify_id, words_for(visitor.shop)
-    version = programme_live(shop.id)
+    storefront_seen(shop, request.query_params.get("page", ""))
+    version = None if shop.storefront_off_at else programme_live(shop.id)
     return Response(
         {
             "shop": {"name": shop.name, "currency": shop.currency},
             "programme": _programme(version, shop, words) if version else None,
-            "member": _member(customer_id, shop, version, words) if customer_id else None,
+            "member": _member(customer_id, shop, version, words) if version and customer_id else None,
         }
     )
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from retention_app.views import admin, admin_activity, admin_codes, admin_customers, admin_settings
+from retention_app.views import admin, admin_activity, admin_codes, admin_customers, admin_settings, admin_storefront
 
 app_name = "admin"
 urlpatterns = [
@@ -19,6 +19,9 @@ urlpatterns = [
     path("activity/<slug:source>-<int:row_id>/retry/", admin_activity.retry, name="activity_retry"),
     path("activity/<slug:source>-<int:row_id>/skip/", admin_activity.skip, name="activity_skip"),
     path("settings/", admin_settings.settings, name="settings"),
+    path("settings/storefront/", admin_storefront.storefront, name="storefront"),
+    path("settings/storefront/look/", admin_storefront.look, name="storefront_look"),
+    path("settings/storefront/switch/", admin_storefront.switch, name="storefront_switch"),
     path("settings/privacy/", admin_settings.privacy, name="privacy"),
     path("settings/privacy/<int:request_id>/download/", admin_settings.privacy_download, name="privacy_download"),
     path("settings/privacy/<int:request_id>/file/", admin_settings.privacy_file, name="privacy_file"),

@@ -10,7 +10,7 @@ class RetentionAppConfig(AppConfig):
         from retention_app import checks, outbound  # noqa: F401
         from retention_app.offers.codes import DiscountCodeCall
         from retention_app.postgresql.roles import serving_role_grant
-        from retention_app.services.storefront_driver import ScriptTag
+        from retention_app.services.storefront import ScriptTag
 
         for kind in (ScriptTag(), DiscountCodeCall()):
             outbound.kind_register(kind)

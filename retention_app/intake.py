@@ -25,6 +25,7 @@ from retention_app.privacy.requests import request_record
 from retention_app.refresh import AT_A_TIME, READS_OF_MISSING, Refreshed, forget, refresh
 from retention_app.removals import customers_merge
 from retention_app.services.install import shop_reread, shop_uninstalled
+from retention_app.services.storefront import theme_read
 from retention_app.shopify.errors import ShopClosed, ShopifyError, Throttled, TransientError
 from retention_app.shopify.mapping import instant, numeric_id
 from retention_app.shopify.topics import TOPIC_HANDLERS, Handling, Kind
@@ -255,6 +256,8 @@ def _take_in(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
                 request_record(shop, hint.delivery, kind=_COMPLIANCE[kind], customer_shopify_id=whom)
     elif kind is Kind.BULK_FINISHED:
         _sync_wake(shop, rows)
+    elif kind is Kind.THEME:
+        theme_read(shop.id)
     elif kind is Kind.SHOP:
         shop_reread(shop_id=shop.id, domain=[hint.shop_domain for hints in rows.values() for hint in hints][-1])
     else:

@@ -35,6 +35,7 @@ SHOPIFY_SCOPES = env.list(
         "read_products",
         "read_discounts",
         "write_discounts",
+        "read_themes",
         "write_script_tags",
         "write_app_proxy",
     ],

@@ -30,6 +30,10 @@ class Shop(models.Model):
         SCOPES = "scopes"  # it granted less than we need
         FROZEN = "frozen"  # the platform answers for nobody there: frozen, locked or gone
 
+    class StorefrontDriver(models.TextChoices):
+        SCRIPT_TAG = "script_tag"
+        APP_EMBED = "app_embed"
+
     domain = models.CharField(max_length=255, unique=True)  # <name>.myshopify.com
     public_id = models.CharField(max_length=32, unique=True, default=new_public_id)
     shopify_id = models.BigIntegerField(null=True)
@@ -48,6 +52,15 @@ class Shop(models.Model):
     calls_paused_until = models.DateTimeField(null=True)  # no outbound call before
     reconciled_to = models.DateTimeField(null=True)  # what changed before was compared with the platform
     script_tag_id = models.BigIntegerField(null=True)  # the platform's id of the loader's script tag
+    storefront_driver = models.CharField(
+        max_length=16,
+        choices=StorefrontDriver.choices,
+        default=StorefrontDriver.SCRIPT_TAG,
+        db_default=StorefrontDriver.SCRIPT_TAG,
+    )
+    storefront_theme = models.JSONField(default=dict, db_default={})  # the published one: id, name, embed, read_at
+    storefront_off_at = models.DateTimeField(null=True)  # since when staff let it show nothing
+    storefront_seen = models.JSONField(default=dict, db_default={})  # kind of page -> when a visitor's script ran there
     storefront_problem = models.CharField(max_length=255, blank=True)  # why the loader couldn't be placed
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from retention_app import clock, sync, trouble, work
 from retention_app.events import Fact, events_record
 from retention_app.models import DomainEvent, Shop, ShopToken, SyncRun, WebhookDelivery
-from retention_app.services.storefront_driver import storefront_request
+from retention_app.services.storefront import storefront_request
 from retention_app.shopify import tokens
 from retention_app.shopify.auth import Staff, is_shop_domain
 from retention_app.shopify.client import Session
@@ -47,7 +47,9 @@ def shop_opened(*, staff: Staff) -> Shop:
     with shop_scope(shop.id):
         alive = tokens.is_alive()
         if alive and shop.trouble not in (Trouble.REAUTHORIZE, Trouble.SCOPES):
-            if shop.script_tag_id is None and not shop.storefront_problem:
+            if shop.storefront_driver == Shop.StorefrontDriver.SCRIPT_TAG and not (
+                shop.script_tag_id or shop.storefront_problem
+            ):
                 storefront_request(shop)
             return shop
     try:
@@ -115,7 +117,13 @@ def _install(domain: str, pair: tokens.Pair) -> Shop:
                 "missing_scopes": missing,
             }
             if was_away or was_shut:
-                anew |= {"script_tag_id": None, "storefront_problem": "", "calls_paused_until": None}
+                anew |= {
+                    "storefront_driver": Shop.StorefrontDriver.SCRIPT_TAG,
+                    "script_tag_id": None,
+                    "storefront_problem": "",
+                    "storefront_theme": {},
+                    "calls_paused_until": None,
+                }
             for name, value in {**about, **anew}.items():
                 setattr(shop, name, value)
             shop.save()

@@ -15,6 +15,7 @@ class Kind(Enum):
     CUSTOMERS = "customers"
     PRODUCTS = "products"
     ORDERS = "orders"
+    THEME = "theme"
     BULK_FINISHED = "bulk_finished"
     UNINSTALLED = "uninstalled"
     DATA_REQUEST = "data_request"
@@ -51,6 +52,7 @@ TOPIC_HANDLERS: dict[str, Handling] = {
     "products/create": _PRODUCT,
     "products/update": _PRODUCT,
     "products/delete": Handling(Kind.PRODUCTS, deletes=True),
+    "themes/publish": Handling(Kind.THEME),
     "bulk_operations/finish": Handling(Kind.BULK_FINISHED, ("admin_graphql_api_id",)),
     "app/uninstalled": Handling(Kind.UNINSTALLED),
     "customers/data_request": Handling(Kind.DATA_REQUEST, ("customer", "id")),

@@ -16,6 +16,7 @@ from retention_app.doors import ShopRequest, link_to, link_view, shop_view
 from retention_app.models import AuditEntry, PrivacyExport, PrivacyRequest
 from retention_app.privacy.export import people_of
 from retention_app.views.admin_page import page, take
+from retention_app.views.admin_storefront import summary
 from retention_app.words import Words, words_for
 
 REQUESTS_SHOWN = 100
@@ -56,7 +57,10 @@ def settings(request: ShopRequest) -> HttpResponse:
         if waiting
         else _("No open request")
     )
-    rows = [Setting(_("Privacy"), value, reverse("admin:privacy"))]
+    rows = [
+        Setting(_("Storefront"), summary(request.shop), reverse("admin:storefront")),
+        Setting(_("Privacy"), value, reverse("admin:privacy")),
+    ]
     return page(request, "retention_app/settings.html", {"settings": rows}, current="settings")
 
 

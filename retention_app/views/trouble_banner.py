@@ -65,6 +65,7 @@ def _permission(scope: str) -> str:
         "read_products": _("seeing products"),
         "read_discounts": _("seeing discount codes"),
         "write_discounts": _("creating discount codes"),
+        "read_themes": _("seeing whether your theme shows the rewards button"),
         "write_script_tags": _("the rewards button on your storefront"),
         "write_app_proxy": _("answering on your storefront"),
     }

@@ -2,7 +2,7 @@
  * Builds the storefront's two files into dist/: loader.js, which every page gets, and panel.js, an ES module fetched
  * when the panel is opened. Prints their sizes and fails when they are over budget.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync } from "node:zlib";
 import { build, transform } from "esbuild";
@@ -29,8 +29,9 @@ await Promise.all([
 ]);
 
 const brotli = async (name) => brotliCompressSync(await readFile(`${here}dist/${name}`)).length;
-const loader = await brotli("loader.js");
-const sizes = { "loader.js": loader, "loader.js + panel.js": loader + (await brotli("panel.js")) };
+const files = { "loader.js": await brotli("loader.js"), "panel.js": await brotli("panel.js") };
+await writeFile(`${here}dist/sizes.json`, JSON.stringify(files));
+const sizes = { "loader.js": files["loader.js"], "loader.js + panel.js": files["loader.js"] + files["panel.js"] };
 for (const [what, bytes] of Object.entries(sizes)) {
   console.log(`storefront: ${what} ${bytes} of ${BUDGET[what]} bytes (brotli)`);
   if (bytes > BUDGET[what]) process.exitCode = 1;

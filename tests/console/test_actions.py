@@ -15,7 +15,7 @@ from retention_app.models import OperatorAction, Outbound, Shop, WebhookDelivery
 from retention_app.operating import actions
 from retention_app.operating.queues import QUEUES, Wanted, ages, stuck
 from retention_app.selectors import backlog
-from retention_app.services.storefront_driver import ScriptTag
+from retention_app.services.storefront import ScriptTag
 from retention_app.shopify.errors import TransientError
 from tests.console.conftest import QUEUES as NAMES
 from tests.console.conftest import make_row

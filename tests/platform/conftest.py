@@ -19,7 +19,7 @@ from pytest_django import Settings
 from retention_app import clock, intake
 from retention_app.models import Shop, WebhookDelivery
 from tests.conftest import make_shop
-from tests.platform.nodes import customer_node, line_node, order_node, product_node
+from tests.platform.nodes import customer_node, line_node, order_node, product_node, theme_node
 
 
 @dataclass
@@ -181,12 +181,15 @@ class Store:
     def __init__(self, platform: Platform) -> None:
         self.nodes: dict[str, Any] = {}
         self.asked: list[list[str]] = []
+        self.theme = theme_node()
         platform.answer = self.answer
 
     def add(self, *nodes: dict[str, Any]) -> None:
         self.nodes |= {node["id"]: node for node in nodes}
 
     def answer(self, call: Call) -> Answer:
+        if call.operation == "PublishedTheme":
+            return data(themes={"nodes": [self.theme]})
         ids = call.body["variables"]["ids"]
         self.asked.append(ids)
         return data(nodes=[self.nodes.get(id_) for id_ in ids])

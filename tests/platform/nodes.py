@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 Node = dict[str, Any]
@@ -123,3 +124,14 @@ def product_node(number: int = 7001, *collections: int, **fields: Any) -> Node:
         "collections": page(*map(collection_node, collections)),
         **fields,
     }
+
+
+def theme_node(*blocks: Node, content: str | None = None, name: str = "Dawn") -> Node:
+    """A theme whose settings have these app embeds, or say `content`."""
+    settings = {"current": {"blocks": {str(number): block for number, block in enumerate(blocks)}}, "presets": {}}
+    body = {"content": "/* Written by the platform. */\n" + json.dumps(settings) if content is None else content}
+    return {"id": "gid://shopify/OnlineStoreTheme/5", "name": name, "files": {"nodes": [{"body": body}]}}
+
+
+def embed(block: str = "encore-rewards", **fields: Any) -> Node:
+    return {"type": f"shopify://apps/encore/blocks/{block}/0192", "disabled": False, "settings": {}, **fields}

@@ -40,6 +40,7 @@ BODIES: dict[str, Any] = {
     "products/create": {"id": 7001},
     "products/update": {"id": 7001},
     "products/delete": {"id": 7009},
+    "themes/publish": {"id": 828155753, "name": "Comfort", "role": "main"},
     "bulk_operations/finish": {"admin_graphql_api_id": "gid://shopify/BulkOperation/1"},
     "app/uninstalled": {"id": ALPHA_ID, "myshopify_domain": "alpha.myshopify.com"},
     "app/scopes_update": {"shop_id": f"gid://shopify/Shop/{ALPHA_ID}", "current": []},

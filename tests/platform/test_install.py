@@ -14,13 +14,14 @@ from loyalty.models import Account, Member
 from retention_app import clock, tasks
 from retention_app.models import Customer, Outbound, Shop, ShopToken, SyncRun
 from retention_app.services.install import shop_installed, shop_opened, shop_uninstalled
-from retention_app.services.storefront_driver import loader_url, storefront_request
+from retention_app.services.storefront import loader_url, storefront_request
 from retention_app.shopify.auth import Staff, is_shop_domain, staff_from
 from retention_app.shopify.client import graphql
 from retention_app.shopify.errors import StaleIdToken, TransientError, Unauthorized, UnreadableAnswer
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
 from tests.platform.conftest import Answer, Call, Platform, data, errors, pair
+from tests.platform.nodes import theme_node
 
 pytestmark = pytest.mark.django_db
 
@@ -246,7 +247,9 @@ def test_loader_that_was_never_placed_is_woken_again(
     assert woken == ["outbound_work"]
 
 
-@pytest.mark.parametrize("placed", [{"script_tag_id": 1}, {"storefront_problem": "no"}])
+@pytest.mark.parametrize(
+    "placed", [{"script_tag_id": 1}, {"storefront_problem": "no"}, {"storefront_driver": "app_embed"}]
+)
 def test_loader_that_was_settled_is_left_alone(
     alpha: Shop, woken: list[str], placed: dict[str, Any], django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -280,7 +283,7 @@ def test_unknown_time_zone_becomes_utc(platform: Platform) -> None:
 
 
 class Tags:
-    """The platform's script tags."""
+    """The platform's script tags, and a theme without our app embed."""
 
     def __init__(self, platform: Platform, *sources: str, refusal: str = "") -> None:
         self.tags = dict(enumerate(sources, 1))
@@ -292,6 +295,8 @@ class Tags:
         variables = call.body["variables"]
         if call.operation == "ScriptTagsPage":
             return data(scriptTags=self.page(int(variables["after"] or 0)))
+        if call.operation == "PublishedTheme":
+            return data(themes={"nodes": [theme_node()]})
         if call.operation == "ScriptTagDelete":
             del self.tags[int(variables["id"].rpartition("/")[2])]
             return data(scriptTagDelete={"deletedScriptTagId": variables["id"], "userErrors": []})
@@ -358,12 +363,28 @@ def test_two_first_opens_leave_one_loader(shop: Shop, platform: Platform, other:
     assert list(tags.tags) == [kept]
 
 
-def test_refusal_is_told_to_the_merchant(shop: Shop, platform: Platform) -> None:
-    Tags(platform, refusal="Script tags can no longer be created. " + "x" * 400)
-    tag_id, problem = placed(shop)
-    assert tag_id is None
-    assert problem.startswith("The platform didn't accept our script on your storefront: Script tags can no longer")
-    assert len(problem) == 255
+def test_where_no_script_tags_are_taken_the_theme_is_the_way(shop: Shop, platform: Platform) -> None:
+    Tags(platform, refusal="Script tags can no longer be created.")
+    assert placed(shop) == (None, "")
+    assert shop.storefront_driver == Shop.StorefrontDriver.APP_EMBED
+    assert shop.storefront_theme["name"] == "Dawn"
+    assert shop.storefront_theme["embed"] is False
+    assert Outbound.objects.get().state == Outbound.State.DONE
+
+
+def test_a_theme_that_can_not_be_seen_is_no_obstacle(shop: Shop, platform: Platform) -> None:
+    tags = Tags(platform, refusal="Script tags can no longer be created.")
+    platform.answer = lambda call: errors("ACCESS_DENIED") if call.operation == "PublishedTheme" else tags.answer(call)
+    assert placed(shop) == (None, "")
+    assert (shop.storefront_driver, shop.storefront_theme) == (Shop.StorefrontDriver.APP_EMBED, {})
+
+
+def test_a_shop_that_takes_script_tags_again_gets_one(shop: Shop, platform: Platform) -> None:
+    tags = Tags(platform, refusal="Script tags can no longer be created.")
+    placed(shop)
+    tags.refusal = ""
+    assert placed(shop) == (77, "")
+    assert shop.storefront_driver == Shop.StorefrontDriver.SCRIPT_TAG
 
 
 def test_missing_permission_is_told_to_the_merchant(shop: Shop, platform: Platform) -> None:

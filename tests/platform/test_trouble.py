@@ -14,7 +14,7 @@ from retention_app import clock, intake, outbound, sync, tasks, trouble, work
 from retention_app.models import Outbound, Reconciliation, Shop, ShopToken, SyncRun, WebhookDelivery
 from retention_app.reconcile import reconciliation_start
 from retention_app.services.install import shop_reread, shop_uninstalled
-from retention_app.services.storefront_driver import storefront_request
+from retention_app.services.storefront import storefront_request
 from retention_app.shopify import client
 from retention_app.shopify.errors import (
     AccessDenied,

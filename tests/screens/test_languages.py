@@ -109,6 +109,7 @@ def english(answer: HttpResponse) -> set[str]:
         "/app/loyalty/draft/",
         "/app/loyalty/versions/",
         "/app/settings/",
+        "/app/settings/storefront/",
         "/app/settings/privacy/",
         "/app/nowhere/",
     ],

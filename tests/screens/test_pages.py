@@ -29,6 +29,7 @@ PAGES = {
     "/app/activity/": 16,
     "/app/activity/?tab=attention": 14,
     "/app/settings/": 3,
+    "/app/settings/storefront/": 2,
     "/app/settings/privacy/": 4,
     "/app/insights/liability/": 6,
     "/app/insights/liability/?on=2026-10-31": 6,

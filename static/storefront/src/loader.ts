@@ -94,7 +94,7 @@ function draw(session: Session): void {
 async function start(): Promise<void> {
   try {
     settings =
-      typeof ENCORE == "undefined" ? (document.getElementById("encore-embed")!.dataset as unknown as Settings) : ENCORE;
+      typeof ENCORE == "undefined" ? (document.getElementById("encore-rewards")!.dataset as unknown as Settings) : ENCORE;
     const session = await ask();
     if (session?.programme) draw(session);
   } catch {

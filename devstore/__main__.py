@@ -12,6 +12,7 @@ import uvicorn
 from devstore import scenarios
 from devstore.app import build
 from devstore.config import AppSettings, Config
+from devstore.extension import ExtensionError
 
 
 def arguments() -> argparse.Namespace:
@@ -31,6 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--schema", type=Path, default=Path(os.environ.get("DEVSTORE_SCHEMA", "var/schema/admin_2026-10.json.gz"))
     )
+    parser.add_argument("--extension", type=Path, help="folder of the app's theme app extension")
     parser.add_argument("--data", type=Path, default=Path("var/data"), help="folder of the scenarios' data files")
     parser.add_argument("--log-level", default="warning")
     return parser.parse_args()
@@ -52,11 +54,12 @@ def main() -> None:
         api_secret=secret,
         data_dir=given.data,
         scenario_file=given.file,
+        extension=given.extension,
     )
     try:
         AppSettings.read(config.app_toml, config.app_url)
         app = build(config)
-    except (OSError, KeyError, tomllib.TOMLDecodeError, scenarios.ScenarioError) as error:
+    except (OSError, KeyError, tomllib.TOMLDecodeError, ExtensionError, scenarios.ScenarioError) as error:
         sys.exit(f"error: {error}")
     shop = app.state.store.default_shop
     print(f"devstore: {shop.domain} ({shop.document['scenario']}) at {config.public_url}", flush=True)

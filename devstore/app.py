@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from devstore import bulk, compliance, control, knobs, platform, scenarios
+from devstore import bulk, compliance, control, knobs, platform, scenarios, themes
 from devstore.config import Config
 from devstore.graphql import schema
 from devstore.graphql.api import AdminApi
@@ -64,9 +64,13 @@ class ShopOfRequest:
 
 
 def build(config: Config, courier_transport: httpx.AsyncBaseTransport | None = None) -> Starlette:
-    """The application, its scenario loaded. `courier_transport` replaces the network on the way to the app."""
+    """The application, its scenario loaded. `courier_transport` replaces the network on the way to the app. Raises
+    ExtensionError or ScenarioError."""
     store = Store(config)
+    store.extension  # noqa: B018 - read now, so that a faulty one is refused at the start
     scenarios.load(store)
+    for shop in store.shops.values():
+        themes.prepare(shop)
     admin_schema = schema.build(config.schema)
     store.bulk = bulk.BulkRunner(store, admin_schema)
 

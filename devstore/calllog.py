@@ -13,7 +13,7 @@ KEPT = 100_000  # entries
 
 def record(shop: Shop, kind: str, **detail: Any) -> None:
     """Log one call. Kinds: `graphql`, `token`, `bulk_file`, `webhook`, `app` (devstore opened one of the app's
-    pages)."""
+    pages), `theme` (one was saved or published)."""
     with shop.database.write() as connection:
         connection.execute(
             "INSERT INTO calls (shop_id, at, kind, document) VALUES (?, ?, ?, ?)",

@@ -8,7 +8,8 @@ from urllib.parse import urljoin
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`public_url` is where people and the app reach devstore itself; `app_url` where devstore reaches the app."""
+    """`public_url` is where people and the app reach devstore itself; `app_url` where devstore reaches the app;
+    `extension` the folder of the app's theme app extension, if it has one."""
 
     state_dir: Path
     scenario: str
@@ -20,6 +21,7 @@ class Config:
     api_secret: str
     data_dir: Path
     scenario_file: Path | None = None
+    extension: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devstore import calllog, commerce, compliance, discounts, idtokens, install, money, oauth, webhooks
+from devstore import calllog, commerce, compliance, discounts, idtokens, install, money, oauth, themes, webhooks
 from devstore.commerce import CommerceError, Item
 from devstore.graphql import cost
 from devstore.orders import current_quantity
@@ -164,6 +164,12 @@ def list_discounts(shop: Shop, request: Request, body: Body) -> Any:
     """Every code there ever was, oldest first, with its `status`."""
     now = shop.clock.now()
     return {"discounts": [{**each, "status": discounts.status(each, now)} for each in discounts.all_of(shop)]}
+
+
+def list_themes(shop: Shop, request: Request, body: Body) -> Any:
+    """Every theme, with its files parsed."""
+    names = ("id", "name", "role", "updated_at", "files")
+    return {"themes": [{name: each[name] for name in names} for each in themes.all_of(shop)]}  # type: ignore[literal-required]
 
 
 def list_customers(shop: Shop, request: Request, body: Body) -> Any:
@@ -333,6 +339,31 @@ def update_product(shop: Shop, request: Request, body: Body) -> Any:
     )
 
 
+def theme_in(shop: Shop, body: Body) -> int:
+    """The theme that the body names by id or name, the published one if none."""
+    wanted = body.get("theme")
+    for each in themes.all_of(shop):
+        if wanted in (each["id"], each["name"]) or (wanted is None and each["role"] == "MAIN"):
+            return each["id"]
+    raise CommerceError(f"there is no theme {wanted}")
+
+
+def publish_theme(shop: Shop, request: Request, body: Body) -> Any:
+    """`{theme: id or name}`."""
+    themes.publish(shop, theme_in(shop, body))
+    return list_themes(shop, request, body)
+
+
+def switch_block(shop: Shop, request: Request, body: Body) -> Any:
+    """`{block, on: true, template?: "product" | "cart", settings?: {id: value}, theme?: id or name}`."""
+    handle, settings = str(body.get("block", "")), body.get("settings", {})
+    if not isinstance(settings, dict) or not isinstance(body.get("on"), bool):
+        raise BadBody("on is true or false, settings an object")
+    number, template = theme_in(shop, body), body.get("template")
+    themes.change(shop, number, handle, on=body["on"], template=template, settings=settings)
+    return list_themes(shop, request, body)
+
+
 def ask_compliance(shop: Shop, request: Request, body: Body) -> Any:
     """`{topic, customer_id?, orders?: [ids]}`; answers the body that is sent."""
     orders = body.get("orders")
@@ -438,6 +469,9 @@ routes = [
     Route("/devstore/orders/{order:int}/pay", handled(pay_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}/delete", handled(delete_order), methods=["POST"]),
     Route("/devstore/collections", handled(list_collections), methods=["GET"]),
+    Route("/devstore/themes", handled(list_themes), methods=["GET"]),
+    Route("/devstore/themes/blocks", handled(switch_block), methods=["POST"]),
+    Route("/devstore/themes/publish", handled(publish_theme), methods=["POST"]),
     Route("/devstore/products", handled(list_products), methods=["GET"]),
     Route("/devstore/products/{product:int}", handled(update_product), methods=["POST"]),
 ]

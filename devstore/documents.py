@@ -1,7 +1,7 @@
 """The shapes devstore keeps and its pages read. Money is an integer in minor units of the shop's currency; instants are
 UTC strings to the second (`2026-11-21T10:02:07Z`); ids are numbers (`ids.gid` makes global ids of them)."""
 
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 
 class Staff(TypedDict):
@@ -300,3 +300,26 @@ class ScriptTag(TypedDict):
     cache: bool
     created_at: str
     updated_at: str
+
+
+class Theme(TypedDict):
+    """A theme with its JSON files by name (`config/settings_data.json`, `templates/product.json`). `draft` holds the
+    files as somebody is changing them in the theme editor, None when nobody is. `look` names the colours it is drawn
+    in."""
+
+    id: int
+    name: str
+    look: str
+    role: Literal["MAIN", "UNPUBLISHED"]
+    files: dict[str, Any]
+    draft: dict[str, Any] | None
+    created_at: str
+    updated_at: str
+
+
+class PlacedBlock(TypedDict, total=False):
+    """A block in a theme's file. Apps' ones have a type like `shopify://apps/encore/blocks/app-embed/<uuid>`."""
+
+    type: str
+    disabled: bool
+    settings: dict[str, Any]

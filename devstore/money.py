@@ -41,6 +41,11 @@ def fixed_amount(minor: int, currency: str) -> str:
     return f"{sign}{whole}.{part:0{places}d}"
 
 
+def subunits(minor: int, currency: str) -> int:
+    """How Liquid writes it: hundredths, also of currencies without them (1,000 yen are 100000)."""
+    return minor * 100 if exponent(currency) == 0 else minor
+
+
 @lru_cache(16384)
 def graphql_amount(minor: int, currency: str) -> str:
     """How GraphQL's Decimal writes it: no trailing zero but one place at least, `"36.0"`, `"4.9"`, JPY `"500.0"`."""

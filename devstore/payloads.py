@@ -16,6 +16,7 @@ from devstore.documents import (
     Product,
     Refund,
     ShopDocument,
+    Theme,
     Transaction,
 )
 from devstore.money import fixed_amount
@@ -486,6 +487,20 @@ class Writer:
         }
 
     # --- the shop ------------------------------------------------------------------------------------------------
+
+    def theme(self, theme: Theme) -> Payload:
+        """The body of `themes/publish`."""
+        return {
+            "id": theme["id"],
+            "name": theme["name"],
+            "created_at": self.at(theme["created_at"]),
+            "updated_at": self.at(theme["updated_at"]),
+            "role": theme["role"].lower(),
+            "theme_store_id": None,
+            "previewable": True,
+            "processing": False,
+            "admin_graphql_api_id": ids.gid("OnlineStoreTheme", theme["id"]),
+        }
 
     def scopes(self, previous: list[str], current: list[str], at: str) -> Payload:
         """The body of `app/scopes_update`."""

@@ -11,6 +11,7 @@ from devstore import knobs
 from devstore.clock import Clock
 from devstore.config import AppSettings, Config
 from devstore.documents import ShopDocument, Staff
+from devstore.extension import Extension
 from devstore.knobs import Knobs
 from devstore.state import Database, dump, load
 
@@ -49,6 +50,16 @@ class Store:
     def app(self) -> AppSettings:
         """The app's settings, read once on first use."""
         return AppSettings.read(self.config.app_toml, self.config.app_url)
+
+    @cached_property
+    def extension(self) -> Extension | None:
+        """The app's theme app extension, read once on first use. Raises ExtensionError."""
+        config = self.config
+        if config.extension is None:
+            return None
+        return Extension.read(
+            config.extension, app=self.app.handle, client_id=config.api_key, public_url=config.public_url
+        )
 
     @property
     def default_shop(self) -> "Shop":

@@ -76,6 +76,8 @@ CREATE TABLE IF NOT EXISTS grant_codes (code TEXT PRIMARY KEY, shop_id INTEGER N
                                         expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS collections_shop ON collections (shop_id);
+CREATE TABLE IF NOT EXISTS themes (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS themes_shop ON themes (shop_id);
 """
 # What documents of an earlier devstore lack; put in once, when its state folder is opened.
 UPGRADE = """

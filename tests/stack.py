@@ -123,7 +123,7 @@ class Stack:
     def start_devstore(self) -> None:
         command = ["devstore", "--scenario", self.scenario, "--port", str(self.devstore_port)]
         command += ["--state", str(self._devstore_state), "--app-url", self.app_url]
-        command += ["--app-toml", "shopify.app.toml"]
+        command += ["--app-toml", "shopify.app.toml", "--extension", "extensions/storefront"]
         if self.file:
             command += ["--file", str(self.file)]
         self._start("devstore", command)

@@ -94,6 +94,7 @@ def demo(children: list[Child]) -> NoReturn:
     python = sys.executable
     devstore = [python, "-m", "devstore", "--scenario", scenario, "--port", str(devstore_port)]
     devstore += ["--state", str(VAR / "devstore"), "--app-url", app_url, "--app-toml", "shopify.app.toml"]
+    devstore += ["--extension", "extensions/storefront"]
     if file:
         devstore += ["--file", str(file)]
     web = [python, "-m", "uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", str(port)]

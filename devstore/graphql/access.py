@@ -10,6 +10,7 @@ READ_SCOPES = {
     "Collection": "read_products",
     "Customer": "read_customers",
     "DiscountCodeNode": "read_discounts",
+    "OnlineStoreTheme": "read_themes",
     "Order": "read_orders",
     "Product": "read_products",
     "ProductVariant": "read_products",

@@ -29,9 +29,11 @@ def build(path: Path) -> GraphQLSchema:
 
 
 def played_fields(name: str) -> Fields:
+    if name in TYPES:
+        return TYPES[name]
     if name.endswith("Connection"):
         return CONNECTION
-    return EDGE if name.endswith("Edge") else TYPES.get(name, {})
+    return EDGE if name.endswith("Edge") else {}
 
 
 def attach(kind: GraphQLObjectType, played: Fields) -> None:

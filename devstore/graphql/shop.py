@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from devstore import bulk, commerce, ids
 from devstore.clock import parse, timestamp
-from devstore.graphql import discounts
+from devstore.graphql import discounts, themes
 from devstore.graphql.access import require
 from devstore.graphql.errors import bad_request, not_played, problem
 from devstore.graphql.fields import MONEY, PAGE_INFO, Fields, Info, constant, gid, itself, key, of, split_gid, text
@@ -281,6 +281,8 @@ def node_of(info: Info, kind: str, number: int) -> Any:
         return with_product(found, number) if found else None
     if kind == "DiscountCodeNode":
         return discounts.by_number(info, number)
+    if kind == themes.KIND:
+        return themes.by_number(info, number)
     if kind == "Collection":
         return context.loader.collections().get(number)
     if kind == "BulkOperation":
@@ -340,6 +342,7 @@ def visible(kind: Kind, info: Info, query: str | None) -> Where:
 
 QUERY: Fields = {
     **discounts.DISCOUNT_QUERIES,
+    **themes.THEME_QUERIES,
     "bulkOperation": bulk_operation,
     "bulkOperations": bulk_operations,
     "collection": collection,
@@ -388,6 +391,7 @@ TYPES: dict[str, Fields] = {
     **SCRIPT_TAG_TYPES,
     **BULK_TYPES,
     **discounts.DISCOUNT_TYPES,
+    **themes.THEME_TYPES,
     "PageInfo": PAGE_INFO,
     "QueryRoot": QUERY,
     "Mutation": MUTATION,

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from devstore import commerce
 from devstore.commerce import CommerceError
 from devstore.discounts import CodeRefused
-from devstore.documents import Address, Customer
-from devstore.web import carts, lookups, presenting, texts
+from devstore.documents import Address, Customer, Product
+from devstore.web import blocks, carts, lookups, presenting, texts
 from devstore.web.carts import CartError
 from devstore.web.pictures import picture
 from devstore.web.visit import Visit, page
@@ -38,22 +38,34 @@ def script_sources(visit: Visit, *scopes: str) -> list[str]:
 
 
 def show(
-    visit: Visit, template: str, status: int = 200, *, scopes: tuple[str, ...] = ("ALL", "ONLINE_STORE"), **context: Any
+    visit: Visit,
+    template: str,
+    status: int = 200,
+    *,
+    scopes: tuple[str, ...] = ("ALL", "ONLINE_STORE"),
+    ware: Product | None = None,
+    **context: Any,
 ) -> Response:
-    """Draw a page of the theme, with the app's scripts of these display scopes in it."""
-    shop = visit.shop
-    shopify_global = {
+    """Draw a page of the theme, with the app's scripts of these display scopes and its blocks in it. `ware` is the
+    product that the page is about."""
+    shop, customer, theme = visit.shop, customer_of(visit), blocks.theme_of(visit)
+    page_type = blocks.PAGE_TYPES.get(template)
+    shopify_global: dict[str, Any] = {
         "shop": shop.domain,
         "locale": texts.SHOPIFY_LOCALES[visit.locale],
         "country": shop.document["country_code"],
         "currency": {"active": shop.currency, "rate": "1.0"},
         "routes": {"root": "/"},
-        "theme": {"name": "Devstore", "id": shop.id, "role": "main"},
+        "theme": {"name": theme["name"], "id": theme["id"], "role": theme["role"].lower()},
     }
+    if blocks.in_editor(visit):
+        shopify_global["designMode"] = True
     return visit.render(
         f"theme/{template}",
         status,
-        customer=customer_of(visit),
+        customer=customer,
+        look=theme["look"],
+        blocks=blocks.drawn(visit, theme, page_type, customer, ware) if page_type else blocks.Drawn(),
         cart_count=carts.item_count(carts.cart_of(visit)),
         script_tags=script_sources(visit, *scopes),
         shopify_global=shopify_global,
@@ -93,7 +105,7 @@ def product_page(visit: Visit) -> Response:
     product = commerce.product_by_handle(visit.shop, visit.request.path_params["handle"])
     if product is None or product["status"] != "ACTIVE":
         return not_found(visit)
-    return show(visit, "product.html", product=presenting.product_shown(product))
+    return show(visit, "product.html", ware=product, product=presenting.product_shown(product))
 
 
 def product_picture(visit: Visit) -> Response:

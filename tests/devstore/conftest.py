@@ -18,6 +18,7 @@ from devstore.config import Config
 from devstore.shops import Shop
 
 ROOT = Path(__file__).parents[2]
+EXTENSION = Path(__file__).parent / "extension"
 API_KEY, API_SECRET = "key-of-the-app", "secret-of-the-app-long-enough-for-hs256"
 APP_URL = "http://localhost:8000"
 TOML = """
@@ -26,7 +27,7 @@ handle = "encore"
 application_url = "https://encore.example/app/"
 
 [access_scopes]
-scopes = "read_customers,read_orders,read_all_orders,read_products,write_script_tags,write_discounts"
+scopes = "read_customers,read_orders,read_all_orders,read_products,write_script_tags,write_discounts,read_themes"
 
 [auth]
 redirect_urls = ["https://encore.example/auth/callback"]
@@ -36,6 +37,10 @@ api_version = "2026-10"
 
   [[webhooks.subscriptions]]
   compliance_topics = ["customers/data_request", "customers/redact", "shop/redact"]
+  uri = "/webhooks/shopify"
+
+  [[webhooks.subscriptions]]
+  topics = ["themes/publish", "customer_account_settings/update"]
   uri = "/webhooks/shopify"
 
   [[webhooks.subscriptions]]
@@ -177,7 +182,14 @@ def start(tmp_path: Path, schema_file: Path) -> Iterator[Start]:
     """Start a devstore: `start(scenario="csv", orders=<text of the file>, install=True)`."""
     clients: list[TestClient] = []
 
-    def starter(scenario: str = "csv", orders: str = ORDERS, *, install: bool = True, state: str = "state") -> Devstore:
+    def starter(
+        scenario: str = "csv",
+        orders: str = ORDERS,
+        *,
+        install: bool = True,
+        state: str = "state",
+        extension: Path | None = EXTENSION,
+    ) -> Devstore:
         (tmp_path / "app.toml").write_text(TOML)
         (tmp_path / "orders.csv").write_text(orders)
         config = Config(
@@ -191,6 +203,7 @@ def start(tmp_path: Path, schema_file: Path) -> Iterator[Start]:
             api_secret=API_SECRET,
             data_dir=ROOT / "var/data",
             scenario_file=tmp_path / "orders.csv",
+            extension=extension,
         )
         fake = FakeApp()
         application = build(config, httpx.ASGITransport(app=fake))

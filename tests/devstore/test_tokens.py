@@ -14,7 +14,10 @@ def test_exchange_answers_an_expiring_pair(devstore: Devstore) -> None:
     body = answer.json()
     assert body["expires_in"] == 3600
     assert body["refresh_token_expires_in"] == 90 * 86400
-    assert body["scope"] == "read_customers,read_orders,read_all_orders,read_products,write_script_tags,write_discounts"
+    assert (
+        body["scope"]
+        == "read_customers,read_orders,read_all_orders,read_products,write_script_tags,write_discounts,read_themes"
+    )
     assert devstore.call(SHOP, token=body["access_token"]).json()["data"]["shop"]["name"] == "CSV"
 
 

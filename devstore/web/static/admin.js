@@ -1,4 +1,5 @@
-/* The admin's side of the app frame: ID tokens, navigation, title bar, save bar, toast, and the address bar. */
+/* The theme editor, and the admin's side of the app frame: ID tokens, navigation, title bar, save bar, toast, and the
+ * address bar. */
 (() => {
   'use strict';
 
@@ -14,6 +15,20 @@
   });
   for (const chooser of document.querySelectorAll('[data-choose]')) {
     chooser.addEventListener('change', () => chooser.form.requestSubmit());
+  }
+
+  const editor = document.querySelector('[data-editor]');
+  if (editor) showChanges(editor, document.querySelector('[data-preview]'), document.querySelector('[data-unsaved-state]'));
+
+  /** The theme editor: what changes in the form is shown in the frame at once, and stays unsaved. */
+  function showChanges(form, preview, state) {
+    form.addEventListener('change', async () => {
+      const body = new FormData(form);
+      body.set('quiet', '1');
+      const kept = await fetch(form.action, { method: 'POST', body });
+      state.textContent = kept.ok ? state.dataset.unsaved : state.dataset.wrong;
+      if (kept.ok) preview.contentWindow.location.reload();
+    });
   }
 
   const frame = document.querySelector('iframe[data-app]');

@@ -5,6 +5,15 @@
   const wrong = document.querySelector('[data-focus]');
   if (wrong) wrong.focus();
 
+  if (window.Shopify.designMode) {
+    // In the theme editor the page only shows itself: nothing leads away from it.
+    for (const kind of ['click', 'submit']) {
+      document.addEventListener(kind, (event) => {
+        if (kind === 'submit' || event.target.closest('a[href]')) event.preventDefault();
+      });
+    }
+  }
+
   for (const field of document.querySelectorAll('[data-cart-quantity]')) {
     field.addEventListener('change', () => field.form.requestSubmit(field.form.querySelector('[name="update"]')));
   }

@@ -1,0 +1,1 @@
+window.dummyLoaded = (window.dummyLoaded || 0) + 1;

@@ -16,6 +16,7 @@ urlpatterns = [
     path("proxy/v1/", include("loyalty.proxy_urls")),
     path("app/", include("retention_app.app_urls")),
     path("app/loyalty/", include("loyalty.urls")),
+    path("app/start/", include("loyalty.start_urls")),
     path("app/customers/<int:customer_id>/", include("loyalty.member_urls")),
     path("app/insights/liability/", include("loyalty.liability_urls")),
     path("console/", include("retention_app.console_urls")),

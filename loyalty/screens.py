@@ -15,14 +15,15 @@ from django.utils.translation import ngettext
 
 from loyalty import liability_words, selectors
 from loyalty.explain import reason_text, what, why
-from loyalty.models import Account, Adjustment, Lot, Member, ProgrammeVersion, TierMove
+from loyalty.models import Account, Adjustment, Lot, Member, ProgrammeDraft, ProgrammeVersion, Setup, TierMove
 from loyalty.rules.programme import completed, worth_minor
 from loyalty.selectors import LedgerRow, MemberSummary, TierStanding
 from loyalty.staff import may_be_decided
+from loyalty.start import step_names
 from loyalty.tier_words import by_text, quantity_text
 from retention_app import clock
 from retention_app.models import Customer, Shop
-from retention_app.screens import Action, Card, Column, Definition, EngineScreens, Filter, NavItem, Stat, Tab
+from retention_app.screens import Action, Card, Column, Definition, EngineScreens, Filter, Guide, NavItem, Stat, Tab
 from retention_app.statistics import ShopNumbers
 from retention_app.tenancy import current_shop_id
 from retention_app.words import Words, words_for
@@ -47,6 +48,20 @@ class WhyRow:
 class LoyaltyScreens(EngineScreens):
     def nav_items(self) -> Sequence[NavItem]:
         return [NavItem(_("Loyalty"), reverse("loyalty:programme"), "loyalty", 20)]
+
+    def guide(self, shop: Shop) -> Guide | None:
+        if ProgrammeVersion.objects.exists():
+            return None
+        setup, names = Setup.objects.first(), step_names()
+        if setup is None:
+            is_new, step = not ProgrammeDraft.objects.exists(), 1
+        elif setup.dismissed_at:
+            return None
+        else:
+            is_new, step = False, setup.step
+        heading = _("Set up your programme: %(done)s of %(all)s done") % {"done": step - 1, "all": len(names)}
+        steps = [(name, number < step) for number, name in enumerate(names, 1)]
+        return Guide(is_new, heading, steps, reverse("start:step"), reverse("start:dismiss"))
 
     def audit_text(self, code: str, data: Mapping[str, Any]) -> str:
         if code == "loyalty.programme.published":

@@ -21,31 +21,17 @@ from loyalty.programme import DraftConflict, counting_from, draft_discard, draft
 from loyalty.rules.programme import Document, completed
 from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
 from loyalty.sentences import sentences
+from loyalty.start import common_document
 from retention_app import clock
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Order, Product, Shop
-from retention_app.money import exponent
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
 
 PREVIEW_ORDERS = 100
 PRODUCTS_OFFERED = 200  # titles the editor proposes while somebody types
-WAITING_DAYS = 14  # a usual return window, for a first draft
 BRING_BACK_WITHIN = dt.timedelta(hours=24)  # how long the programme offers to bring the former version back
 EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # a programme's beginning when all earlier orders count
-
-
-def common_document(currency: str) -> Document:
-    """What a first draft starts with: a point for each unit of money, a hundred points worth five of them, used after
-    the return window."""
-    unit = 10 ** exponent(currency)
-    return completed(
-        {
-            "earn": {"points": 1, "per_minor": unit},
-            "worth": {"points": 100, "minor": 5 * unit},
-            "waiting": {"days": WAITING_DAYS, "after": "payment"},
-        }
-    )
 
 
 @shop_view()

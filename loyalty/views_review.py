@@ -97,7 +97,7 @@ def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> 
         "number": published.number_next,
         "differences": differences(completed(live.document) if live else None, document, words) if document else [],
         "warnings": [warning.message() for warning in document_warnings(document)] if document else [],
-        "choices": _past_choices(shop, document) if document and not live and not only_consequences else [],
+        "choices": past_choices(shop, document) if document and not live and not only_consequences else [],
         "progress": _progress(simulation, words) if simulation else None,
         "moves": _who_moves(simulation, live, document, words) if simulation and document else None,
         "cost": _cost(simulation, live, document, words) if simulation and document and live else None,
@@ -212,7 +212,7 @@ def _cost(simulation: Simulation, live: ProgrammeVersion, document: Document, wo
     )
 
 
-def _past_choices(shop: Shop, document: Document) -> list[tuple[str, str, str]]:
+def past_choices(shop: Shop, document: Document) -> list[tuple[str, str, str]]:
     """(value, label, what follows from it) for the first version."""
     labels = {"all": _("All earlier orders"), "year": _("The last 12 months"), "none": _("No earlier orders")}
     choices = []

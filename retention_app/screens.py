@@ -55,6 +55,18 @@ class Stat:
 
 
 @dataclass(frozen=True)
+class Guide:
+    """What is left to set up, on top of Home: steps with whether they are done, and where to go on. `is_new`: nobody
+    has seen it, so staff land there instead of on Home."""
+
+    is_new: bool
+    heading: str
+    steps: Sequence[tuple[str, bool]]
+    url: str
+    dismiss_url: str
+
+
+@dataclass(frozen=True)
 class Window:
     """What Home counts: from `start` on, or everything."""
 
@@ -120,6 +132,9 @@ class EngineScreens:
 
     def definitions(self) -> Sequence[Definition]:
         return ()
+
+    def guide(self, shop: Shop) -> Guide | None:
+        return None
 
     def home_stats(self, shop: Shop, numbers: ShopNumbers) -> Sequence[Stat]:
         return ()

@@ -19,16 +19,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Max, Min, Q, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import Count, F, Max, Min, Q, Sum, Window
+from django.db.models.functions import Lag, TruncMonth
 
 from retention_app.models import Customer, Order, Shop
 
 LADDER_STEPS = 4
 WINDOW_MONTHS = 12
+GAPS = 10_000  # orders looked at for the usual time between two of a customer
+FEW_GAPS = 30
 ALL_MONTHS = 12_000  # longer than any shop has existed
 _Z95 = 1.959963984540054
 
@@ -113,6 +116,16 @@ def order_ladder() -> list[LadderStep]:
     """The ladder of the shop in scope, all time. One query."""
     customers = Customer.objects.filter(orders_count__gt=0).values_list("orders_count").annotate(Count("id")).order_by()
     return ladder_steps(dict(customers))
+
+
+def days_between_orders() -> int | None:
+    """The median number of days from an order to the customer's next one, over the latest `GAPS` of the shop in scope;
+    None below `FEW_GAPS`. One query."""
+    before = Window(Lag("processed_at"), partition_by=F("customer_id"), order_by=[F("processed_at"), F("id")])
+    counted = Order.objects.filter(cancelled_at=None, test=False, customer__isnull=False)
+    latest = counted.annotate(before=before).order_by("-processed_at", "-id").values_list("processed_at", "before")
+    gaps = [(at - before).days for at, before in latest[:GAPS] if before is not None]
+    return round(median(gaps)) if len(gaps) >= FEW_GAPS else None
 
 
 def shop_numbers(shop: Shop, *, start: dt.datetime | None = None, end: dt.datetime | None = None) -> ShopNumbers:

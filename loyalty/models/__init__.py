@@ -15,6 +15,7 @@ from loyalty.models.programme import (
     ProgrammeDraft,
     ProgrammeVersion,
     ProgrammeWithdrawal,
+    Setup,
     SimulatedMove,
     Simulation,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "ProgrammeDraft",
     "ProgrammeVersion",
     "ProgrammeWithdrawal",
+    "Setup",
     "SimulatedMove",
     "Simulation",
     "Spending",

@@ -51,6 +51,17 @@ class Backfill(ShopOwned):
     actor = models.CharField(max_length=64)
 
 
+class Setup(ShopOwned):
+    """How far the shop's staff came in the first-run assistant: `step` is the one to go on with."""
+
+    step = models.PositiveSmallIntegerField(default=1)
+    opened_at = models.DateTimeField()
+    dismissed_at = models.DateTimeField(null=True)  # Home doesn't offer it any more
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop"], name="setup_one_per_shop")]
+
+
 class ProgrammeDraft(ShopOwned):
     """The rules being written. `revision` counts saves and publications: who publishes names the one they read."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
@@ -18,6 +18,7 @@ from retention_app import home as figures
 from retention_app import statistics, sync
 from retention_app.doors import ShopRequest, embed, shop_view
 from retention_app.models import Shop, StaffPreference
+from retention_app.screens import engines
 from retention_app.services.install import shop_reread
 from retention_app.shopify import bucket
 from retention_app.shopify.errors import ShopifyError
@@ -33,6 +34,9 @@ def home(request: ShopRequest) -> HttpResponse:
     """How am I doing: import while it runs, four numbers, two charts. `#figures` renews itself during an import;
     `#charts` comes after the page, because counting months takes longer."""
     shop = request.shop
+    guide = next(filter(None, (engine.guide(shop) for engine in engines())), None)
+    if guide and guide.is_new:
+        return HttpResponseRedirect(f"{guide.url}?{request.GET.urlencode()}")
     words = words_for(shop)
     latest = figures.latest_order_at()
     window, is_old = figures.window_for(request.GET.get("period", ""), latest)
@@ -42,6 +46,7 @@ def home(request: ShopRequest) -> HttpResponse:
         return page(request, "retention_app/home.html#charts", context | _charts(shop, words, rolling), current="home")
     numbers = statistics.shop_numbers(shop, start=window.start)
     context |= {
+        "guide": guide,
         "progress": import_card(sync.import_progress(shop_id=shop.id), request.GET, words),
         "stats": figures.stats(shop, numbers, window, words),
         "is_part": is_part(request, "figures"),

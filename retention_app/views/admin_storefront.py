@@ -124,12 +124,12 @@ def _theme(shop: Shop, words: Words) -> Row:
     name = _("Your published theme: %(theme)s") % {"theme": theme["name"]}
     checked = _("Checked %(moment)s.") % {"moment": words.moment(dt.datetime.fromisoformat(theme["read_at"]))}
     if theme["embed"]:
-        return Row(name, _("on"), "good", checked, ("editor", "again"))
+        return Row(name, _("switched on"), "good", checked, ("editor", "again"))
     if theme["embed"] is None:
         unread = _("The theme's settings can't be read.")
         return Row(name, _("not known"), "neutral", f"{unread} {checked}", ("editor", "again"))
     todo = _("The theme editor opens with the button switched on: press Save there. A new theme needs it once more.")
-    return Row(name, _("off"), "warn", f"{todo} {checked}", ("editor", "again"))
+    return Row(name, _("switched off"), "warn", f"{todo} {checked}", ("editor", "again"))
 
 
 def _weight(words: Words) -> Row:
@@ -146,6 +146,6 @@ def _switch(shop: Shop, words: Words) -> Row:
         means = _("Off since %(moment)s. Shoppers see nothing of Encore; points are counted all the same.") % {
             "moment": words.moment(shop.storefront_off_at)
         }
-        return Row(_("Everything on the storefront"), _("off"), "warn", means, ("on",))
+        return Row(_("Everything on the storefront"), _("switched off"), "warn", means, ("on",))
     means = _("Takes the button and the panel away from each page that is opened from then on.")
-    return Row(_("Everything on the storefront"), _("on"), "good", means, ("off",))
+    return Row(_("Everything on the storefront"), _("switched on"), "good", means, ("off",))

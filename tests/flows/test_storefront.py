@@ -1,5 +1,5 @@
-"""A store that takes no script tags, over real HTTP: the merchant switches the rewards button on in the theme, sees that
-it is there, publishes another theme, and takes everything away with one switch."""
+"""A store that takes no script tags, over real HTTP: the merchant switches the rewards button on in the theme, sees
+that it is there, publishes another theme, and takes everything away with one switch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_button_comes_by_the_theme_and_goes_by_one_switch(tmp_path: Path, br
 
         expect_button(shopper, stack, shown=False)
         screen = settings_of(merchant, stack)
-        expect(screen.get_by_role("heading", name="Your published theme: Daybreak off")).to_be_visible()
+        expect(screen.get_by_role("heading", name="Your published theme: Daybreak switched off")).to_be_visible()
         with merchant.expect_popup() as opened:
             screen.get_by_role("link", name="Open theme editor").click()
         editor = opened.value
@@ -35,7 +35,7 @@ def test_the_button_comes_by_the_theme_and_goes_by_one_switch(tmp_path: Path, br
         editor.get_by_role("button", name="Save").click()
         expect(editor.get_by_role("status").first).not_to_contain_text("Unsaved")
         screen.get_by_role("button", name="Check again").click()
-        expect(screen.get_by_role("heading", name="Your published theme: Daybreak on")).to_be_visible()
+        expect(screen.get_by_role("heading", name="Your published theme: Daybreak switched on")).to_be_visible()
 
         expect_button(shopper, stack, shown=True)
         shopper.get_by_role("button", name=re.compile("^Rewards")).click()
@@ -51,11 +51,13 @@ def test_the_button_comes_by_the_theme_and_goes_by_one_switch(tmp_path: Path, br
         expect(screen.get_by_role("button", name="Switch everything off")).to_be_visible()
         expect_button(shopper, stack, shown=True)
 
-        other = next(one for one in stack.devstore("GET", "/devstore/themes", **HARBOR)["themes"] if one["role"] != "MAIN")
+        other = next(
+            one for one in stack.devstore("GET", "/devstore/themes", **HARBOR)["themes"] if one["role"] != "MAIN"
+        )
         stack.devstore("POST", "/devstore/themes/publish", {"theme": other["id"]}, **HARBOR)
         stack.wait_done(30)
         merchant.reload()
-        theme = admin_frame(merchant).get_by_role("heading", name=f"Your published theme: {other['name']} off")
+        theme = admin_frame(merchant).get_by_role("heading", name=f"Your published theme: {other['name']} switched off")
         expect(theme).to_be_visible()
         expect_button(shopper, stack, shown=False)
         assert not problems

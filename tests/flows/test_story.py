@@ -38,18 +38,19 @@ def test_from_install_to_a_return_that_everybody_understands(
     merchant.get_by_role("link", name=re.compile("Install")).first.click()
     merchant.get_by_role("button", name=re.compile("Install")).click()
     app = admin_frame(merchant)
-    expect(app.get_by_text(re.compile("Repeat customer rate")).first).to_be_visible(timeout=20_000)
+    expect(app.get_by_role("heading", name="Step 1 of 5: Your store")).to_be_visible(timeout=20_000)
     assert not [cookie for cookie in merchant.context.cookies(stack.app_url) if cookie["name"] == "sessionid"]
     stack.wait_done(90)
 
-    # Publishes a programme.
-    merchant.get_by_role("link", name="Loyalty").click()
-    app.get_by_role("link", name="Write your rules").click()
-    app.get_by_label(re.compile("points", re.I)).first.wait_for()
-    app.get_by_role("button", name="Save draft").click()
-    app.get_by_role("link", name="Review and publish").first.click()
+    # Publishes the programme that the shop's own orders propose, without tiers.
+    for step in ("Points", "Tiers", "Waiting and expiry", "Past orders and launch"):
+        for number in (3, 2, 1) if step == "Waiting and expiry" else ():
+            app.get_by_role("button", name=f"Remove tier {number}").click()
+            expect(app.get_by_role("button", name=f"Remove tier {number}")).to_have_count(0)
+        app.get_by_role("button", name="Continue").click()
+        expect(app.get_by_role("heading", name=re.compile(f"Step . of 5: {step}"))).to_be_visible()
     app.get_by_role("radio", name=re.compile("No earlier orders")).check()
-    app.get_by_role("button", name=re.compile("Publish version 1")).click()
+    app.get_by_role("button", name="Publish programme").click()
     expect(app.get_by_text("Version 1, live")).to_be_visible(timeout=15_000)
 
     # A shopper sees what is on offer, registers, buys three of something.

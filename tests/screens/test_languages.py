@@ -110,6 +110,7 @@ def english(answer: HttpResponse) -> set[str]:
         "/app/loyalty/versions/",
         "/app/settings/",
         "/app/settings/storefront/",
+        "/app/start/",
         "/app/settings/privacy/",
         "/app/nowhere/",
     ],

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from config.env import ROOT
+from loyalty.models import Setup
 from loyalty.programme import draft_save, programme_publish
 from loyalty.simulation import simulation_request
+from loyalty.start import document_proposed
 from retention_app import clock
 from retention_app.models import (
     Customer,
@@ -75,6 +77,11 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "tiers-none": ("empty", "/app/loyalty/tiers/", ""),
     "liability": ("aurora", "/app/insights/liability/", ""),
     "liability-empty": ("empty", "/app/insights/liability/", ""),
+    "start-store": ("empty", "/app/start/", ""),
+    "start-points": ("importing", "/app/start/?step=2", ""),
+    "start-tiers": ("importing", "/app/start/?step=3", ""),
+    "start-launch": ("importing", "/app/start/?step=5", ""),
+    "storefront": ("aurora", "/app/settings/storefront/", ""),
     "settings": ("aurora", "/app/settings/", ""),
     "privacy": ("aurora", "/app/settings/privacy/", ""),
     "privacy-empty": ("empty", "/app/settings/privacy/", ""),
@@ -122,11 +129,19 @@ def shops(transactional_db: None, work_off: Callable[[], None]) -> dict[str, Sho
         "importing": make_shop("importing", currency="USD"),
         "empty": make_shop("empty", currency="TWD", timezone="Asia/Taipei"),
     }
-    for name, rules in (("aurora", TIERED), ("importing", RULES)):
+    for name, rules in (("aurora", TIERED), ("importing", document_proposed("USD", 3589))):
         with shop_scope(shops[name].id):
             story.tell(shops[name])
             draft_save(shops[name].id, rules, "42")
     aurora, importing = shops["aurora"], shops["importing"]
+    for name, step in (("importing", 5), ("empty", 1)):
+        with shop_scope(shops[name].id):
+            Setup.objects.create(shop=shops[name], step=step, opened_at=clock.now())
+    Shop.objects.filter(id=aurora.id).update(
+        storefront_driver="app_embed",
+        storefront_theme={"name": "Dawn", "embed": False, "read_at": clock.now().isoformat()},
+        storefront_seen={"products": clock.now().isoformat()},
+    )
     with shop_scope(aurora.id):
         programme_publish(aurora.id, "42", "all", "First rules")
     work_off()

@@ -51,7 +51,7 @@ def test_no_page_says_so_when_all_is_well(programmed: Shop, staff: Client) -> No
 
 def test_missing_permissions_are_named_as_people_call_them(alpha: Shop, staff: Client) -> None:
     put_in(alpha, "scopes")
-    seen = see(staff.get("/app/").content.decode())
+    seen = see(staff.get("/app/start/").content.decode())
     assert "Missing: seeing orders, the rewards button on your storefront, read_files." in seen.text
     assert f'href="/auth/install?shop={alpha.domain}" hx-boost="false" target="_top"' in seen.html
 

@@ -1,0 +1,193 @@
+"""What the first-run assistant proposes, computed from the shop's own orders, and why, in a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from loyalty.rules.programme import Document, LevelDocument, TiersDocument, completed
+from loyalty.sentences import given_back
+from retention_app.models import Customer, Shop
+from retention_app.money import exponent
+from retention_app.statistics import days_between_orders, shop_numbers
+from retention_app.words import Words
+
+FEW_ORDERS = 30  # below, common values stand in for the shop's own
+WAITING_DAYS = 14  # a usual return window
+LEVELS = (("silver", "Silver", 2, 125), ("gold", "Gold", Fraction(11, 2), 150), ("vip", "VIP", 17, 200))
+_ROUND = (1, Fraction(3, 2), 2, Fraction(5, 2), 3, 4, 5, 6, 7, 8, 10)  # figures people call round, up to a power of ten
+
+
+def step_names() -> list[str]:
+    return [
+        _("Your store"),
+        _("Points"),
+        _("Tiers"),
+        _("Waiting and expiry"),
+        _("Past orders and launch"),
+    ]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the shop's orders say: money in minor units. `average_minor` and `gap_days` are None where they are few."""
+
+    orders: int
+    customers: int
+    average_minor: int | None
+    gap_days: int | None
+
+
+def known(shop: Shop) -> Known:
+    """A fixed number of queries."""
+    numbers = shop_numbers(shop)
+    average = numbers.aov_minor if numbers.orders >= FEW_ORDERS else None
+    return Known(numbers.orders, numbers.customers, average, days_between_orders())
+
+
+def common_document(currency: str) -> Document:
+    """What a first draft starts with: a point for each unit of money, a hundred points worth five of them, used after
+    the return window."""
+    unit = 10 ** exponent(currency)
+    return completed(
+        {
+            "earn": {"points": 1, "per_minor": unit},
+            "worth": {"points": 100, "minor": 5 * unit},
+            "waiting": {"days": WAITING_DAYS, "after": "payment"},
+        }
+    )
+
+
+def document_proposed(currency: str, average_minor: int | None) -> Document:
+    """The common draft with three tiers by what was spent so far, from two, five and a half and seventeen average
+    orders; with none where the average isn't known."""
+    if not average_minor:
+        return common_document(currency)
+    levels: list[LevelDocument] = [
+        {"key": key, "name": name, "from": rounded(average_minor * orders), "percent": percent}
+        for key, name, orders, percent in LEVELS
+    ]
+    tiers: TiersDocument = {
+        "by": "spend",
+        "period": "lifetime",
+        "grace_days": 0,
+        "hold_days": 0,
+        "protect_until": None,
+        "levels": levels,
+    }
+    return {**common_document(currency), "tiers": tiers}
+
+
+def rounded(minor: Fraction | int) -> int:
+    """The round figure nearest to an amount: 7178 → 7000."""
+    power = 10 ** max(math.floor(math.log10(minor)), 0)
+    return int(min((figure * power for figure in _ROUND), key=lambda figure: abs(figure - minor)))
+
+
+# --- why --------------------------------------------------------------------------------------------------------------
+
+
+def why_store(known: Known, words: Words) -> str:
+    if known.gap_days is None:
+        return few(known, words)
+    return ngettext(
+        "Customers come back after %(days)s day (median).",
+        "Customers come back after %(days)s days (median).",
+        known.gap_days,
+    ) % {"days": words.count(known.gap_days)}
+
+
+def few(known: Known, words: Words) -> str:
+    return ngettext(
+        "You have %(count)s order, so these are common values to start with.",
+        "You have %(count)s orders, so these are common values to start with.",
+        known.orders,
+    ) % {"count": words.count(known.orders)}
+
+
+def why_points(document: Document, known: Known, words: Words) -> str:
+    """What the rates give back, and with which order a hundred points come together."""
+    back = _("That gives back %(share)s; stores give 3 to 10%%.") % {"share": words.percent(given_back(document))}
+    if known.average_minor is None:
+        return f"{back} {few(known, words)}"
+    earned = known.average_minor * document["earn"]["points"] // document["earn"]["per_minor"]
+    if not earned:
+        return back
+    told = {
+        "average": words.money(known.average_minor),
+        "points": words.count(earned),
+        "worth": words.money(document["worth"]["minor"]),
+        "orders": words.count(math.ceil(document["worth"]["points"] / earned)),
+    }
+    return (
+        f"{back} "
+        + _("An average order (%(average)s) earns %(points)s points, so %(worth)s come with order number %(orders)s.")
+        % told
+    )
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many customers a tier would have today, and their share of all who ordered."""
+
+    name: str
+    customers: int
+    share: str
+
+
+def tier_shares(document: Document, known: Known, words: Words) -> list[Share]:
+    """Who would be in which tier by what they have spent so far, no tier first. One query."""
+    levels = _levels(document)
+    asked = {f"level_{n}": Count("id", filter=Q(spent_minor__gte=level["from"])) for n, level in enumerate(levels)}
+    reached = Customer.objects.filter(orders_count__gt=0).aggregate(all=Count("id"), **asked)
+    counts = [reached["all"], *(reached[f"level_{n}"] for n in range(len(levels))), 0]
+    names = [_("No tier"), *(level["name"] for level in levels)]
+    return [
+        Share(name, here - above, words.percent((here - above) / counts[0]) if counts[0] else "")
+        for name, here, above in zip(names, counts, counts[1:], strict=False)
+    ]
+
+
+def why_tiers(document: Document, known: Known, shares: Sequence[Share], words: Words) -> str:
+    levels = _levels(document)
+    if not levels and known.average_minor is None:
+        return few(known, words)
+    if not levels:
+        return _("Every order earns the same. Tiers can follow later.")
+    if not known.average_minor:
+        return ""
+    told = {
+        "first": levels[0]["name"],
+        "orders": words.decimal(levels[0]["from"] / known.average_minor),
+        "share": shares[-1].share,
+        "last": levels[-1]["name"],
+    }
+    return (
+        _(
+            "%(first)s is %(orders)s average orders. %(share)s of your customers have reached %(last)s: "
+            "few enough to be special."
+        )
+        % told
+    )
+
+
+def _levels(document: Document) -> list[LevelDocument]:
+    tiers = completed(document)["tiers"]
+    return tiers["levels"] if tiers else []
+
+
+def why_time(document: Document) -> str:
+    days = completed(document)["waiting"]["days"]
+    if not days:
+        return _("Points can be used at once, also those of orders that come back later.")
+    return ngettext(
+        "%(days)s day is your return window, then: points aren't used on orders that come back.",
+        "%(days)s days are your return window, then: points aren't used on orders that come back.",
+        days,
+    ) % {"days": days}

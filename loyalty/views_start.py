@@ -1,0 +1,171 @@
+"""The first-run assistant: from the shop's own orders to a live programme in five steps, all on the one draft."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from loyalty import start
+from loyalty.documents import document_warnings
+from loyalty.forms import PublishForm
+from loyalty.models import ProgrammeDraft, ProgrammeVersion, Setup
+from loyalty.programme import DraftConflict, draft_save, programme_publish
+from loyalty.rules.programme import Document, completed
+from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
+from loyalty.sentences import sentences
+from loyalty.views import city_of, revision_named, revision_of
+from loyalty.views_review import past_choices
+from retention_app import clock, sync
+from retention_app.doors import ShopRequest, shop_view
+from retention_app.models import Shop
+from retention_app.views.admin_page import done, page
+from retention_app.words import Words, words_for
+
+POINTS, TIERS, TIME, LAUNCH = range(2, 6)  # steps by their numbers
+FIELDS = {
+    POINTS: ("earn_per", "earn_points", "worth_points", "worth_amount"),
+    TIERS: ("level_",),
+    TIME: ("waiting_days", "waiting_after", "expiry_months"),
+}  # what each step asks, by how its fields' names begin
+
+
+@shop_view(methods=["GET", "POST"])
+def step(request: ShopRequest) -> HttpResponse:
+    """`?step=`: 1 to 5. A POST keeps what was answered and goes on; the last one publishes."""
+    if ProgrammeVersion.objects.exists():
+        return HttpResponseRedirect(reverse("loyalty:programme"))
+    setup, _created = Setup.objects.get_or_create(shop_id=request.shop.id, defaults={"opened_at": clock.now()})
+    number = _number(request, setup)
+    if request.method == "GET":
+        return _page(request, setup, number)
+    if number == LAUNCH:
+        return _launch(request, setup)
+    kept = ProgrammeDraft.objects.first()
+    flat = initial_of(_document(request.shop, kept), request.shop)
+    if number in FIELDS:
+        flat = {name: value for name, value in flat.items() if not name.startswith(FIELDS[number])}
+        flat |= {name: request.POST[name] for name in request.POST if name.startswith(FIELDS[number])}
+    if number == TIERS:
+        flat = {"tiers_by": "spend", "tiers_period": "lifetime", **flat}
+    for asked, changed in _ROWS.items():
+        if row := request.POST.get(asked):
+            return _page(request, setup, number, flat=changed(flat, row))
+    form = RulesForm(flat, shop=request.shop)
+    if not form.is_valid() or not form.document:
+        return _page(request, setup, number, form=form, status=422)
+    try:
+        draft_save(request.shop.id, form.document, request.actor, draft_revision=revision_named(request))
+    except DraftConflict:
+        return _page(request, setup, number, form=form, status=409)
+    Setup.objects.filter(id=setup.id, step__lte=number).update(step=number + 1)
+    return done(request, f"{reverse('start:step')}?step={number + 1}", toast=_("Saved"))
+
+
+_ROWS: Mapping[str, Callable[[Mapping[str, str], str], dict[str, str]]] = {"add": row_added, "remove": row_removed}
+
+
+@shop_view(methods=["POST"])
+def later(request: ShopRequest) -> HttpResponse:
+    """Leave the assistant; Home offers to go on."""
+    return done(request, reverse("admin:home"), toast=_("Saved for later"))
+
+
+@shop_view(methods=["POST"])
+def dismiss(request: ShopRequest) -> HttpResponse:
+    """Take the guide off Home for good."""
+    Setup.objects.filter(dismissed_at=None).update(dismissed_at=clock.now())
+    return done(request, reverse("admin:home"))
+
+
+def _number(request: ShopRequest, setup: Setup) -> int:
+    """The step asked for, none further than the first that isn't done."""
+    asked = request.GET.get("step", "")
+    return min(int(asked), setup.step) if asked in ("1", "2", "3", "4", "5") else setup.step
+
+
+def _document(shop: Shop, kept: ProgrammeDraft | None) -> Document:
+    """The draft, or what the shop's own orders propose."""
+    if kept:
+        return completed(kept.document)
+    return start.document_proposed(shop.currency, start.known(shop).average_minor)
+
+
+def _page(
+    request: ShopRequest,
+    setup: Setup,
+    number: int,
+    *,
+    form: RulesForm | None = None,
+    flat: dict[str, str] | None = None,
+    publish: PublishForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """A step with what is typed and can't be saved, with rows just added or removed, or with the draft."""
+    shop, words = request.shop, words_for(request.shop)
+    kept, known = ProgrammeDraft.objects.first(), start.known(shop)
+    saved = completed(kept.document) if kept else start.document_proposed(shop.currency, known.average_minor)
+    typed = form or RulesForm(flat or initial_of(saved, shop), shop=shop)
+    document = typed.document if typed.is_valid() and typed.document else saved
+    shown = form or RulesForm(shop=shop, initial=flat or initial_of(saved, shop))
+    shares = start.tier_shares(document, known, words) if number == TIERS else []
+    progress = sync.import_progress(shop_id=shop.id)
+    context: dict[str, Any] = {
+        "shop": shop,
+        "number": number,
+        "steps": [(n, name, n < setup.step or n == number) for n, name in enumerate(start.step_names(), 1)],
+        "name": start.step_names()[number - 1],
+        "form": publish or shown,
+        "rules": shown,
+        "fields": shown.sentence_fields(),
+        "draft_revision": revision_of(kept),
+        "overtaken": status == 409,
+        "known": known,
+        "city": city_of(shop),
+        "why": _why(number, document, known, shares, words),
+        "shares": shares,
+        "sentences": sentences(document, words),
+        "warnings": [warning.message() for warning in document_warnings(document)],
+        "importing": progress if progress and progress["running"] else None,
+        "choices": past_choices(shop, document) if number == LAUNCH else [],
+        "chosen": publish.data.get("count_past", "") if publish else "all",
+    }
+    return page(request, "loyalty/start.html", context, current="loyalty", status=status)
+
+
+def _why(number: int, document: Document, known: start.Known, shares: list[start.Share], words: Words) -> str:
+    match number:
+        case 1:
+            return start.why_store(known, words)
+        case 2:
+            return start.why_points(document, known, words)
+        case 3:
+            return start.why_tiers(document, known, shares, words)
+        case 4:
+            return start.why_time(document)
+    return ""
+
+
+def _launch(request: ShopRequest, setup: Setup) -> HttpResponse:
+    """Publish the draft as version 1."""
+    form = PublishForm(request.POST, is_first=True, shop=request.shop)
+    if not form.is_valid():
+        return _page(request, setup, LAUNCH, publish=form, status=422)
+    progress = sync.import_progress(shop_id=request.shop.id)
+    if progress and progress["running"]:
+        form.add_error(None, _("Your history is still arriving. Publish when it is all here."))
+        return _page(request, setup, LAUNCH, publish=form, status=409)
+    try:
+        programme_publish(
+            request.shop.id,
+            request.actor,
+            form.cleaned_data["count_past"],
+            draft_revision=form.cleaned_data["draft_revision"],
+        )
+    except DraftConflict:
+        form.add_error(None, _("Somebody changed or published the draft meanwhile. This is how it looks now."))
+        return _page(request, setup, LAUNCH, publish=form, status=409)
+    return done(request, reverse("loyalty:programme"), toast=_("Your programme is live"))

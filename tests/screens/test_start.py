@@ -1,0 +1,173 @@
+"""The first-run assistant: proposals from the shop's own orders, one draft, a live programme at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from loyalty.models import ProgrammeDraft, ProgrammeVersion, Setup
+from loyalty.programme import draft_save, programme_publish
+from loyalty.rules.programme import completed
+from loyalty.rules_form import initial_of
+from loyalty.start import document_proposed, known, rounded
+from retention_app import clock
+from retention_app.models import Shop, SyncRun
+from retention_app.tenancy import shop_scope
+from tests.screens.conftest import RULES, sane, see
+
+START = "/app/start/"
+
+
+@pytest.mark.parametrize(
+    ("amount", "round_figure"), [(7178, 7000), (19_740, 20_000), (61_013, 60_000), (1, 1), (96, 100), (14_600, 15_000)]
+)
+def test_proposed_amounts_are_round(amount: int, round_figure: int) -> None:
+    assert rounded(amount) == round_figure
+
+
+def test_tiers_are_proposed_by_the_average_order() -> None:
+    tiers = document_proposed("USD", 3589)["tiers"]
+    assert tiers is not None
+    assert [level["from"] for level in tiers["levels"]] == [7000, 20_000, 60_000]
+    assert document_proposed("JPY", None)["tiers"] is None
+
+
+def answers(shop: Shop, **changed: str) -> dict[str, str]:
+    """What the form sends: the fields as they stand, with these changed."""
+    draft = ProgrammeDraft.objects.first()
+    document = completed(draft.document) if draft else document_proposed(shop.currency, known(shop).average_minor)
+    return {**initial_of(document, shop), "draft_revision": str(draft.revision if draft else 0), **changed}
+
+
+def test_the_first_open_lands_on_it_once(storied: Shop, staff: Client) -> None:
+    landed = staff.get("/app/?period=all")
+    assert (landed.status_code, landed.headers["Location"]) == (302, f"{START}?period=all")
+    text = see(staff.get(START).content.decode())
+    sane(text)
+    assert "Step 1 of 5: Your store" in text.text
+    home = see(staff.get("/app/").content.decode())
+    assert "Set up your programme: 0 of 5 done" in home.text
+    staff.post(f"{START}dismiss/")
+    assert "Set up your programme" not in see(staff.get("/app/").content.decode()).text
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+def test_each_step_says_why(storied: Shop, staff: Client, step: int) -> None:
+    with shop_scope(storied.id):
+        Setup.objects.create(shop=storied, step=5, opened_at=clock.now())
+    seen = see(staff.get(f"{START}?step={step}").content.decode())
+    sane(seen)
+    assert f"Step {step} of 5" in seen.text
+    assert ("Why:" in seen.text) == (step < 5)
+    assert seen.main_buttons == 1
+
+
+def test_a_step_that_is_not_reached_yet_is_not_shown(storied: Shop, staff: Client) -> None:
+    staff.get(START)
+    assert "Step 1 of 5" in see(staff.get(f"{START}?step=4").content.decode()).text
+
+
+def test_from_defaults_to_a_live_programme(storied: Shop, staff: Client) -> None:
+    staff.get(START)
+    with shop_scope(storied.id):
+        for step in (1, 2, 3, 4):
+            sent = staff.post(f"{START}?step={step}", answers(storied))
+            assert (sent.status_code, sent.headers["Location"]) == (303, f"{START}?step={step + 1}")
+        draft = ProgrammeDraft.objects.get()
+        last = staff.post(f"{START}?step=5", {"count_past": "all", "draft_revision": draft.revision})
+        assert (last.status_code, last.headers["Location"]) == (303, "/app/loyalty/programme/")
+        version = ProgrammeVersion.objects.get()
+        assert completed(version.document) == completed(draft.document)
+        assert version.document["tiers"]["levels"][0]["name"] == "Silver"
+    assert staff.get(START).headers["Location"] == "/app/loyalty/programme/"
+    assert "Set up your programme" not in see(staff.get("/app/").content.decode()).text
+
+
+@pytest.mark.parametrize(
+    ("step", "changed", "says"),
+    [
+        (2, {"earn_points": ""}, "Enter a number."),
+        (2, {"worth_amount": "lots"}, "Enter an amount"),
+        (3, {"level_0_from": "-1"}, "From"),
+        (4, {"waiting_days": "soon"}, "Enter a whole number."),
+    ],
+)
+def test_what_can_not_be_saved_is_kept_and_said(
+    storied: Shop, staff: Client, step: int, changed: dict[str, str], says: str
+) -> None:
+    with shop_scope(storied.id):
+        Setup.objects.create(shop=storied, step=5, opened_at=clock.now())
+        answer = staff.post(f"{START}?step={step}", answers(storied, **changed))
+        assert answer.status_code == 422
+        assert says in see(answer.content.decode()).text
+        assert not ProgrammeDraft.objects.exists()
+
+
+def test_a_step_changes_only_what_it_asks(storied: Shop, staff: Client) -> None:
+    with shop_scope(storied.id):
+        draft_save(storied.id, RULES, "42")
+        Setup.objects.create(shop=storied, step=5, opened_at=clock.now())
+        staff.post(f"{START}?step=2", answers(storied, earn_points="3", waiting_days="99"))
+        document = completed(ProgrammeDraft.objects.get().document)
+    assert (document["earn"]["points"], document["waiting"]["days"]) == (3, completed(RULES)["waiting"]["days"])  # type: ignore[arg-type]
+
+
+def test_tiers_come_and_go_by_rows(storied: Shop, staff: Client) -> None:
+    with shop_scope(storied.id):
+        Setup.objects.create(shop=storied, step=5, opened_at=clock.now())
+        for expected in (2, 1, 0):
+            fields = answers(storied)
+            rows = sum(name.endswith("_from") and name.startswith("level_") for name in fields)
+            shown = staff.post(f"{START}?step=3", {**fields, "remove": f"level_{rows - 1}"})
+            assert shown.status_code == 200
+            left = {name: value for name, value in fields.items() if not name.startswith(f"level_{rows - 1}_")}
+            assert staff.post(f"{START}?step=3", left).status_code == 303
+            tiers = ProgrammeDraft.objects.get().document["tiers"]
+            assert len(tiers["levels"] if tiers else []) == expected
+
+
+def test_somebody_else_s_draft_is_not_written_over(storied: Shop, staff: Client) -> None:
+    with shop_scope(storied.id):
+        staff.get(START)
+        sent = answers(storied)
+        draft_save(storied.id, RULES, "7")
+        answer = staff.post(f"{START}?step=1", sent)
+        assert answer.status_code == 409
+        assert "Somebody changed the draft meanwhile" in see(answer.content.decode()).text
+        assert ProgrammeDraft.objects.get().edited_by == "7"
+
+
+def test_few_orders_get_common_values(alpha: Shop, staff: Client) -> None:
+    staff.get(START)
+    seen = see(staff.get(START).content.decode())
+    assert "You have 0 orders, so these are common values to start with." in seen.text
+
+
+def test_nothing_is_published_while_the_history_arrives(storied: Shop, staff: Client) -> None:
+    with shop_scope(storied.id):
+        Setup.objects.create(shop=storied, step=5, opened_at=clock.now())
+        draft = draft_save(storied.id, RULES, "42")
+        SyncRun.objects.create(shop=storied, phase=SyncRun.Phase.ORDERS, started_at=clock.now(), due_at=clock.now())
+        assert "when your history is all here" in see(staff.get(START).content.decode()).text
+        sent: dict[str, Any] = {"count_past": "all", "draft_revision": draft.revision}
+        assert staff.post(f"{START}?step=5", sent).status_code == 409
+        assert not ProgrammeVersion.objects.exists()
+
+
+def test_a_live_shop_has_nothing_to_set_up(programmed: Shop, staff: Client) -> None:
+    assert staff.get("/app/").status_code == 200
+    assert staff.get(START).headers["Location"] == "/app/loyalty/programme/"
+
+
+def test_a_programme_published_meanwhile_is_told(storied: Shop, staff: Client) -> None:
+    with shop_scope(storied.id):
+        Setup.objects.create(shop=storied, step=5, opened_at=clock.now())
+        draft = draft_save(storied.id, RULES, "42")
+        sent: dict[str, Any] = {"count_past": "sometimes", "draft_revision": draft.revision}
+        assert staff.post(f"{START}?step=5", sent).status_code == 422
+        draft_save(storied.id, {**RULES, "order_max": 5}, "42")
+        assert staff.post(f"{START}?step=5", {**sent, "count_past": "all"}).status_code == 409
+        programme_publish(storied.id, "42", "none")
+        assert staff.post(f"{START}?step=5", sent).headers["Location"] == "/app/loyalty/programme/"

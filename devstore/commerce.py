@@ -33,13 +33,27 @@ def customer_register(
         known = records.customer_by_email(connection, shop.id, email)
         if known and known["state"] == "ENABLED":
             raise CommerceError("an account with this e-mail address exists already")
-        customer = known or new_customer(connection, shop, email)
-        customer["state"] = "ENABLED"
-        customer["first_name"] = first_name or customer["first_name"]
-        customer["last_name"] = last_name or customer["last_name"]
-        customer["updated_at"] = shop.clock.now()
-        records.save_customer(connection, shop.id, customer, password=password_hash(password))
-        webhooks.queue_customer(connection, shop, customer, ("customers/update",) if known else ("customers/create",))
+        names = (first_name, last_name)
+        return customer_activate(connection, shop, email, known, names=names, password=password_hash(password))
+
+
+def customer_activate(
+    connection: sqlite3.Connection,
+    shop: Shop,
+    email: str,
+    known: Customer | None,
+    *,
+    names: tuple[str | None, str | None] = (None, None),
+    password: str | None = None,
+) -> Customer:
+    """Open the account of a guest who is known, or of somebody new; `password` is a stored hash."""
+    customer = known or new_customer(connection, shop, email)
+    customer["state"] = "ENABLED"
+    customer["first_name"] = names[0] or customer["first_name"]
+    customer["last_name"] = names[1] or customer["last_name"]
+    customer["updated_at"] = shop.clock.now()
+    records.save_customer(connection, shop.id, customer, password=password)
+    webhooks.queue_customer(connection, shop, customer, ("customers/update",) if known else ("customers/create",))
     return customer
 
 

@@ -13,7 +13,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devstore import calllog, commerce, compliance, discounts, idtokens, install, money, oauth, themes, webhooks
+from devstore import (
+    accounts,
+    calllog,
+    commerce,
+    compliance,
+    discounts,
+    idtokens,
+    install,
+    money,
+    oauth,
+    themes,
+    webhooks,
+)
 from devstore.commerce import CommerceError, Item
 from devstore.graphql import cost
 from devstore.orders import current_quantity
@@ -30,6 +42,8 @@ SCOPE = re.compile(r"[a-z_]+")
 SHOP_SETTINGS = frozenset(
     {
         "accepts_script_tags",
+        "consent_banner",
+        "customer_accounts",
         "handle",
         "name",
         "plan",
@@ -166,6 +180,11 @@ def list_discounts(shop: Shop, request: Request, body: Body) -> Any:
     return {"discounts": [{**each, "status": discounts.status(each, now)} for each in discounts.all_of(shop)]}
 
 
+def list_mails(shop: Shop, request: Request, body: Body) -> Any:
+    """What devstore would have sent by e-mail, newest first."""
+    return {"mails": accounts.mails(shop)}
+
+
 def list_themes(shop: Shop, request: Request, body: Body) -> Any:
     """Every theme, with its files parsed."""
     names = ("id", "name", "role", "updated_at", "files")
@@ -204,7 +223,8 @@ def turn_clock(shop: Shop, request: Request, body: Body) -> Any:
 
 def change_shop(shop: Shop, request: Request, body: Body) -> Any:
     """Settings that hold from now on: taxes and shipping of orders, script tags, the plan ("basic", "plus"), the
-    status of its Admin API ("open", "frozen", "locked"), the handle and with it the domain."""
+    status of its Admin API ("open", "frozen", "locked"), customer accounts ("CLASSIC", "NEW_CUSTOMER_ACCOUNTS"),
+    whether visitors are asked for consent, the handle and with it the domain."""
     if unknown := body.keys() - SHOP_SETTINGS:
         raise BadBody(f"cannot change {', '.join(sorted(unknown))}; there are {', '.join(sorted(SHOP_SETTINGS))}")
     if body.get("plan", "basic") not in cost.PLANS:
@@ -214,6 +234,7 @@ def change_shop(shop: Shop, request: Request, body: Body) -> Any:
     with shop.database.write() as connection:
         if body.get("handle", shop.handle) != shop.handle:
             shop.store.rename_shop(shop, str(body["handle"]))
+        accounts.change_version(shop, body.get("customer_accounts", shop.document["customer_accounts"]))
         shop.update(**body)
         payload = Writer(shop.document).shop_itself(shop.clock.now())
         webhooks.queue_wanted(connection, shop, "shop/update", payload)
@@ -469,6 +490,7 @@ routes = [
     Route("/devstore/orders/{order:int}/pay", handled(pay_order), methods=["POST"]),
     Route("/devstore/orders/{order:int}/delete", handled(delete_order), methods=["POST"]),
     Route("/devstore/collections", handled(list_collections), methods=["GET"]),
+    Route("/devstore/mails", handled(list_mails), methods=["GET"]),
     Route("/devstore/themes", handled(list_themes), methods=["GET"]),
     Route("/devstore/themes/blocks", handled(switch_block), methods=["POST"]),
     Route("/devstore/themes/publish", handled(publish_theme), methods=["POST"]),

@@ -43,7 +43,12 @@ class Discount(DiscountCode):
     updated_at: str
 
 
+AccountsVersion = Literal["CLASSIC", "NEW_CUSTOMER_ACCOUNTS"]
+
+
 class ShopDocument(TypedDict):
+    """`consent_banner`: the shop's visitors live where they must be asked before they are counted."""
+
     id: int
     handle: str
     name: str
@@ -64,6 +69,8 @@ class ShopDocument(TypedDict):
     staff: list[Staff]
     login_hint: str
     accepts_script_tags: bool
+    customer_accounts: AccountsVersion
+    consent_banner: bool
     plan: str
     status: Literal["open", "frozen", "locked"]
     created_at: str

@@ -5,6 +5,7 @@ import sqlite3
 
 FIRST_ID = {
     "DataRequest": 9999,
+    "Mail": 70001,
     "Shop": 548380009,
     "StaffMember": 548380101,
     "AppInstallation": 733900001,

@@ -502,6 +502,15 @@ class Writer:
             "admin_graphql_api_id": ids.gid("OnlineStoreTheme", theme["id"]),
         }
 
+    def customer_account_settings(self, url: str) -> Payload:
+        """The body of `customer_account_settings/update`."""
+        return {
+            "url": url,
+            "customer_accounts_version": self.shop["customer_accounts"].lower(),
+            "login_required_at_checkout": False,
+            "login_links_visible_on_storefront_and_checkout": True,
+        }
+
     def scopes(self, previous: list[str], current: list[str], at: str) -> Payload:
         """The body of `app/scopes_update`."""
         number = self.shop["id"]

@@ -23,7 +23,12 @@ DOMAIN = ".myshopify.com"
 SHOP_COOKIE = "devstore_shop"  # the handle of the shop that a browser looked at last, by `?shop=`
 HANDLE = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Fields of a shop's document that state folders of an earlier devstore lack.
-ADDED: dict[str, Any] = {"status": "open", "uninstalled_at": None}
+ADDED: dict[str, Any] = {
+    "consent_banner": False,
+    "customer_accounts": "CLASSIC",
+    "status": "open",
+    "uninstalled_at": None,
+}
 
 
 class Store:

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from devstore import bulk, commerce, ids
+from devstore import accounts, bulk, commerce, ids
 from devstore.clock import parse, timestamp
 from devstore.graphql import discounts, themes
 from devstore.graphql.access import require
@@ -67,10 +67,10 @@ SHOP_TYPES: dict[str, Fields] = {
         "moneyWithCurrencyFormat": of(lambda formats: formats[1]),
     },
     "CustomerAccountsV2": {
-        "customerAccountsVersion": constant("CLASSIC"),
+        "customerAccountsVersion": key("customer_accounts"),
         "loginLinksVisibleOnStorefrontAndCheckout": constant(True),
         "loginRequiredAtCheckout": constant(False),
-        "url": of(lambda shop: f"https://{shop['domain']}/account"),
+        "url": lambda shop, info: f"https://{shop['domain']}{accounts.account_path(info.context.shop)}",
     },
     "Domain": {
         "host": key("domain"),

@@ -43,6 +43,8 @@ def shop_document(store: Store, **settings: Any) -> ShopDocument:
         ],
         "login_hint": "",
         "accepts_script_tags": True,
+        "customer_accounts": "CLASSIC",
+        "consent_banner": False,
         "plan": "basic",
         "status": "open",
         "created_at": Clock().now(),

@@ -1,5 +1,5 @@
 """`harbor`: a second shop beside `aurora`, small, in US dollars, and as strict as Shopify today: it takes no script
-tags. A dozen customers and forty orders of the last year; every account's password is `harbor`."""
+tags and has new customer accounts: who signs in gets a code. A dozen customers and forty orders of the last year."""
 
 import random
 from collections.abc import Sequence
@@ -38,7 +38,8 @@ def load(store: Store) -> None:
             shipping_price=600,
             shipping_free_from=10000,
             accepts_script_tags=False,
-            login_hint="customer-1@harbor.example with the password harbor (customers 1 to 12)",
+            customer_accounts="NEW_CUSTOMER_ACCOUNTS",
+            login_hint="customer-1@harbor.example (customers 1 to 12)",
             created_at=timestamp((now - timedelta(days=DAYS + 30)).timestamp()),
         )
     )

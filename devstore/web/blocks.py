@@ -4,6 +4,7 @@ import html
 import json
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from liquid.exceptions import LiquidError
 from markupsafe import Markup
@@ -152,6 +153,9 @@ def objects_of(visit: Visit, page_type: str, customer: Customer | None, product:
 
 
 def routes_object(visit: Visit) -> dict[str, str]:
+    """Where things are; `storefront_login_url` leads back to this page, `account_login_url` to the account."""
+    back = "/account" if visit.path.startswith("/account/") else visit.path
+    here = {"return_to": back, "locale": texts.SHOPIFY_LOCALES[visit.locale]}
     return {
         "root_url": "/",
         "account_login_url": "/account/login",
@@ -163,6 +167,7 @@ def routes_object(visit: Visit) -> dict[str, str]:
         "cart_change_url": "/cart/change",
         "cart_update_url": "/cart/update",
         "cart_url": "/cart",
+        "storefront_login_url": f"/customer_authentication/login?{urlencode(here)}",
     }
 
 

@@ -4,7 +4,7 @@ from starlette.responses import FileResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from devstore.web import admin, carts, cdn, editor, proxy, staff, theme
+from devstore.web import accounts, admin, carts, cdn, editor, proxy, staff, theme
 from devstore.web.visit import HERE, page
 
 routes: list[BaseRoute] = [
@@ -13,6 +13,7 @@ routes: list[BaseRoute] = [
     *cdn.ROUTES,
     *carts.ROUTES,
     *theme.ROUTES,
+    *accounts.ROUTES,
     *proxy.ROUTES,
     *admin.ROUTES,
     *editor.ROUTES,

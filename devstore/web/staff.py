@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import anyio.from_thread
 from starlette.responses import Response
 
-from devstore import clock, commerce, discounts, knobs
+from devstore import accounts, clock, commerce, discounts, knobs
 from devstore.commerce import CommerceError, Item
 from devstore.money import parse_amount
 from devstore.state import load
@@ -311,6 +311,14 @@ KNOBS = (
     ("reorder", "Reordered webhooks", "Share of webhooks overtaken by later ones."),
     ("drop", "Dropped webhooks", "Share of webhooks never sent."),
 )
+ACCOUNTS = (
+    ("CLASSIC", "Classic accounts", "Customers register and log in with a password, on the theme's pages."),
+    (
+        "NEW_CUSTOMER_ACCOUNTS",
+        "New customer accounts",
+        "Customers sign in with a code sent to their e-mail address; nobody registers.",
+    ),
+)
 DELIVERY_STATES = ("queued", "sending", "delivered", "failed", "dropped")
 
 
@@ -335,6 +343,23 @@ def number(visit: Visit, name: str) -> float:
         return float(visit.field(name) or "0")
     except ValueError:
         raise StaffMistake(visit.text("{value} is no number.", value=visit.field(name))) from None
+
+
+def store_page(visit: Visit) -> Response:
+    """Which accounts customers have, and whether visitors are asked for consent."""
+    if visit.request.method == "POST":
+        try:
+            accounts.change_version(visit.shop, visit.field("customer_accounts"))
+            visit.shop.update(consent_banner=bool(visit.field("consent_banner")))
+            visit.say(visit.text("Store settings saved."))
+        except CommerceError as problem:
+            visit.say(str(problem), problem=True)
+        return visit.redirect("/devstore/staff/store")
+    return show(visit, "staff/store.html", versions=ACCOUNTS)
+
+
+def mail_page(visit: Visit) -> Response:
+    return show(visit, "staff/mail.html", mails=accounts.mails(visit.shop))
 
 
 def webhooks_page(visit: Visit) -> Response:
@@ -403,6 +428,8 @@ ROUTES = [
     page("/devstore/staff/products/{number:int}", product_page, methods=("GET", "POST"), area="admin"),
     page("/devstore/staff/clock", clock_page, methods=("GET", "POST"), area="admin"),
     page("/devstore/staff/knobs", knobs_page, methods=("GET", "POST"), area="admin"),
+    page("/devstore/staff/store", store_page, methods=("GET", "POST"), area="admin"),
+    page("/devstore/staff/mail", mail_page, area="admin"),
     page("/devstore/staff/webhooks", webhooks_page, area="admin"),
     page("/devstore/staff/webhooks/deliver", deliver_now, methods=("POST",), area="admin"),
     page("/devstore/staff/calls", calls_page, area="admin"),

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from devstore import commerce
+from devstore import accounts, commerce
 from devstore.commerce import CommerceError
 from devstore.discounts import CodeRefused
 from devstore.documents import Address, Customer, Product
@@ -18,6 +18,7 @@ BEST_SELLERS = 8
 PRODUCTS_A_PAGE = 24
 PASSWORD_LENGTH = 5  # Shopify's own minimum
 PRETEND_CARD = "4242 4242 4242 4242"
+CONSENT_COOKIE = "_tracking_consent"
 ADDRESS_FIELDS = ("first_name", "last_name", "address1", "city", "zip")
 
 
@@ -68,6 +69,8 @@ def show(
         blocks=blocks.drawn(visit, theme, page_type, customer, ware) if page_type else blocks.Drawn(),
         cart_count=carts.item_count(carts.cart_of(visit)),
         script_tags=script_sources(visit, *scopes),
+        login_url=blocks.routes_object(visit)["storefront_login_url"],
+        ask_consent=shop.document["consent_banner"] and CONSENT_COOKIE not in visit.request.cookies,
         shopify_global=shopify_global,
         **context,
     )
@@ -188,6 +191,8 @@ def inner_path(text: str, otherwise: str) -> str:
 
 
 def login(visit: Visit) -> Response:
+    if accounts.new_accounts(visit.shop):  # whatever `return_to` says: it leads to the account
+        return visit.redirect("/customer_authentication/login")
     hint = visit.shop.document.get("login_hint", "")
     if visit.request.method == "GET":
         values = {"return_to": visit.query("return_to")}
@@ -201,6 +206,8 @@ def login(visit: Visit) -> Response:
 
 
 def register(visit: Visit) -> Response:
+    if accounts.new_accounts(visit.shop):
+        return visit.redirect("/customer_authentication/login")
     if visit.request.method == "GET":
         return show(visit, "register.html", values={}, errors={})
     _ = visit.text
@@ -227,6 +234,8 @@ def logout(visit: Visit) -> Response:
 
 
 def account(visit: Visit) -> Response:
+    if accounts.new_accounts(visit.shop):
+        return visit.redirect(accounts.account_path(visit.shop))
     customer = customer_of(visit)
     if customer is None:
         return visit.redirect("/account/login")

@@ -142,7 +142,11 @@ def test_liquid_knows_shop_page_visitor_cart_and_settings(devstore: Devstore) ->
     assert said["customer"] == ""
     assert said["cart"] == f"2 {2 * variant['price']} EUR"
     assert (said["locale"], said["colour"], said["loud"], said["design"]) == ("zh-TW", "#ff0000", "true", "false")
-    assert (said["shop"], said["login"], said["config"]) == (devstore.shop.domain, "/account/login", "null")
+    assert (said["shop"], said["login"], said["config"]) == (
+        devstore.shop.domain,
+        "/customer_authentication/login?return_to=%2F&locale=zh-TW",
+        "null",
+    )
     devstore.http.post("/account/login", data={"email": "ana@example.com", "password": "secret"})
     page = devstore.http.get(f"/products/{handle(devstore)}").text
     assert attributes(page)["customer"] == str(customer["id"])

@@ -33,6 +33,7 @@ def devstore(app_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder, port = tmp_path_factory.mktemp("devstore"), free_port()
     command = ["-m", "devstore", "--scenario", "aurora", "--port", str(port), "--state", str(folder / "state")]
     command += ["--app-url", f"http://localhost:{app_port}", "--app-toml", "shopify.app.toml"]
+    command += ["--extension", "tests/devstore/extension"]
     env = {**os.environ, "SHOPIFY_API_KEY": "client-id", "SHOPIFY_API_SECRET": SECRET}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)

@@ -12,12 +12,31 @@ from tests.devstore_web.conftest import ROOT
 from tests.devstore_web.dummy_app import DummyApp
 
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
+SHOP_ID = 548380009
 STORE = ("/", "/collections/all", "/cart", "/checkout", "/account", "/nowhere")
 VISITOR = ("/account/login", "/account/register")
-ADMIN = ("/admin", "/admin/oauth/authorize", "/admin/listing", "/admin/apps/encore/")
+ADMIN = (
+    "/admin",
+    "/admin/themes",
+    "/admin/themes/current/editor",
+    "/admin/oauth/authorize",
+    "/admin/listing",
+    "/admin/apps/encore/",
+)
 STAFF = tuple(
     f"/devstore/staff{path}"
-    for path in ("", "/customers", "/products", "/orders/new", "/clock", "/knobs", "/webhooks", "/calls")
+    for path in (
+        "",
+        "/customers",
+        "/products",
+        "/orders/new",
+        "/clock",
+        "/knobs",
+        "/store",
+        "/mail",
+        "/webhooks",
+        "/calls",
+    )
 )
 LOOKS = [(1280, "en", "light"), (390, "zh-Hant", "dark")]
 
@@ -61,6 +80,15 @@ def test_pages_are_accessible_and_fit(
     page.request.post("/account/register", form=form)
     look(*STORE, f"/orders/{order['token']}", *ADMIN, *STAFF)
     look(f"/devstore/staff/orders/{order['id']}", f"/devstore/staff/products/{product['id']}")
+    api.post("/devstore/shop", json={"consent_banner": True, "customer_accounts": "NEW_CUSTOMER_ACCOUNTS"})
+    api.post("/devstore/themes/publish", json={"theme": "Nocturne" if scheme == "dark" else "Harvest"})
+    look("/", f"/{SHOP_ID}/account", "/devstore/staff/mail")
+    page.request.post("/account/logout")
+    look("/customer_authentication/login")
+    page.request.post("/customer_authentication/login", form={"email": "look@example.com"})
+    look("/customer_authentication/code")
+    api.post("/devstore/shop", json={"consent_banner": False, "customer_accounts": "CLASSIC"})
+    api.post("/devstore/themes/publish", json={"theme": "Daybreak"})
     api.post("/devstore/uninstall")
     look("/admin", "/admin/listing", "/admin/grant")
     context.close()

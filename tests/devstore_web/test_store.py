@@ -11,7 +11,7 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from devstore import discounts
-from devstore.web import presenting, staff, texts
+from devstore.web import editor, presenting, staff, texts
 from tests.devstore_web.conftest import handles
 
 WEB = Path(texts.__file__).parent
@@ -184,7 +184,8 @@ def test_every_text_of_the_pages_has_its_translation() -> None:
     used |= {many for source in sources for many in plural.findall(source)}
     used |= {state for state, _ in (*presenting.STATES.values(), *presenting.SENDING.values())} | {"Cancelled"}
     used |= {*presenting.PRODUCT_STATES.values(), *discounts.REFUSALS, *(label for _, label, _ in staff.STEPS)}
-    used |= {text for _, *words in staff.KNOBS for text in words} | set(staff.DELIVERY_STATES)
+    used |= {text for _, *words in (*staff.KNOBS, *staff.ACCOUNTS) for text in words}
+    used |= {*staff.DELIVERY_STATES, *editor.TEMPLATES.values()}
     translated = json.loads((WEB / "zh-Hant.json").read_text())
     assert used - set(translated) == set()
     assert set(translated) - used == set()

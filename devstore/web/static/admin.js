@@ -22,13 +22,15 @@
 
   /** The theme editor: what changes in the form is shown in the frame at once, and stays unsaved. */
   function showChanges(form, preview, state) {
-    form.addEventListener('change', async () => {
+    const show = async () => {
       const body = new FormData(form);
       body.set('quiet', '1');
       const kept = await fetch(form.action, { method: 'POST', body });
       state.textContent = kept.ok ? state.dataset.unsaved : state.dataset.wrong;
       if (kept.ok) preview.contentWindow.location.reload();
-    });
+    };
+    let shown = Promise.resolve(); // one after the other: the last change is the one that stays
+    form.addEventListener('change', () => { shown = shown.then(show, show); });
   }
 
   const frame = document.querySelector('iframe[data-app]');

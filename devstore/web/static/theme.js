@@ -1,4 +1,5 @@
-/* The theme's only script: price of the chosen variant, adding to the cart without leaving the page, focus on errors. */
+/* The theme's script: price of the chosen variant, adding to the cart without leaving the page, the consent banner, focus
+ * on errors. */
 (() => {
   'use strict';
 
@@ -12,6 +13,19 @@
         if (kind === 'submit' || event.target.closest('a[href]')) event.preventDefault();
       });
     }
+  }
+
+  const consent = document.querySelector('[data-consent]');
+  if (consent) {
+    window.Shopify.loadFeatures([{ name: 'consent-tracking-api', version: '0.1' }], () => {
+      for (const button of consent.querySelectorAll('button')) {
+        button.addEventListener('click', () => {
+          const yes = button.value === 'yes';
+          const answer = { analytics: yes, marketing: yes, preferences: yes, sale_of_data: yes };
+          window.Shopify.customerPrivacy.setTrackingConsent(answer, () => consent.remove());
+        });
+      }
+    });
   }
 
   for (const field of document.querySelectorAll('[data-cart-quantity]')) {

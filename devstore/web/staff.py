@@ -351,7 +351,7 @@ def store_page(visit: Visit) -> Response:
         try:
             accounts.change_version(visit.shop, visit.field("customer_accounts"))
             visit.shop.update(consent_banner=bool(visit.field("consent_banner")))
-            visit.say(visit.text("Store settings saved."))
+            visit.say(visit.text("Accounts and consent are saved."))
         except CommerceError as problem:
             visit.say(str(problem), problem=True)
         return visit.redirect("/devstore/staff/store")

@@ -16,6 +16,7 @@ from devstore.web.visit import Visit, page
 
 BEST_SELLERS = 8
 PRODUCTS_A_PAGE = 24
+OTHERS = 4  # products shown below one, those of its own kind first
 PASSWORD_LENGTH = 5  # Shopify's own minimum
 PRETEND_CARD = "4242 4242 4242 4242"
 CONSENT_COOKIE = "_tracking_consent"
@@ -108,7 +109,17 @@ def product_page(visit: Visit) -> Response:
     product = commerce.product_by_handle(visit.shop, visit.request.path_params["handle"])
     if product is None or product["status"] != "ACTIVE":
         return not_found(visit)
-    return show(visit, "product.html", ware=product, product=presenting.product_shown(product))
+    others = sorted(
+        (each for each in commerce.products(visit.shop) if each["id"] != product["id"]),
+        key=lambda each: each["product_type"] != product["product_type"],
+    )
+    return show(
+        visit,
+        "product.html",
+        ware=product,
+        product=presenting.product_shown(product),
+        others=[presenting.product_shown(other) for other in others[:OTHERS]],
+    )
 
 
 def product_picture(visit: Visit) -> Response:

@@ -35,12 +35,12 @@
   const form = document.querySelector('[data-add-to-cart]');
   if (!form) return;
 
-  const choice = form.querySelector('select[name="id"]');
   const price = document.querySelector('[data-price]');
   const priceOfChoice = () => {
-    if (choice) price.textContent = choice.selectedOptions[0].dataset.price;
+    const choice = form.querySelector('[data-price-of]:checked');
+    if (choice) price.textContent = choice.dataset.priceOf;
   };
-  if (choice) choice.addEventListener('change', priceOfChoice);
+  form.addEventListener('change', priceOfChoice);
   priceOfChoice();
 
   form.addEventListener('submit', async (event) => {

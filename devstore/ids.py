@@ -13,6 +13,7 @@ FIRST_ID = {
     "ScriptTag": 596720001,
     "DiscountCodeNode": 1057370001,
     "DiscountRedeemCode": 11180490001,
+    "Metafield": 19204000000001,
     "OnlineStoreTheme": 128380010001,
     "ShippingLine": 5001000000001,
     "Collection": 2841564295101,

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from devstore import calllog, idtokens, oauth, webhooks
+from devstore import calllog, idtokens, metafields, oauth, webhooks
 from devstore.documents import Staff
 from devstore.money import exponent
 from devstore.orders import CommerceError
@@ -156,10 +156,12 @@ async def publish_programme(shop: Shop, client: httpx.AsyncClient) -> dict[str, 
 
 
 def uninstall(shop: Shop) -> None:
-    """Tokens die, script tags go, and the app is told last."""
+    """Tokens die, script tags and the app's metafields go, and the app is told last. Its blocks stay with their themes,
+    unseen until it is back."""
     with shop.database.write() as connection:
         oauth.revoke_all(connection, shop)
         connection.execute("DELETE FROM script_tags WHERE shop_id = ?", (shop.id,))
+        metafields.forget(connection, shop)
         payload = Writer(shop.document).shop_itself(shop.clock.now())
         webhooks.queue_wanted(connection, shop, "app/uninstalled", payload)
         shop.update(installed_at=None, uninstalled_at=shop.clock.now(), programme_at=None)

@@ -77,6 +77,7 @@ CREATE TABLE IF NOT EXISTS grant_codes (code TEXT PRIMARY KEY, shop_id INTEGER N
 CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS collections_shop ON collections (shop_id);
 CREATE TABLE IF NOT EXISTS themes (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS app_metafields (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS mails (id INTEGER PRIMARY KEY, shop_id INTEGER NOT NULL, document BLOB NOT NULL);
 -- Codes that were sent to sign in with, on devstore's clock.
 CREATE TABLE IF NOT EXISTS sign_in_codes (shop_id INTEGER NOT NULL, email TEXT NOT NULL, code TEXT NOT NULL,

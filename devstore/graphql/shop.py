@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from devstore import accounts, bulk, commerce, ids
 from devstore.clock import parse, timestamp
-from devstore.graphql import discounts, themes
+from devstore.graphql import discounts, metafields, themes
 from devstore.graphql.access import require
 from devstore.graphql.errors import bad_request, not_played, problem
 from devstore.graphql.fields import MONEY, PAGE_INFO, Fields, Info, constant, gid, itself, key, of, split_gid, text
@@ -95,6 +95,7 @@ SHOP_TYPES: dict[str, Fields] = {
         "id": lambda source, info: ids.gid("AppInstallation", source["id"]),
         "launchUrl": lambda source, info: f"https://{source['domain']}/admin/apps/{info.context.shop.store.app.handle}",
         "uninstallUrl": constant(None),
+        **metafields.METAFIELDS_OF_INSTALLATION,
     },
     "App": {
         "apiKey": lambda app, info: info.context.shop.store.config.api_key,
@@ -348,7 +349,7 @@ QUERY: Fields = {
     "collection": collection,
     "collections": collections,
     "currentAppInstallation": lambda source, info: {
-        "id": ids.FIRST_ID["AppInstallation"] + info.context.shop.id,
+        "id": metafields.installation_id(info.context.shop),
         "domain": info.context.shop.domain,
     },
     "customer": resource("Customer"),
@@ -376,6 +377,7 @@ QUERY: Fields = {
 
 MUTATION: Fields = {
     **discounts.DISCOUNT_MUTATIONS,
+    **metafields.METAFIELD_MUTATIONS,
     "bulkOperationCancel": bulk_cancel,
     "bulkOperationRunQuery": bulk_run,
     "scriptTagCreate": script_tag_create,
@@ -391,6 +393,7 @@ TYPES: dict[str, Fields] = {
     **SCRIPT_TAG_TYPES,
     **BULK_TYPES,
     **discounts.DISCOUNT_TYPES,
+    **metafields.METAFIELD_TYPES,
     **themes.THEME_TYPES,
     "PageInfo": PAGE_INFO,
     "QueryRoot": QUERY,

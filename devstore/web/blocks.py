@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from liquid.exceptions import LiquidError
 from markupsafe import Markup
 
-from devstore import themes
+from devstore import metafields, themes
 from devstore.documents import Customer, PlacedBlock, Product, Theme
 from devstore.extension import Block, Extension
 from devstore.money import subunits
@@ -116,7 +116,7 @@ def objects_of(visit: Visit, page_type: str, customer: Customer | None, product:
     shop, locale = visit.shop, texts.SHOPIFY_LOCALES[visit.locale]
     url = f"https://{shop.domain}"
     return {
-        "app": {"metafields": {}},
+        "app": {"metafields": metafields.for_liquid(shop)},
         "cart": cart_object(visit),
         "customer": customer_object(customer, shop.currency) if customer else None,
         "localization": {

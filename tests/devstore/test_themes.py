@@ -290,3 +290,48 @@ def test_an_unpublished_theme_can_be_looked_at_and_published_by_hand(devstore: D
     assert 'data-look="daybreak"' in devstore.http.get("/").text
     assert "Harvest is published." in devstore.http.post(f"/admin/themes/{harvest['id']}/publish").text
     assert 'data-look="harvest"' in devstore.http.get("/").text
+
+
+# --- the installation's metafields ---------------------------------------------------------------------------------
+
+SET = """
+mutation ($metafields: [MetafieldsSetInput!]!) { metafieldsSet(metafields: $metafields) {
+  metafields { id namespace key updatedAt compareDigest } userErrors { field message code elementIndex }
+} }
+"""
+INSTALLATION = """
+{ currentAppInstallation {
+  id metafield(namespace: "dummy", key: "config") { value jsonValue type } metafields(first: 5) { nodes { key } }
+} }
+"""
+
+
+def test_metafields_of_the_installation_reach_liquid(devstore: Devstore) -> None:
+    devstore.post("themes/blocks", block="embed", on=True)
+    owner = devstore.query(INSTALLATION)["currentAppInstallation"]["id"]
+    config = {"ownerId": owner, "namespace": "dummy", "key": "config", "type": "json", "value": '{"a": "<b>"}'}
+    answer = devstore.query(SET, {"metafields": [config]})["metafieldsSet"]
+    assert answer["userErrors"] == []
+    assert answer["metafields"][0]["key"] == "config"
+    said = attributes(devstore.http.get("/").text)["config"]
+    assert said == "{&quot;a&quot;:&quot;\\u003cb\\u003e&quot;}"
+    read = devstore.query(INSTALLATION)["currentAppInstallation"]
+    assert read["metafield"] == {"value": '{"a": "<b>"}', "jsonValue": {"a": "<b>"}, "type": "json"}
+    assert read["metafields"]["nodes"] == [{"key": "config"}]
+    devstore.post("uninstall")
+    devstore.post("install")
+    assert devstore.query(INSTALLATION)["currentAppInstallation"]["metafield"] is None
+
+
+def test_wrong_metafields_are_refused_and_none_is_set(devstore: Devstore) -> None:
+    owner = devstore.query(INSTALLATION)["currentAppInstallation"]["id"]
+    good = {"ownerId": owner, "namespace": "dummy", "key": "config", "type": "number_integer", "value": "1"}
+    wrong = [good, good | {"value": "x"}, good | {"type": "money"}, good | {"ownerId": owner[:-1]}]
+    answer = devstore.query(SET, {"metafields": wrong})["metafieldsSet"]
+    assert [(each["code"], each["elementIndex"]) for each in answer["userErrors"]] == [
+        ("INVALID_VALUE", 1),
+        ("INVALID_TYPE", 2),
+        ("INVALID", 3),
+    ]
+    assert answer["metafields"] == []
+    assert devstore.query(INSTALLATION)["currentAppInstallation"]["metafields"]["nodes"] == []

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.devstore_web.dummy_app import DummyApp
 
 LINK = "/admin/themes/current/editor?context=apps&template=index&activateAppId=client-id/embed"
+SHOWN_MS = 20_000  # the frame loads once for each change before the last one's page is there
 PRIVACY = "Shopify.customerPrivacy"
 LOADED = """new Promise((resolve) => Shopify.loadFeatures(
   [{ name: 'consent-tracking-api', version: '0.1' }], (error) => resolve(error ? error.message : 'loaded')))"""
@@ -32,12 +33,12 @@ def test_deep_link_switch_and_save_with_the_keyboard(page: Page, api: httpx.Clie
     expect(page.get_by_role("status").filter(has_text="Unsaved changes")).to_be_visible()
     expect(frame.locator("#dummy")).to_have_attribute("data-design", "true")
     page.keyboard.press("Space")
-    expect(frame.locator("#dummy")).to_have_count(0)
+    expect(frame.locator("#dummy")).to_have_count(0, timeout=SHOWN_MS)
     page.keyboard.press("Space")
     colour = page.get_by_label("Colour")
     colour.fill("#112233")
     colour.press("Tab")
-    expect(frame.locator("#dummy")).to_have_attribute("data-colour", "#112233")
+    expect(frame.locator("#dummy")).to_have_attribute("data-colour", "#112233", timeout=SHOWN_MS)
     assert "dummy" not in api.get("/").text
     frame.get_by_role("link", name="Cart").click()
     expect(frame.locator("#dummy")).to_have_attribute("data-page", "index")

@@ -9,17 +9,13 @@ manual recommends for two cores (2 n + 1 gunicorn workers, kept connections), ou
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import os
 import secrets
 import select
-import signal
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,7 +26,8 @@ from typing import Any
 import orjson
 import psycopg
 
-ROOT = Path(__file__).resolve().parent.parent
+from bench.served import gunicorn_install, served
+
 CONNECTIONS = 16
 SECONDS = 4.0  # of load, a server and repetition
 WARM_UP_SECONDS = 1.0
@@ -38,9 +35,8 @@ REPETITIONS = 3
 BODY_BYTES = 8_300
 OURS_PROCESSES = 1
 PEER_PROCESSES = 5
-GUNICORN = "gunicorn==27.0.1"  # serves the peer only, so the application's requirements don't name it
-START_SECONDS_MAX = 30
 SECRET = "bench-client-secret"
+_ENVIRONMENT = {"SHOPIFY_API_SECRET": SECRET}
 SHOP = "bench.myshopify.com"
 
 _PEER_TABLE = """
@@ -83,19 +79,13 @@ def run() -> dict[str, Any]:
     tables = {"ours": "retention_app_webhookdelivery", "peer": "bench_webhook"}
     loads: dict[str, list[Load]] = {name: [] for name in tables}
     without_row = dict.fromkeys(tables, 0)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _served(_peer_command(Path(folder)), folder) as peer,
-        _served(_our_command(), folder) as ours,
-    ):
-        ports = {"ours": ours, "peer": peer}
-        for port in ports.values():
-            _load(port, WARM_UP_SECONDS)
-        for _ in range(REPETITIONS):
-            for name, port in ports.items():
-                load = _load(port, SECONDS)
-                loads[name].append(load)
-                without_row[name] += _without_row(tables[name], load.acknowledged)
+    with tempfile.TemporaryDirectory() as folder:
+        gunicorn_install(Path(folder))
+        with (
+            served(_peer_command(), folder, _ENVIRONMENT) as peer,
+            served(_our_command(), folder, _ENVIRONMENT) as ours,
+        ):
+            _measure({"ours": ours, "peer": peer}, tables, loads, without_row)
     return {
         **{f"{name}_per_second": round(_median(load.per_second for load in each)) for name, each in loads.items()},
         **{f"{name}_p99_ms": round(_median(load.p99_ms for load in each), 1) for name, each in loads.items()},
@@ -107,6 +97,18 @@ def run() -> dict[str, Any]:
         "processes": {"ours": OURS_PROCESSES, "peer": PEER_PROCESSES},
         **durability,
     }
+
+
+def _measure(
+    ports: dict[str, int], tables: dict[str, str], loads: dict[str, list[Load]], without_row: dict[str, int]
+) -> None:
+    for port in ports.values():
+        _load(port, WARM_UP_SECONDS)
+    for _ in range(REPETITIONS):
+        for name, port in ports.items():
+            load = _load(port, SECONDS)
+            loads[name].append(load)
+            without_row[name] += _without_row(tables[name], load.acknowledged)
 
 
 def _median(values: Iterator[float]) -> float:
@@ -125,54 +127,9 @@ def _our_command() -> list[str]:
     return [*command, "--no-access-log", "--log-level", "warning", "--port"]
 
 
-def _peer_command(folder: Path) -> list[str]:
-    packages = folder / "packages"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--target", str(packages)]
-    subprocess.run([*pip, GUNICORN], check=True, stdout=sys.stderr)
-    command = ["gunicorn", "bench.intake_baseline:application", "--pythonpath", str(packages)]
+def _peer_command() -> list[str]:
+    command = ["gunicorn", "bench.intake_baseline:application"]
     return [*command, "-k", "sync", "-w", str(PEER_PROCESSES), "--log-level", "error", "-b"]
-
-
-@contextlib.contextmanager
-def _served(command: list[str], folder: str) -> Iterator[int]:
-    """The port of a server: `command` with the port or address added."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    redis = os.environ["REDIS_URL"]
-    env = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "config.settings.base",
-        "SECRET_KEY": "bench",
-        "SHOPIFY_API_SECRET": SECRET,
-        "SHOPIFY_API_SECRET_OLD": "",
-        "CELERY_BROKER_URL": redis,
-        "PYTHONPATH": os.pathsep.join([f"{folder}/packages", os.environ.get("PYTHONPATH", "")]),
-    }
-    with (Path(folder) / f"{command[0]}.log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", *command, f"127.0.0.1:{port}" if command[-1] == "-b" else str(port)],
-            cwd=ROOT,
-            env=env,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _wait_for(port, server, log.name)
-            yield port
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGTERM)
-            server.wait(START_SECONDS_MAX)
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes], log: str) -> None:
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"The server did not start: {Path(log).read_text()[-2000:]}")
 
 
 def _without_row(table: str, ids: list[str]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 NOTICES = (7, 30)  # days before
 
+Notice = tuple[str, int, dt.datetime]  # that was made: its subject, days before, and when
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -39,15 +42,25 @@ class Shown:
 def upcoming(customer: Customer, summary: MemberSummary) -> list[Shown]:
     """What a channel shows the member as coming, the next first. One query, none when nothing comes."""
     now = clock.now()
+    found = coming_soon(summary, now)
+    of_person = Q(customer=customer) | Q(customer__merged_into=customer)
+    made = Announcement.objects.filter(of_person, subject__in={one.subject for one in found}) if found else ()
+    return shown_as(found, ((one.subject, one.days, one.at) for one in made), now)
+
+
+def coming_soon(summary: MemberSummary, now: dt.datetime) -> list[Coming]:
+    """What happens within 30 days if it was announced, or is now."""
     down = summary.tier.move_down if summary.tier else None
     within = now + dt.timedelta(days=NOTICES[-1])
-    found = [one for one in [*summary.expiring, *([down] if down else [])] if one.at(now) <= within]
+    return [one for one in [*summary.expiring, *([down] if down else [])] if one.at(now) <= within]
+
+
+def shown_as(coming: Iterable[Coming], notices: Iterable[Notice], now: dt.datetime) -> list[Shown]:
+    """What comes, with the instants to show after these notices, the next first."""
     made: dict[str, dict[int, dt.datetime]] = defaultdict(dict)
-    if found:
-        of_person = Q(customer=customer) | Q(customer__merged_into=customer)
-        for announcement in Announcement.objects.filter(of_person, subject__in={one.subject for one in found}):
-            made[announcement.subject][announcement.days] = announcement.at
-    return sorted((_shown(one, made[one.subject], now) for one in found), key=lambda one: one.at)
+    for subject, days, at in notices:
+        made[subject][days] = at
+    return sorted((_shown(one, made[one.subject], now) for one in coming), key=lambda one: one.at)
 
 
 def _shown(coming: Coming, made: dict[int, dt.datetime], now: dt.datetime) -> Shown:

@@ -1,7 +1,7 @@
-"""What the app proxy reaches under `/proxy/v1/`."""
+"""What the app proxy reaches in Django under `/proxy/v1/`; `config.asgi` answers `session` in front of it."""
 
 from django.urls import path
 
 from loyalty import api
 
-urlpatterns = [path("session", api.session, name="proxy_session"), path("shown", api.shown, name="proxy_shown")]
+urlpatterns = [path("shown", api.shown, name="proxy_shown")]

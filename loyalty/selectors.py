@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from django.db.models import BigIntegerField, Case, Count, F, Q, Sum, Value, When, Window
 from django.db.models.functions import Coalesce
@@ -275,51 +275,78 @@ def _account(customer: Customer) -> Account | None:
     return Account.objects.filter(member__customer=customer, asset=Account.POINTS).select_related("member").first()
 
 
+class OpenLot(Protocol):
+    """What is left of a credit, as the lots' table has it."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def points(self) -> int: ...
+
+    @property
+    def usable_from(self) -> dt.datetime | None: ...
+
+    @property
+    def due(self) -> dt.datetime | None: ...
+
+    @property
+    def ends(self) -> dt.datetime | None: ...
+
+
 def member_summary(customer: Customer, live: ProgrammeVersion | None) -> MemberSummary:
     """A customer's points, what they are worth by the live version, what comes, and their tier. At most 3 queries."""
     account = _account(customer)
     member = account.member if account else None
+    document = cast(Document, live.document) if live else None
     if account is None or member is None:
-        return MemberSummary(
-            worth_minor=0 if live else None, revision=0, tier=_standing(Member(), live) if live else None
-        )
-    now = clock.now()
-    lots = [lot for lot in Lot.objects.filter(account=account).order_by("id") if lot.ends is None or lot.ends > now]
-    pending = [lot for lot in lots if _is_pending(lot, now)]
+        return summary_of(Member(), debt=0, held=0, lots=(), document=document, now=clock.now())
+    held = _held([customer.id]).get(customer.id, 0)
+    lots = Lot.objects.filter(account=account).order_by("id")
+    return summary_of(member, debt=account.debt, held=held, lots=lots, document=document, now=clock.now())
+
+
+def summary_of(
+    member: Member, *, debt: int, held: int, lots: Iterable[OpenLot], document: Document | None, now: dt.datetime
+) -> MemberSummary:
+    """The summary at an instant of what a member's projections say, by the live document. No query."""
+    lots = [lot for lot in lots if lot.ends is None or lot.ends > now]
+    pending = [lot for lot in lots if is_pending(lot, now)]
     usable = sum(lot.points for lot in lots) - sum(lot.points for lot in pending)
-    available = max(0, usable - account.debt)
+    available = max(0, usable - debt)
     expiring = [
         Expiring(subject=subject(f"expiry:{lot.source}", lot.due), due=lot.due, ends=lot.ends, points=lot.points)
         for lot in lots
         if lot.due is not None
     ]
     return MemberSummary(
-        worth_minor=worth_minor(available, live.document) if live else None,
+        worth_minor=worth_minor(available, document) if document else None,
         revision=member.revision,
         points_available=available,
         points_pending=sum(lot.points for lot in pending),
-        points_held=_held([customer.id]).get(customer.id, 0),
-        debt=max(0, account.debt - usable),
+        points_held=held,
+        debt=max(0, debt - usable),
         pending=_by_instant(pending),
         expiring=tuple(sorted(expiring, key=lambda one: (one.at(now), one.subject))),
-        tier=_standing(member, live) if live else None,
+        tier=_standing(member, document) if document else None,
     )
 
 
-def _is_pending(lot: Lot, now: dt.datetime) -> bool:
+def is_pending(lot: OpenLot, now: dt.datetime) -> bool:
+    """Whether these points can't be used yet."""
     return lot.usable_from is None or lot.usable_from > now
 
 
-def _by_instant(lots: Iterable[Lot]) -> tuple[Pending, ...]:
+def _by_instant(lots: Iterable[OpenLot]) -> tuple[Pending, ...]:
     points: dict[dt.datetime | None, int] = defaultdict(int)
     for lot in lots:
         points[lot.usable_from] += lot.points
     return tuple(Pending(points=points[at], at=at) for at in sorted(points, key=lambda at: at or _END_OF_TIME))
 
 
-def _standing(member: Member, live: ProgrammeVersion) -> TierStanding | None:
-    """The member's tier by the live version's levels; None when it has no tiers."""
-    tiers = Rules.of(completed(live.document)).tiers
+def _standing(member: Member, document: Document) -> TierStanding | None:
+    """The member's tier by the live document's levels; None when it has no tiers."""
+    tiers = Rules.of(completed(document)).tiers
     if tiers is None:
         return None
     rank = tiers.rank(member.tier)
@@ -400,7 +427,7 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
             explanation=cast(Explanation, entry.explanation),
             usable_from=lots[entry.source].usable_from if entry.source in lots else entry.usable_from,
             expires_at=lots[entry.source].due if entry.source in lots else entry.expires_at,
-            is_pending=entry.amount > 0 and entry.source in lots and _is_pending(lots[entry.source], now),
+            is_pending=entry.amount > 0 and entry.source in lots and is_pending(lots[entry.source], now),
             adjustment=adjustments.get(entry.source),
             spending=spendings.get(entry.source),
         )

@@ -25,6 +25,12 @@ def language_for(request: HttpRequest, actor: str) -> str:
     return settings.LANGUAGE_CODE
 
 
+def visitor_language(locale: str, accept_language: str) -> str:
+    """What a visitor of the storefront reads: the page's own locale, else what their browser asks for."""
+    accepted = (code for code, _quality in parse_accept_lang_header(accept_language))
+    return next(filter(None, map(_supported, [locale, *accepted])), settings.LANGUAGE_CODE)
+
+
 def _supported(code: str | None) -> str | None:
     """Our code for a language somebody asks for: zh-TW and zh-HK read traditional characters."""
     if not code:

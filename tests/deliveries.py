@@ -49,6 +49,7 @@ async def ask(
     *pieces: bytes,
     method: str = "POST",
     path: str = PATH,
+    query: str = "",
     headers: Mapping[str, Any] | list[tuple[bytes, bytes]] = (),  # type: ignore[assignment]
     disconnect: bool = False,
 ) -> Answer | None:
@@ -76,6 +77,7 @@ async def ask(
         "type": "http",
         "method": method,
         "path": path,
+        "query_string": query.encode(),
         "headers": [(_bytes(name).lower(), _bytes(value)) for name, value in given],
     }
     await application(scope, receive, send)

@@ -7,11 +7,9 @@ bodies, headers and methods that no page of ours would. `Client` raises what a v
 from __future__ import annotations
 
 import asyncio
-import hmac
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.utils.http import urlencode
 from hypothesis import HealthCheck, given
@@ -20,12 +18,12 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from config.asgi import application
-from retention_app import clock
 from retention_app.models import Shop
 from tests.conftest import id_token
 from tests.console.conftest import enroll, enter, make_operator
 from tests.deliveries import ask, headers_of
 from tests.test_strangers import OPERATORS, PUBLIC, SIGNED, STAFF
+from tests.visits import ask_session, receiver, signed
 
 CLOSED = "http://127.0.0.1:9"  # nobody answers there
 HARD = [
@@ -121,16 +119,20 @@ def test_the_storefront_may_send_anything_signed(alpha: Shop, path: str) -> None
     @fuzz
     @given(methods, forms, numbers)
     def check(method: str, more: dict[str, str], number: int) -> None:
-        asked = {
-            **{name: value for name, value in more.items() if "\x00" not in name},
-            "shop": alpha.domain,
-            "logged_in_customer_id": str(number),
-            "path_prefix": "/apps/encore",
-            "timestamp": str(int(clock.now().timestamp())),
-        }
-        message = "".join(f"{name}={value}" for name, value in sorted(asked.items()))
-        asked["signature"] = hmac.new(settings.SHOPIFY_API_SECRET.encode(), message.encode(), "sha256").hexdigest()
+        asked = signed(alpha, number, **{name: value for name, value in more.items() if "\x00" not in name})
         assert send(Client(), method, filled(path, number), asked, {}) < 500
+
+    check()
+
+
+def test_the_panel_may_ask_anything_signed(alpha: Shop) -> None:
+    reads = receiver()
+
+    @fuzz
+    @given(methods, forms, numbers, st.sampled_from(["If-None-Match", "Accept-Language", "X-Forwarded-For"]), text)
+    def check(method: str, more: dict[str, str], number: int, name: str, value: str) -> None:
+        headers = [(name.lower().encode(), value.encode())]
+        assert ask_session(signed(alpha, number, **more), reads, headers, method.upper()).status < 500
 
     check()
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import hmac
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.http import urlencode
@@ -22,6 +19,7 @@ from retention_app.outbound import outbound_request
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
 from tests.deliveries import ask
+from tests.visits import SESSION, ask_session, signed
 
 # Embedded admin: staff of a shop only, by ID token. The arguments are another shop's ids.
 STAFF = {
@@ -65,13 +63,12 @@ STAFF = {
     "loyalty:tiers": "/app/loyalty/tiers/",
 }
 SIGNED = {
-    "proxy_session": "/proxy/v1/session",
     "proxy_shown": "/proxy/v1/shown",
     "admin:privacy_file": "/app/settings/privacy/{request}/file/",
     "loyalty:moves_file": "/app/loyalty/draft/review/moves/1.csv",
     "liability:file": "/app/insights/liability/2026-01-01/members/file/",
 }
-RECEIVED = {"/webhooks/shopify"}  # by path: answered in front of Django
+RECEIVED = {"/webhooks/shopify", "/proxy/v1/session"}  # by path: answered in front of Django
 # The console: operators only, by a session of theirs (tests/console/test_door.py goes through it).
 OPERATORS = {
     "console_home": "/console/",
@@ -192,41 +189,39 @@ def test_another_shop_finds_nothing_of_ours(alpha: Shop, theirs: Customer, name:
     assert b"Secret" not in answer.content
 
 
-@pytest.mark.parametrize(("name", "method", "status"), [("proxy_session", "get", 200), ("proxy_shown", "post", 204)])
-def test_the_storefront_is_closed_to_unsigned_and_badly_signed_visits(
-    alpha: Shop, theirs: Customer, name: str, method: str, status: int
-) -> None:
-    given = {
-        "shop": alpha.domain,
-        "logged_in_customer_id": "8101",
-        "path_prefix": "/apps/encore",
-        "timestamp": str(int(clock.now().timestamp())),
-    }
-    message = "".join(f"{name}={value}" for name, value in sorted(given.items()))
-    signature = hmac.new(settings.SHOPIFY_API_SECRET.encode(), message.encode(), "sha256").hexdigest()
-    signed = {**given, "signature": signature}
+@pytest.mark.parametrize("path", [SESSION, "/proxy/v1/shown"])
+def test_the_storefront_is_closed_to_unsigned_and_badly_signed_visits(alpha: Shop, theirs: Customer, path: str) -> None:
+    good = signed(alpha, 8101)
 
-    def ask(query: dict[str, str], more: str = "") -> HttpResponse:
-        return getattr(Client(), method)(f"{SIGNED[name]}?{urlencode(query)}{more}")
+    def visit(query: dict[str, str], more: str = "") -> tuple[int, bytes]:
+        text = f"{urlencode(query)}{more}"
+        if path == SESSION:
+            answer = ask_session(text)
+            return answer.status, answer.body
+        told = Client().post(f"{path}?{text}")
+        return told.status_code, told.content
 
-    assert ask(given).status_code == 401
-    assert ask({**signed, "shop": "beta.myshopify.com"}).status_code == 401
-    assert ask({**signed, "logged_in_customer_id": "1"}).status_code == 401
-    assert ask(signed, "&logged_in_customer_id=1").status_code == 401
-    good = ask(signed)
-    assert good.status_code == status
-    assert b"Secret" not in good.content  # 8101 is a customer of beta, not of alpha
+    assert visit({name: value for name, value in good.items() if name != "signature"})[0] == 401
+    assert visit({**good, "shop": "beta.myshopify.com"})[0] == 401
+    assert visit({**good, "logged_in_customer_id": "1"})[0] == 401
+    assert visit(good, "&logged_in_customer_id=1")[0] == 401
+    status, content = visit(good)
+    assert status == (200 if path == SESSION else 204)
+    assert b"Secret" not in content  # 8101 is a customer of beta, not of alpha
 
 
-@pytest.mark.parametrize("path", sorted(RECEIVED))
-def test_webhooks_are_closed_to_whoever_cannot_sign(alpha: Shop, path: str) -> None:
+def test_webhooks_are_closed_to_whoever_cannot_sign(alpha: Shop) -> None:
     unsigned: dict[str, str] = {}
     forged = {"X-Shopify-Hmac-Sha256": "bm90IGEgc2lnbmF0dXJl", "X-Shopify-Shop-Domain": alpha.domain}
     for method, headers, status in (("POST", unsigned, 401), ("POST", forged, 401), ("GET", unsigned, 405)):
-        answer = asyncio.run(ask(application, b"{}", method=method, path=path, headers=headers))
+        answer = asyncio.run(ask(application, b"{}", method=method, headers=headers))
         assert answer is not None
         assert answer.status == status
-    assert Client().get(path).status_code == 404  # Django knows nothing of it
+
+
+@pytest.mark.parametrize("path", sorted(RECEIVED))
+def test_django_knows_nothing_of_what_is_answered_in_front_of_it(alpha: Shop, path: str) -> None:
+    assert Client().get(path).status_code == 404
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -13,18 +13,15 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, IntegrityError, connections
+from django.db import DatabaseError, DataError, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import RawCursor
 
 from retention_app.models import WebhookDelivery
+from retention_app.receiving.connections import own_connection
 from retention_app.receiving.headers import Delivery
 
 log = structlog.get_logger(__name__)
-
-# PostgreSQL: a server that is gone without a word is noticed before the platform gives up waiting (5 s).
-CONNECT_SECONDS_MAX = 2
-UNACKNOWLEDGED_MS_MAX = 4_000
 
 COLUMNS = (*Delivery._fields, "due_at", "state", "attempts", "error")  # the others are null or have a default
 _ROW_ERRORS = (DataError, IntegrityError, ValueError)  # ValueError: what the driver can't even encode
@@ -39,20 +36,6 @@ class Outcome(enum.Enum):
 
 class _Unreachable(Exception):
     """There is no connecting to the database."""
-
-
-def own_connection() -> BaseDatabaseWrapper:
-    """A connection beside Django's: no pool to wait for, and no request's end closes it."""
-    connection = connections.create_connection(DEFAULT_DB_ALIAS)
-    if connection.vendor == "postgresql":
-        options = {
-            **connection.settings_dict["OPTIONS"],
-            "connect_timeout": CONNECT_SECONDS_MAX,
-            "tcp_user_timeout": UNACKNOWLEDGED_MS_MAX,
-        }
-        options.pop("pool", None)
-        connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
-    return connection
 
 
 class DeliveryTable:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import hmac
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import time_machine
-from django.conf import settings
 from django.core.cache import cache
-from django.http import HttpResponse
 from django.test import Client
 
 from loyalty import announcements
@@ -22,32 +18,24 @@ from loyalty.ledger import members_bring_up_to_date
 from loyalty.models import Announcement, Member
 from loyalty.posting import MembersBusy
 from loyalty.staff import points_adjust, tier_move
-from retention_app import clock
 from retention_app.models import Customer, Shop
 from tests.loyalty.conftest import Tiered, customer, days, go, summary_of
 from tests.loyalty.ground import bring, mirrored, points_of
 from tests.orders import order_row
+from tests.visits import session_of, signed
 
-Ask = Callable[..., HttpResponse]
+Tell = Callable[..., int]
 
 
 @pytest.fixture
-def visit(client: Client) -> Ask:
-    """Asks as the app proxy does: the platform signs shop and customer."""
+def tell(client: Client) -> Tell:
+    """Tells as the open panel does, through the app proxy, that it shows what comes; answers the status."""
     cache.clear()
 
-    def ask(shop: Shop, path: str, logged_in: int | None = 1, method: str = "post") -> HttpResponse:
-        signed = {
-            "shop": shop.domain,
-            "logged_in_customer_id": str(logged_in or ""),
-            "path_prefix": "/apps/encore",
-            "timestamp": str(int(clock.now().timestamp())),
-        }
-        message = "".join(f"{name}={signed[name]}" for name in sorted(signed))
-        signature = hmac.new(settings.SHOPIFY_API_SECRET.encode(), message.encode(), hashlib.sha256).hexdigest()
-        return getattr(client, method)(f"/proxy/v1/{path}?{urlencode({**signed, 'signature': signature})}")
+    def tell(shop: Shop, logged_in: int | None = 1, method: str = "post") -> int:
+        return int(getattr(client, method)(f"/proxy/v1/shown?{urlencode(signed(shop, logged_in))}").status_code)
 
-    return ask
+    return tell
 
 
 def given(tiered: Tiered, expires: float = 40, points: int = 50) -> None:
@@ -62,10 +50,10 @@ def given(tiered: Tiered, expires: float = 40, points: int = 50) -> None:
     )
 
 
-def panel(tiered: Tiered, visit: Ask) -> dict[str, Any]:
+def panel(tiered: Tiered, tell: Tell) -> dict[str, Any]:
     """What the panel reads, and then tells it showed."""
-    member = visit(tiered.shop, "session", method="get").json()["member"]
-    assert visit(tiered.shop, "shown").status_code == 204
+    member = session_of(tiered.shop, 1)["member"]
+    assert tell(tiered.shop) == 204
     return member
 
 
@@ -73,18 +61,18 @@ def made() -> list[tuple[int, dt.datetime]]:
     return [(one.days, one.at) for one in Announcement.objects.order_by("at", "id")]
 
 
-def test_an_expiry_is_announced_30_and_7_days_before_and_booked_at_its_instant(tiered: Tiered, visit: Ask) -> None:
+def test_an_expiry_is_announced_30_and_7_days_before_and_booked_at_its_instant(tiered: Tiered, tell: Tell) -> None:
     given(tiered)
-    assert panel(tiered, visit)["expiring"] == []  # 40 days before
+    assert panel(tiered, tell)["expiring"] == []  # 40 days before
     assert made() == []
     go(tiered, 15)
-    assert panel(tiered, visit)["expiring"] == [{"points": 50, "when": "10 Feb"}]
-    panel(tiered, visit)
+    assert panel(tiered, tell)["expiring"] == [{"points": 50, "when": "10 Feb"}]
+    panel(tiered, tell)
     go(tiered, 20)
-    panel(tiered, visit)
+    panel(tiered, tell)
     go(tiered, 33)
-    assert panel(tiered, visit)["expiring"] == [{"points": 50, "when": "10 Feb"}]
-    panel(tiered, visit)
+    assert panel(tiered, tell)["expiring"] == [{"points": 50, "when": "10 Feb"}]
+    panel(tiered, tell)
     assert made() == [(30, days(15)), (7, days(33))]
     assert Announcement.objects.values_list("channel", "subject").distinct().get() == (
         "panel",
@@ -97,33 +85,33 @@ def test_an_expiry_is_announced_30_and_7_days_before_and_booked_at_its_instant(t
     assert points_of(tiered.shop) == {1: 0}
 
 
-def test_what_is_shown_late_happens_seven_days_later_and_says_so(tiered: Tiered, visit: Ask) -> None:
+def test_what_is_shown_late_happens_seven_days_later_and_says_so(tiered: Tiered, tell: Tell) -> None:
     given(tiered)
     go(tiered, 39)
-    assert panel(tiered, visit)["expiring"] == [{"points": 50, "when": "16 Feb"}]
+    assert panel(tiered, tell)["expiring"] == [{"points": 50, "when": "16 Feb"}]
     assert made() == [(7, days(39))]
     assert summary_of(tiered).expiring[0].ends == days(46)
     go(tiered, 42)
-    assert panel(tiered, visit)["expiring"] == [{"points": 50, "when": "16 Feb"}]
+    assert panel(tiered, tell)["expiring"] == [{"points": 50, "when": "16 Feb"}]
     assert len(made()) == 1
     go(tiered, 46)
-    assert panel(tiered, visit)["expiring"] == []
+    assert panel(tiered, tell)["expiring"] == []
     assert points_of(tiered.shop) == {1: 0}
 
 
-def test_a_second_notice_after_the_seventh_day_moves_the_date_it_shows(tiered: Tiered, visit: Ask) -> None:
+def test_a_second_notice_after_the_seventh_day_moves_the_date_it_shows(tiered: Tiered, tell: Tell) -> None:
     given(tiered)
     go(tiered, 15)
-    panel(tiered, visit)
+    panel(tiered, tell)
     go(tiered, 38)
-    assert panel(tiered, visit)["expiring"] == [{"points": 50, "when": "15 Feb"}]
+    assert panel(tiered, tell)["expiring"] == [{"points": 50, "when": "15 Feb"}]
     assert summary_of(tiered).expiring[0].ends == days(45)
 
 
-def test_a_move_down_and_the_end_of_a_given_tier_are_announced(tiered: Tiered, visit: Ask) -> None:
+def test_a_move_down_and_the_end_of_a_given_tier_are_announced(tiered: Tiered, tell: Tell) -> None:
     mirrored(order_row(5, net_minor=9_000, processed_at=days(1), cancelled_at=days(4)))
     go(tiered, 5)
-    member = panel(tiered, visit)
+    member = panel(tiered, tell)
     assert member["tier"]["name"] == "Silver"
     assert member["tier"]["next"] == {"name": "Gold", "lacking": "$200.00", "share": 0.0}
     assert member["tier"]["down"] == {"to": None, "when": "15 Jan"}
@@ -133,27 +121,27 @@ def test_a_move_down_and_the_end_of_a_given_tier_are_announced(tiered: Tiered, v
     tier_move(
         shop=tiered.shop, customer=customer(1), level="gold", until=days(30), note="Friend", actor="42", key="move"
     )
-    assert panel(tiered, visit)["tier"]["down"] == {"to": None, "when": "31 Jan"}
-    assert panel(tiered, visit)["tier"]["next"] is None
+    assert panel(tiered, tell)["tier"]["down"] == {"to": None, "when": "31 Jan"}
+    assert panel(tiered, tell)["tier"]["next"] is None
     assert len(made()) == 2
     go(tiered, 30)
     assert summary_of(tiered).tier.name == ""  # type: ignore[union-attr]
 
 
-def test_reading_the_session_announces_nothing(tiered: Tiered, visit: Ask) -> None:
+def test_reading_the_session_announces_nothing(tiered: Tiered, tell: Tell) -> None:
     given(tiered)
     go(tiered, 15)
-    visit(tiered.shop, "session", method="get")
+    session_of(tiered.shop, 1)
     assert made() == []
 
 
-def test_nobody_else_is_told(tiered: Tiered, visit: Ask, beta: Shop) -> None:
+def test_nobody_else_is_told(tiered: Tiered, tell: Tell, beta: Shop) -> None:
     given(tiered)
     go(tiered, 15)
     for logged_in in (None, 2, 999):
-        assert visit(tiered.shop, "shown", logged_in).status_code == 204
+        assert tell(tiered.shop, logged_in) == 204
     assert made() == []
-    assert visit(tiered.shop, "shown", method="get").status_code == 405
+    assert tell(tiered.shop, method="get") == 405
 
 
 def test_two_panels_at_once_announce_once(tiered: Tiered, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,18 +167,18 @@ def test_a_busy_member_is_judged_by_the_sweep(tiered: Tiered, monkeypatch: pytes
     assert summary_of(tiered).expiring[0].ends == days(40)
 
 
-def test_what_was_announced_before_a_merge_holds_after_it(tiered: Tiered, visit: Ask) -> None:
+def test_what_was_announced_before_a_merge_holds_after_it(tiered: Tiered, tell: Tell) -> None:
     given(tiered)
     go(tiered, 15)
-    panel(tiered, visit)
+    panel(tiered, tell)
     Customer.objects.filter(shopify_id=1).update(merged_into=customer(2))
     bring(1, 2)
     assert summary_of(tiered, 2).expiring[0].ends == days(40)
-    assert visit(tiered.shop, "shown", 2).status_code == 204
+    assert tell(tiered.shop, 2) == 204
     assert len(made()) == 1
 
 
-def test_the_anonymous_are_answered_without_a_word_of_anybody(beta: Shop, visit: Ask) -> None:
+def test_the_anonymous_are_answered_without_a_word_of_anybody(beta: Shop, tell: Tell) -> None:
     with time_machine.travel(days(0), tick=False):
-        assert visit(beta, "shown", None).status_code == 204
-    assert visit(beta, "session", None, method="get").json()["member"] is None
+        assert tell(beta, None) == 204
+    assert session_of(beta)["member"] is None

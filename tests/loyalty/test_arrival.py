@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -298,14 +299,16 @@ def test_however_facts_arrive_the_database_comes_to_the_same(
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="this is SQLite already")
 def test_sqlite_comes_to_the_same() -> None:
-    """The test above once more, in a process of its own without PostgreSQL."""
+    """The test above once more, in a process of its own without PostgreSQL, and what the storefront is told."""
     keys = ("DATABASE_URL", "DATABASE_OWNER_URL", "TEST_DATABASE_ADMIN_URL", "COV_CORE_SOURCE", "COV_CORE_DATAFILE")
     environment = {key: value for key, value in os.environ.items() if key not in keys}
     name = test_however_facts_arrive_the_database_comes_to_the_same.__name__
-    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", f"{__file__}::{name}"]
+    read = Path(__file__).parents[1] / "storefront/test_session_read.py"
+    tests = [f"{__file__}::{name}", f"{read}::test_what_is_told_of_any_member_is_what_the_statement_says"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", *tests]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert finished.returncode == 0, finished.stdout[-3000:]
-    assert "1 passed" in finished.stdout
+    assert "2 passed" in finished.stdout
 
 
 def programme_write(shop: Shop, plain: dict[str, Any]) -> None:

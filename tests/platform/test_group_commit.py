@@ -17,7 +17,8 @@ from retention_app import clock
 from retention_app.models import WebhookDelivery
 from retention_app.receiving import delivery_table, group_writer, wake_ups
 from retention_app.receiving.application import WebhookReceiver, in_front_of
-from retention_app.receiving.delivery_table import DeliveryTable, Outcome, own_connection
+from retention_app.receiving.connections import own_connection
+from retention_app.receiving.delivery_table import DeliveryTable, Outcome
 from retention_app.receiving.group_writer import GroupWriter
 from retention_app.receiving.headers import Delivery
 from retention_app.receiving.wake_ups import WakeUps

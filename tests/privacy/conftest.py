@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import itertools
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connection
 
 from retention_app import clock
@@ -144,21 +142,6 @@ def ask(work_off: Callable[[], None]) -> Callable[..., PrivacyRequest]:
         return PrivacyRequest.objects.get(key=delivery.webhook_id)
 
     return asked
-
-
-def proxy_query(shop: Shop, customer_id: int) -> dict[str, str]:
-    """What the app proxy adds for a customer who is logged in."""
-    signed = {
-        "shop": shop.domain,
-        "logged_in_customer_id": str(customer_id),
-        "path_prefix": "/apps/encore",
-        "timestamp": str(int(clock.now().timestamp())),
-    }
-    message = "".join(f"{name}={value}" for name, value in sorted(signed.items()))
-    return {
-        **signed,
-        "signature": hmac.new(settings.SHOPIFY_API_SECRET.encode(), message.encode(), "sha256").hexdigest(),
-    }
 
 
 def dump() -> str:

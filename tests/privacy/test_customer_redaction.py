@@ -55,11 +55,11 @@ from tests.privacy.conftest import (
     deliver,
     found,
     person,
-    proxy_query,
     the_customer,
     the_row,
 )
 from tests.screens.conftest import sane, see
+from tests.visits import session_of
 
 Ask = Callable[..., PrivacyRequest]
 REDACT = "customers/redact"
@@ -489,10 +489,9 @@ def test_staff_see_an_erased_customer_by_no_name(told: Shop, ask: Ask, merchant:
 
 
 def test_the_storefront_takes_an_erased_visitor_for_nobody(told: Shop, ask: Ask) -> None:
-    path = "/proxy/v1/session"
-    assert Client().get(path, proxy_query(told, CUSTOMER)).json()["member"]["first_name"] == "Zebulonia"
+    assert session_of(told, CUSTOMER)["member"]["first_name"] == "Zebulonia"
     ask(REDACT, told)
-    assert Client().get(path, proxy_query(told, CUSTOMER)).json()["member"] is None
+    assert session_of(told, CUSTOMER)["member"] is None
 
 
 def test_the_digest_depends_on_shop_and_pepper(told: Shop, beta: Shop, settings: Any) -> None:

@@ -1,63 +1,29 @@
-"""`GET /proxy/v1/session`: who is told what."""
+"""`GET /proxy/v1/session`: who is told what, how often, and what is kept of it."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import hmac
-from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
+import orjson
 import pytest
 import time_machine
-from django.conf import settings
-from django.core.cache import cache
-from django.db import connection
-from django.http import HttpResponse
-from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
-from loyalty.api import VisitorThrottle
 from loyalty.ledger import members_bring_up_to_date
 from loyalty.programme import draft_save, programme_publish
 from retention_app import clock, mirror
 from retention_app.models import Customer, DomainEvent, Shop
+from retention_app.receiving.rates import Rate
 from retention_app.tenancy import shop_scope
 from tests.orders import customer_row, line_row, order_row, refund_row
+from tests.visits import ask_session, receiver, session_of, signed
 
 ANA, OTHER = 8101, 8102
 NOTHING_COMES: dict[str, Any] = {"debt": 0, "pending": [], "expiring": [], "tier": None}
-Ask = Callable[..., HttpResponse]
 
 
-@pytest.fixture(autouse=True)
-def _fresh_throttles() -> None:
-    cache.clear()
-
-
-@pytest.fixture
-def ask(client: Client) -> Ask:
-    """Asks as the app proxy does: the platform signs shop and customer, the browser adds what it likes."""
-
-    def ask(shop: Shop, logged_in: int | None = None, secret: str | None = None, **browser: Any) -> HttpResponse:
-        signed = {
-            **browser,
-            "shop": shop.domain,
-            "logged_in_customer_id": str(logged_in or ""),
-            "path_prefix": "/apps/encore",
-            "timestamp": str(int(clock.now().timestamp())),
-        }
-        message = "".join(f"{name}={signed[name]}" for name in sorted(signed))
-        key = (secret or settings.SHOPIFY_API_SECRET).encode()
-        signature = hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
-        return client.get(f"/proxy/v1/session?{urlencode({**signed, 'signature': signature})}")
-
-    return ask
-
-
-def publish(shop: Shop, points: int = 1) -> None:
-    document = {"earn": {"points": points, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}
+def publish(shop: Shop, points: int = 1, **rules: Any) -> None:
+    document = {"earn": {"points": points, "per_minor": 100}, "worth": {"points": 100, "minor": 500}, **rules}
     with shop_scope(shop.id):
         draft_save(shop.id, document, "1")
         programme_publish(shop.id, "1", "all")
@@ -76,16 +42,14 @@ def buy(shop: Shop, *orders: dict[str, Any]) -> None:
         members_bring_up_to_date(Customer.objects.values_list("id", flat=True))
 
 
-def test_nothing_to_show_without_a_programme(alpha: Shop, ask: Ask) -> None:
-    answer = ask(alpha)
-    assert answer.status_code == 200
-    assert answer.json() == {"shop": {"name": "Alpha", "currency": "USD"}, "programme": None, "member": None}
+def test_nothing_to_show_without_a_programme(alpha: Shop) -> None:
+    assert session_of(alpha) == {"shop": {"name": "Alpha", "currency": "USD"}, "programme": None, "member": None}
 
 
-def test_anonymous_visitor_reads_the_rules_and_nobodys_points(beta: Shop, ask: Ask) -> None:
+def test_anonymous_visitor_reads_the_rules_and_nobodys_points(beta: Shop) -> None:
     publish(beta)
     buy(beta, order_row(1042, ANA, 10_800))
-    assert ask(beta).json() == {
+    assert session_of(beta) == {
         "shop": {"name": "Beta", "currency": "BRL"},
         "programme": {
             "version": 1,
@@ -97,11 +61,11 @@ def test_anonymous_visitor_reads_the_rules_and_nobodys_points(beta: Shop, ask: A
     }
 
 
-def test_customer_reads_their_points_with_the_reason(beta: Shop, ask: Ask) -> None:
+def test_customer_reads_their_points_with_the_reason(beta: Shop) -> None:
     with time_machine.travel(dt.datetime(2026, 11, 20, 17, 2, tzinfo=dt.UTC), tick=False):
         publish(beta, points=3)
         buy(beta, order_row(1042, ANA, 3600, processed_at=dt.datetime(2026, 11, 20, 1, 2, tzinfo=dt.UTC)))
-        member = ask(beta, ANA).json()["member"]
+        member = session_of(beta, ANA)["member"]
     (entry,) = member.pop("entries")
     assert member == {"first_name": "Ana", "points": 108, "worth": "R$5.40", **NOTHING_COMES}
     assert (entry["at"], entry["when"], entry["points"]) == ("2026-11-20T01:02:00Z", "19 Nov", 108)
@@ -109,113 +73,209 @@ def test_customer_reads_their_points_with_the_reason(beta: Shop, ask: Ask) -> No
     assert "36.00 × 3 points per R$1.00 = 108" in entry["why"][0]
 
 
-def test_refund_appears_as_an_entry_of_its_own(alpha: Shop, ask: Ask) -> None:
+def test_refund_appears_as_an_entry_of_its_own(alpha: Shop) -> None:
     publish(alpha)
     line = line_row(10_420, 3500, current_quantity=0)
     buy(alpha, order_row(1042, ANA, lines=[line], refunds=[refund_row(7, 2000, [(10_420, 1, 3500)])]))
-    member = ask(alpha, ANA).json()["member"]
+    member = session_of(alpha, ANA)["member"]
     assert member["points"] == 0
     assert [entry["points"] for entry in member["entries"]] == [-35, 35]
     assert member["entries"][0]["what"] == "Return from order #1042"
 
 
-def test_traditional_chinese_is_spoken(alpha: Shop, ask: Ask) -> None:
+def test_traditional_chinese_is_spoken(alpha: Shop) -> None:
     publish(alpha)
     buy(alpha, order_row(1042, ANA, 3600))
-    answer = ask(alpha, ANA, locale="zh-Hant")
-    entry = answer.json()["member"]["entries"][0]
-    assert answer.json()["programme"]["name"] == "Alpha 會員計畫"
-    assert answer.headers["Content-Language"].lower() == "zh-hant"
+    answer = ask_session(signed(alpha, ANA, locale="zh-Hant"))
+    told = orjson.loads(answer.body)
+    entry = told["member"]["entries"][0]
+    assert told["programme"]["name"] == "Alpha 會員計畫"
+    assert answer.headers[b"content-language"] == b"zh-hant"
     assert "月" in entry["when"]
     assert "Order" not in entry["what"]
 
 
-def test_unknown_language_is_answered_in_english(alpha: Shop, ask: Ask) -> None:
+def test_unknown_language_is_answered_in_english(alpha: Shop) -> None:
     publish(alpha)
-    assert ask(alpha, locale="xx").json()["programme"]["name"] == "Alpha Rewards"
+    assert session_of(alpha, locale="xx")["programme"]["name"] == "Alpha Rewards"
 
 
-def test_customer_the_mirror_does_not_know_yet_has_no_points(alpha: Shop, ask: Ask) -> None:
+def test_customer_the_mirror_does_not_know_yet_has_no_points(alpha: Shop) -> None:
     publish(alpha)
-    member = ask(alpha, 999).json()["member"]
+    member = session_of(alpha, 999)["member"]
     assert member == {"first_name": None, "points": 0, "worth": "$0.00", "entries": [], **NOTHING_COMES}
 
 
-def test_withheld_name_is_null(alpha: Shop, ask: Ask) -> None:
+def test_withheld_name_is_null(alpha: Shop) -> None:
     publish(alpha)
     buy(alpha)
     with shop_scope(alpha.id):
         Customer.objects.filter(shopify_id=ANA).update(first_name="")
-    assert ask(alpha, ANA).json()["member"]["first_name"] is None
+    assert session_of(alpha, ANA)["member"]["first_name"] is None
 
 
-def test_what_the_browser_says_about_itself_is_not_believed(alpha: Shop, ask: Ask) -> None:
+def test_what_the_browser_says_about_itself_is_not_believed(alpha: Shop) -> None:
     publish(alpha)
     buy(alpha, order_row(1042, ANA, 3600))
     for claim in ({"customer_id": ANA}, {"customer": ANA}, {"member": ANA}):
-        assert ask(alpha, **claim).json()["member"] is None
+        assert session_of(alpha, **claim)["member"] is None
 
 
-def test_customer_of_another_shop_is_nobody_here(alpha: Shop, beta: Shop, ask: Ask) -> None:
+def test_customer_of_another_shop_is_nobody_here(alpha: Shop, beta: Shop) -> None:
     for shop in (alpha, beta):
         publish(shop)
     buy(beta, order_row(1042, ANA, 3600))
-    assert ask(alpha, ANA).json()["member"]["points"] == 0
+    assert session_of(alpha, ANA)["member"]["points"] == 0
 
 
-def test_wrong_secret_is_refused(alpha: Shop, ask: Ask) -> None:
+def test_wrong_secret_is_refused(alpha: Shop) -> None:
     publish(alpha)
-    assert ask(alpha, ANA, secret="somebody-elses").status_code == 401
+    assert ask_session(signed(alpha, ANA, secret="somebody-elses")).status == 401
 
 
-def test_uninstalled_shop_is_not_served(gone: Shop, ask: Ask) -> None:
-    assert ask(gone, ANA).status_code == 404
+def test_a_signature_of_yesterday_is_refused(alpha: Shop) -> None:
+    query = signed(alpha, ANA)
+    with time_machine.travel(clock.system_now() + dt.timedelta(days=1)):
+        assert ask_session(query).status == 401
 
 
-def test_answers_are_kept_nowhere(alpha: Shop, ask: Ask) -> None:
-    for answer in (ask(alpha), ask(alpha, ANA), ask(alpha, secret="wrong")):
-        assert answer.headers["Cache-Control"] == "private, no-store"
+def test_uninstalled_and_unknown_shops_are_not_served(gone: Shop) -> None:
+    assert ask_session(signed(gone, ANA)).status == 404
+    assert ask_session(signed(Shop(domain="unknown.myshopify.com"), ANA)).status == 404
 
 
-def test_only_get_is_answered(client: Client, alpha: Shop, ask: Ask) -> None:
-    query = ask(alpha).wsgi_request.META["QUERY_STRING"]
-    assert client.post(f"/proxy/v1/session?{query}").status_code == 405
+def test_a_shop_that_leaves_is_served_no_longer_and_again_when_it_is_back(alpha: Shop) -> None:
+    application = receiver()
+    for state, status in (("installed", 200), ("uninstalled", 404), ("installed", 200)):
+        Shop.objects.filter(id=alpha.id).update(state=state)
+        assert ask_session(signed(alpha, ANA), application).status == status
 
 
-def test_too_many_questions_are_refused_per_visitor(
-    alpha: Shop, beta: Shop, ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(VisitorThrottle, "rate", "2/min")
+def test_a_shop_is_the_same_under_its_new_name_and_nobody_under_the_old(alpha: Shop) -> None:
+    application = receiver()
+    former = signed(alpha, ANA)
+    assert ask_session(former, application).status == 200
+    alpha.domain = "renamed.myshopify.com"
+    alpha.save()
+    assert ask_session(former, application).status == 404
+    assert ask_session(signed(alpha, ANA), application).status == 200
+
+
+def test_answers_are_kept_nowhere(alpha: Shop) -> None:
+    for query in (signed(alpha), signed(alpha, ANA), signed(alpha, secret="wrong")):
+        assert ask_session(query).headers[b"cache-control"] == b"private, no-store"
+
+
+def test_who_has_the_answer_is_told_so_until_something_changes(alpha: Shop) -> None:
+    publish(alpha)
+    buy(alpha, order_row(1042, ANA, 3600))
+    first = ask_session(signed(alpha, ANA))
+    tag = first.headers[b"etag"].decode()
+    for given in (tag, f'"other", W/{tag}', "*"):
+        again = ask_session(signed(alpha, ANA), headers={"If-None-Match": given})
+        assert (again.status, again.body, again.headers[b"etag"]) == (304, b"", first.headers[b"etag"])
+        assert again.headers[b"cache-control"] == b"private, no-store"
+    other_language = ask_session(signed(alpha, ANA, locale="zh-Hant"), headers={"If-None-Match": tag})
+    assert other_language.status == 200
+    buy(alpha, order_row(1043, ANA, 500))
+    changed = ask_session(signed(alpha, ANA), headers={"If-None-Match": tag})
+    assert changed.status == 200
+    assert orjson.loads(changed.body)["member"]["points"] == 41
+
+
+def test_time_alone_changes_the_answer_and_its_tag(alpha: Shop) -> None:
+    waiting = {"waiting": {"days": 14, "after": "payment"}}
+    publish(alpha, **waiting)
+    buy(alpha, order_row(1042, ANA, 3600, processed_at=clock.now()))
+    before = ask_session(signed(alpha, ANA))
+    assert orjson.loads(before.body)["member"]["points"] == 0
+    with time_machine.travel(clock.system_now() + dt.timedelta(days=14, minutes=1)):
+        after = ask_session(signed(alpha, ANA), headers={"If-None-Match": before.headers[b"etag"].decode()})
+    assert (after.status, orjson.loads(after.body)["member"]["points"]) == (200, 36)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_only_reading_is_answered(alpha: Shop, method: str) -> None:
+    answer = ask_session(signed(alpha), method=method)
+    assert (answer.status, answer.headers[b"allow"]) == (405, b"GET, HEAD")
+
+
+def test_head_is_told_what_get_is_but_the_body(alpha: Shop) -> None:
+    got, headed = (ask_session(signed(alpha), method=method) for method in ("GET", "HEAD"))
+    assert (headed.status, headed.headers, headed.body) == (200, got.headers, b"")
+
+
+def test_more_than_a_storefront_sends_is_refused(alpha: Shop) -> None:
+    assert ask_session(signed(alpha, more="x" * 5_000)).status == 414
+    assert ask_session(signed(alpha), headers={"X-More": "x" * 20_000}).status == 431
+
+
+def test_too_many_questions_are_refused_per_visitor(alpha: Shop, beta: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loyalty.session.application.VISITOR_PER_MINUTE", 2)
+    application = receiver()
     for _ in range(2):
-        assert ask(alpha, ANA).status_code == 200
-    refused = ask(alpha, ANA)
-    assert refused.status_code == 429
-    assert int(refused.headers["Retry-After"]) <= 60
-    assert refused.headers["Cache-Control"] == "private, no-store"
-    assert [ask(alpha, OTHER).status_code, ask(alpha).status_code, ask(beta, ANA).status_code] == [200, 200, 200]
+        assert ask_session(signed(alpha, ANA), application).status == 200
+    refused = ask_session(signed(alpha, ANA), application)
+    assert refused.status == 429
+    assert 0 < int(refused.headers[b"retry-after"]) <= 30
+    assert refused.headers[b"cache-control"] == b"private, no-store"
+    others = (signed(alpha, OTHER), signed(alpha), signed(beta, ANA))
+    assert [ask_session(query, application).status for query in others] == [200, 200, 200]
+    assert ask_session(signed(alpha), application, {"X-Forwarded-For": "203.0.113.9"}).status == 200
 
 
-def test_throttle_remembers_no_customer_and_no_address(alpha: Shop, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[str] = []
-    usual = cache.set
-
-    def spy(key: str, value: Any, *args: Any, **options: Any) -> Any:
-        kept.append(f"{key} {value}")
-        return usual(key, value, *args, **options)
-
-    monkeypatch.setattr(VisitorThrottle.cache, "set", spy)
-    ask(alpha, ANA)
-    ask(alpha)
-    assert len(kept) == 2
-    assert not [line for line in kept if str(ANA) in line.split()[0].split(":")[-1] or "127.0.0.1" in line]
+def test_too_many_questions_are_refused_per_shop(alpha: Shop, beta: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loyalty.session.application.SHOP_PER_MINUTE", 2)
+    application = receiver()
+    visits = (signed(alpha, ANA), signed(alpha, OTHER), signed(alpha, 3), signed(beta, ANA))
+    assert [ask_session(query, application).status for query in visits] == [200, 200, 429, 200]
 
 
-def test_queries_do_not_grow_with_the_history(alpha: Shop, ask: Ask) -> None:
+def test_a_rate_gives_back_with_time_and_forgets_who_asked_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    rate = Rate(60)
+    assert [rate.wait("ana", 0.0) for _ in range(61)] == [0] * 60 + [1]
+    assert [rate.wait("ana", 1.0), rate.wait("ana", 1.0), rate.wait("bea", 1.0)] == [0, 1, 0]
+    assert [rate.wait("ana", 100.0) for _ in range(61)] == [0] * 60 + [1]
+    monkeypatch.setattr("retention_app.receiving.rates.KEYS_MAX", 2)
+    assert rate.wait("cyd", 100.0) == 0
+    assert len(rate._full_at) == 2
+    assert rate.wait("ana", 100.0) == 1  # bea was forgotten
+
+
+def test_nothing_personal_is_kept_between_answers(alpha: Shop) -> None:
     publish(alpha)
-    buy(alpha, *(order_row(n, ANA, 1000 * n) for n in range(1, 30)))
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        assert len(ask(alpha, ANA).json()["member"]["entries"]) == 10
-    asked = [query["sql"] for query in queries if "set_config" not in query["sql"]]
-    assert len([sql for sql in asked if sql.startswith("SELECT")]) <= 10
+    buy(alpha, order_row(1042, ANA, 3600))
+    application = receiver()
+    for query in (signed(alpha, ANA), signed(alpha)):
+        ask_session(query, application, {"X-Forwarded-For": "203.0.113.9"})
+    kept = repr([vars(part) for part in (application, application._reader, application._visitors, application._shops)])
+    assert "Alpha Rewards" in kept  # what the anonymous are told
+    for personal in ("Ana", str(ANA), "203.0.113.9", "1042"):
+        assert personal not in kept
+
+
+def test_the_anonymous_are_answered_without_the_database_for_a_moment(alpha: Shop) -> None:
+    publish(alpha)
+    application, rows = receiver(), []
+    usual = application._reader.read
+    application._reader.read = lambda *asked: rows.append(usual(*asked)) or rows[-1]  # type: ignore[method-assign]
+    answers = [ask_session(signed(alpha), application) for _ in range(3)]
+    assert (len(rows), {answer.body for answer in answers}) == (1, {answers[0].body})
+    assert (
+        ask_session(signed(alpha), application, {"If-None-Match": answers[0].headers[b"etag"].decode()}).status == 304
+    )
+    ask_session(signed(alpha, locale="zh-Hant"), application)
+    ask_session(signed(alpha, ANA), application)
+    assert len(rows) == 3
+
+
+def test_before_the_first_programme_nothing_is_kept(alpha: Shop) -> None:
+    application = receiver()
+    assert orjson.loads(ask_session(signed(alpha), application).body)["programme"] is None
+    publish(alpha)
+    assert orjson.loads(ask_session(signed(alpha), application).body)["programme"]["version"] == 1
+
+
+def test_an_id_beyond_all_ids_is_a_customer_we_do_not_know(alpha: Shop) -> None:
+    publish(alpha)
+    assert session_of(alpha, 2**63)["member"]["points"] == 0

@@ -6,8 +6,10 @@ The texts are gettext's; numbers, money and days are written by `retention_app.w
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Protocol
 
 from babel.numbers import format_decimal
@@ -15,6 +17,7 @@ from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
 from loyalty.models import Adjustment, Spending
+from retention_app.formatting import KEPT
 from retention_app.money import exponent
 from retention_app.words import Words
 
@@ -63,7 +66,7 @@ class Dated(Explained, Protocol):
 
 def what(row: Explained, words: Words) -> str:
     """What a row is about: "Order #1042", "Return from order #1031", "Adjusted by the store: Late parcel"."""
-    with translation.override(words.locale):
+    with _language_of(words):
         name = _name(row.source, row)
         match row.explanation["kind"]:
             case "corrected" | "withdrawn" if row.order_name:
@@ -79,7 +82,7 @@ def why(row: Dated, words: Words) -> list[str]:
     """All sentences behind a row: the sum in figures, rule and version, the tier then, from when it counts and can be
     used, and when it expires."""
     told = explanation_lines(row.explanation, words)
-    with translation.override(words.locale):
+    with _language_of(words):
         judged = row.explanation.get("now", row.explanation)
         if judged["kind"] in _JUDGED_IN_TIER:
             tier = judged.get("tier")
@@ -95,14 +98,19 @@ def why(row: Dated, words: Words) -> list[str]:
 
 def explanation_lines(explanation: Explanation, words: Words) -> list[str]:
     """The sentences that an explanation itself holds: the sum in figures first, then rule and version."""
-    with translation.override(words.locale):
+    with _language_of(words):
         return _Sentences(words).lines(explanation)
 
 
 def trial_lines(explanation: Explanation, words: Words) -> list[str]:
     """Why an order would have earned what it would: the sum and the order's lines, without any version's name."""
-    with translation.override(words.locale):
+    with _language_of(words):
         return _Sentences(words).trial(explanation)
+
+
+def _language_of(words: Words) -> AbstractContextManager[None]:
+    """Speak these words' language. Where it is spoken already, changing it would cost more than a sentence."""
+    return nullcontext() if translation.get_language() == words.locale else translation.override(words.locale)
 
 
 def reason_text(code: str) -> str:
@@ -502,16 +510,21 @@ class _Sentences:
 
     def number(self, value: int | Fraction, decimals: int = 0) -> str:
         """A number with at least `decimals` decimals; more where it needs them, “…” where they don't end."""
-        while decimals < _DECIMALS_MAX and (value * 10**decimals) % 1:
-            decimals += 1
-        shown = int(value * 10**decimals // 1)
-        text = format_decimal(
-            Decimal(shown).scaleb(-decimals),
-            format="#,##0." + "0" * decimals if decimals else "#,##0",
-            locale=self.locale.replace("-", "_"),
-        )
-        return text if shown == value * 10**decimals else f"{text}…"
+        return _number(value, decimals, self.locale)
 
     def signed(self, points: int) -> str:
         """“+50”, “−35” or “0”."""
         return ("−" if points < 0 else "+" if points else "") + self.number(abs(points))
+
+
+@lru_cache(KEPT)
+def _number(value: int | Fraction, decimals: int, locale: str) -> str:
+    while decimals < _DECIMALS_MAX and (value * 10**decimals) % 1:
+        decimals += 1
+    shown = int(value * 10**decimals // 1)
+    text = format_decimal(
+        Decimal(shown).scaleb(-decimals),
+        format="#,##0." + "0" * decimals if decimals else "#,##0",
+        locale=locale.replace("-", "_"),
+    )
+    return text if shown == value * 10**decimals else f"{text}…"

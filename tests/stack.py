@@ -88,8 +88,7 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
         }
         if self._database_name:
-            for key in ("DATABASE_URL", "DATABASE_OWNER_URL"):
-                self.env[key] = f"{os.environ[key].rsplit('/', 1)[0]}/{self._database_name}"
+            self.database_use(self._database_name)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -117,8 +116,23 @@ class Stack:
     def __exit__(self, *error: object) -> None:
         for name in ("worker", "web", "devstore"):
             self.stop(name)
+        self.database_drop()
+
+    @property
+    def database(self) -> str:
+        """The PostgreSQL database's name."""
+        assert self._database_name
+        return self._database_name
+
+    def database_use(self, name: str) -> None:
+        """Work on this PostgreSQL database from the next process on, and drop it in the end."""
+        self._database_name = name
+        for key in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+            self.env[key] = f"{os.environ[key].rsplit('/', 1)[0]}/{name}"
+
+    def database_drop(self) -> None:
         if self._database_name:
-            _admin(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self._database_name)))
+            _admin(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self._database_name)))
 
     def start_devstore(self) -> None:
         command = ["devstore", "--scenario", self.scenario, "--port", str(self.devstore_port)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class StubShop:
     loaders: int = 1
     panel: bool = True  # False: the panel's address answers 404
     asked: list[dict[str, list[str]]] = field(default_factory=list)  # queries of the session calls
+    unchanged: int = 0  # answers that whoever asked had already
     told: list[str] = field(default_factory=list)  # paths of what was posted
     paths: list[str] = field(default_factory=list)
     url: str = ""
@@ -128,10 +130,15 @@ def serve() -> Iterator[StubShop]:
             parts = urlsplit(self.path)
             shop.paths.append(parts.path)
             status, content_type, body = shop.body(parts.path, parts.query)
+            tag = f'"{zlib.crc32(body)}"'
+            if self.headers["If-None-Match"] == tag:
+                status, body = 304, b""
+                shop.unchanged += 1
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Security-Policy", STRICT_CSP)
             self.send_header("Cache-Control", "no-store")
+            self.send_header("ETag", tag)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             with suppress(BrokenPipeError):  # a browser that gave up waiting, as the slow-answer tests want

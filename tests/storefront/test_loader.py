@@ -241,6 +241,21 @@ def test_page_brought_back_by_back_asks_again(stub: StubShop, page: Page) -> Non
     expect(page.get_by_role("button", name="Rewards", exact=True)).to_be_visible()
 
 
+def test_an_answer_it_has_is_not_sent_again(stub: StubShop, page: Page) -> None:
+    stub.answer = session(MEMBER)
+    page.goto(stub.url)
+    page.get_by_role("button", name="Rewards, 1,240 points").wait_for()
+    for asked in (2, 3):
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        while len(stub.asked) < asked:
+            page.wait_for_timeout(20)
+    expect(page.get_by_role("button", name="Rewards, 1,240 points")).to_be_visible()
+    assert stub.unchanged == 2
+    stub.answer = session({**MEMBER, "points": 7})
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(page.get_by_role("button", name="Rewards, 7 points")).to_be_visible()
+
+
 def test_phone_launcher_is_round_and_48_px(stub: StubShop, new_page: Callable[..., Page]) -> None:
     page = new_page(390, 844)
     stub.answer = session(MEMBER)

@@ -22,17 +22,23 @@ const words = locale == "en" ? en : zhHant;
 let settings: Settings;
 /** Which kind of page this is: "products" of /products/mug. */
 const kind = location.pathname.slice(base.length).split("/")[1];
+let last: Session | undefined;
+let tag = "";
 
 /** The session, or undefined when the answer isn't one. Rejects when the network fails. */
 async function ask(): Promise<Session | undefined> {
   const response = await fetch(`${base}/${settings.proxy}/v1/session?locale=${locale}&page=${kind}`, {
-    headers: { accept: "application/json" },
+    headers: { accept: "application/json", ...(tag && { "if-none-match": tag }) },
     signal: AbortSignal.timeout(PATIENCE),
   });
+  if (response.status == 304) return last;
   const session: Session = await response.json();
   const { programme, member } = session;
   const usable = response.ok && (programme === null || (programme.name && programme.earn && programme.worth));
-  if (usable && (member === null || (Number.isInteger(member.points) && Array.isArray(member.entries)))) return session;
+  if (usable && (member === null || (Number.isInteger(member.points) && Array.isArray(member.entries)))) {
+    tag = response.headers.get("etag") ?? "";
+    return (last = session);
+  }
 }
 
 function sheet(css: string): CSSStyleSheet {

@@ -82,7 +82,7 @@ class SessionReceiver:
         closed = asyncio.get_running_loop().run_in_executor(self._thread, self._reader.close)
         _done, pending = await asyncio.wait([closed], timeout=READ_SECONDS_MAX)
         if pending:
-            self._reader.hang_up()
+            self._reader.hang_up(0)
         self._thread.shutdown(wait=False)
 
     async def _answer(self, scope: dict[str, Any], headers: dict[bytes, bytes]) -> _Answer:
@@ -147,7 +147,7 @@ class SessionReceiver:
                 found: str | None = await loop.run_in_executor(self._thread, self._reader.read, domain, parameters)
                 return found
         except TimeoutError:
-            self._reader.hang_up()
+            self._reader.hang_up(READ_SECONDS_MAX / 2)  # a busy reader isn't a stuck one
             raise
         finally:
             self._waiting -= 1

@@ -11,6 +11,7 @@ A shop's id never changes, so it is remembered by domain; whether it still has u
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import Any, cast
@@ -42,22 +43,28 @@ class ShopReader:
         self._statement, self._connect = statement, connect
         self._connection: BaseDatabaseWrapper | None = None
         self._ids: dict[str, int] = {}
+        self._began: float | None = None  # when the read that is under way did
 
     def read(self, domain: str, parameters: Parameters) -> Any:
         """What the statement finds; None for a shop we aren't installed in. Raises `DatabaseAway`: what a broken
         connection couldn't tell is asked once more on a new one."""
         again = self._connection is not None
+        self._began = time.monotonic()
         try:
             return self._read(domain, parameters)
         except DatabaseAway:
             if not again or self._connection is not None:
                 raise
-        return self._read(domain, parameters)
+            return self._read(domain, parameters)
+        finally:
+            self._began = None
 
-    def hang_up(self) -> None:
-        """End a read that another thread waits for; it raises `DatabaseAway` there."""
-        connection = self._connection
-        if connection is not None and connection.vendor == "postgresql":
+    def hang_up(self, seconds: float) -> None:
+        """End the read that another thread has been waiting for that long; it raises `DatabaseAway` there."""
+        connection, began = self._connection, self._began
+        if connection is None or began is None or time.monotonic() - began < seconds:
+            return
+        if connection.vendor == "postgresql":
             with suppress(Exception):  # it may end by itself meanwhile
                 descriptor = connection.connection.fileno()
                 with socket.socket(fileno=socket.dup(descriptor)) as line:

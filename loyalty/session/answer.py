@@ -26,8 +26,8 @@ _UNKNOWN = Person(first_name="", member=Member(), debt=0, lots=[], postings=[], 
 def answer(found: Found, is_logged_in: bool, words: Words, now: dt.datetime) -> dict[str, Any]:
     """What a visitor is told, in the active language, which is that of `words`.
 
-    `programme` is null before the first is published, `member` for the anonymous and for who was erased. Whom the
-    mirror doesn't know yet has no points.
+    `programme` is null before the first is published and while staff show nothing, `member` for the anonymous and for
+    who was erased. Whom the mirror doesn't know yet has no points.
     """
     person = found.person or (None if found.is_erased else _UNKNOWN)
     return {

@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
+import structlog
+from django.db import DatabaseError, connection
 from django.utils import translation
 
 from loyalty.session.answer import answer
@@ -25,11 +27,15 @@ from loyalty.session.statement import Asked, asked, found_in, statement
 from retention_app import clock
 from retention_app.body_limit import Receive, Send
 from retention_app.languages import visitor_language
+from retention_app.models import Shop
 from retention_app.observability import REQUESTS
 from retention_app.receiving.rates import Rate
 from retention_app.receiving.shop_reader import DatabaseAway, ShopReader
+from retention_app.services.storefront import PAGES, SEEN_EVERY, storefront_seen
 from retention_app.shopify.signature import ProxyCaller, proxy_caller
 from retention_app.words import Words
+
+log = structlog.get_logger(__name__)
 
 VIEW = "proxy_session"  # the name requests are counted under
 QUERY_BYTES_MAX = 4_096
@@ -40,6 +46,7 @@ VISITOR_PER_MINUTE = 120  # a customer, or an address of the anonymous
 SHOP_PER_MINUTE = 60_000
 ANONYMOUS_SECONDS = 2.0  # how long the anonymous are told the same
 ANONYMOUS_MAX = 2_000  # shops and languages
+NOTED_MAX = 20_000  # shops and kinds of pages
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -57,6 +64,8 @@ class SessionReceiver:
     def __init__(self, reader: ShopReader | None = None) -> None:
         self._reader = reader or ShopReader(statement)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sessions")
+        self._notes = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seen")
+        self._noted: dict[tuple[str, str], float] = {}
         self._waiting = 0
         self._visitors, self._shops = Rate(VISITOR_PER_MINUTE), Rate(SHOP_PER_MINUTE)
         self._anonymous: dict[tuple[str, str], tuple[float, _Answer]] = {}
@@ -84,6 +93,7 @@ class SessionReceiver:
         if pending:
             self._reader.hang_up(0)
         self._thread.shutdown(wait=False)
+        self._notes.shutdown(wait=False)
 
     async def _answer(self, scope: dict[str, Any], headers: dict[bytes, bytes]) -> _Answer:
         query = scope.get("query_string", b"")
@@ -99,8 +109,9 @@ class SessionReceiver:
             return _Answer(401)
         if seconds := self._wait(caller, scope, headers):
             return _Answer(429, headers=[(b"retry-after", b"%d" % seconds)])
-        locale = dict(parse_qsl(text)).get("locale", "")
-        language = visitor_language(locale, headers.get(b"accept-language", b"").decode("latin-1"))
+        asked_for = dict(parse_qsl(text))
+        self._note(caller.shop_domain, asked_for.get("page", ""))
+        language = visitor_language(asked_for.get("locale", ""), headers.get(b"accept-language", b"").decode("latin-1"))
         if caller.customer_shopify_id is None:
             return await self._for_the_anonymous(caller, language)
         return await self._read(caller, language)
@@ -112,6 +123,15 @@ class SessionReceiver:
         address = headers.get(b"x-forwarded-for", b"").decode("latin-1") or (scope.get("client") or ("",))[0]
         who = caller.customer_shopify_id or address
         return self._visitors.wait(f"{caller.shop_domain} {who}", now) or self._shops.wait(caller.shop_domain, now)
+
+    def _note(self, domain: str, kind: str) -> None:
+        """Have it written down, now and then, that a visitor's browser ran our script on a kind of page."""
+        now = time.monotonic()
+        if kind in PAGES and now >= self._noted.get((domain, kind), 0.0):
+            if len(self._noted) >= NOTED_MAX:
+                self._noted.clear()
+            self._noted[domain, kind] = now + SEEN_EVERY
+            self._notes.submit(_seen, domain, kind)
 
     async def _for_the_anonymous(self, caller: ProxyCaller, language: str) -> _Answer:
         """The same for all of them, kept for a moment once there is something to show."""
@@ -151,6 +171,17 @@ class SessionReceiver:
             raise
         finally:
             self._waiting -= 1
+
+
+def _seen(domain: str, kind: str) -> None:
+    """In a thread of its own, for whoever looks at Settings > Storefront: nobody waits for it."""
+    try:
+        if shop := Shop.objects.filter(domain=domain, state=Shop.State.INSTALLED).first():
+            storefront_seen(shop, kind)
+    except DatabaseError as error:
+        log.info("visitor_not_noted", reason=str(error))
+    finally:
+        connection.close()
 
 
 _METHODS = ("GET", "HEAD")

@@ -159,7 +159,7 @@ SELECT cast({array}(
     s.name, s.currency, s.timezone,
     {json}((
         SELECT {array}(v.number, {json}(v.document)) FROM loyalty_programmeversion v
-        WHERE v.shop_id = s.id AND v.effective_from <= {now}
+        WHERE v.shop_id = s.id AND v.effective_from <= {now} AND s.storefront_off_at IS NULL
             AND NOT EXISTS (SELECT 1 FROM loyalty_programmewithdrawal w WHERE w.shop_id = s.id AND w.version_id = v.id)
         ORDER BY v.number DESC LIMIT 1
     )),

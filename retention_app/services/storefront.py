@@ -176,7 +176,7 @@ def storefront_switch(*, shop: Shop, on: bool, actor: str) -> None:
 
 
 def storefront_seen(shop: Shop, kind: str) -> None:
-    """Note that a visitor's browser ran our script on a kind of page: the first part of its path."""
+    """Note, once in a while whoever asks, that a visitor's browser ran our script on a kind of page."""
     if kind in PAGES and cache.add(f"storefront.seen:{shop.id}:{kind}", True, SEEN_EVERY):
         seen = {**shop.storefront_seen, kind: clock.now().isoformat()}
         Shop.objects.filter(id=shop.id).update(storefront_seen=seen)

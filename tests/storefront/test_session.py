@@ -11,6 +11,7 @@ import time_machine
 
 from loyalty.ledger import members_bring_up_to_date
 from loyalty.programme import draft_save, programme_publish
+from loyalty.session import application
 from retention_app import clock, mirror
 from retention_app.models import Customer, DomainEvent, Shop
 from retention_app.receiving.rates import Rate
@@ -279,3 +280,20 @@ def test_before_the_first_programme_nothing_is_kept(alpha: Shop) -> None:
 def test_an_id_beyond_all_ids_is_a_customer_we_do_not_know(alpha: Shop) -> None:
     publish(alpha)
     assert session_of(alpha, 2**63)["member"]["points"] == 0
+
+
+def test_nothing_is_told_of_the_programme_while_staff_show_nothing(alpha: Shop) -> None:
+    publish(alpha)
+    assert session_of(alpha)["programme"]
+    Shop.objects.filter(id=alpha.id).update(storefront_off_at=clock.now())
+    assert session_of(alpha)["programme"] is None
+
+
+def test_visitors_are_noted_once_a_minute_for_each_kind_of_page(alpha: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[tuple[str, str]] = []
+    monkeypatch.setattr(application, "_seen", lambda domain, kind: noted.append((domain, kind)))
+    ours = receiver()
+    for kind in ("products", "products", "", "cart", "../etc"):
+        ask_session(signed(alpha, page=kind), ours)
+    ours._notes.shutdown()
+    assert noted == [(alpha.domain, "products"), (alpha.domain, ""), (alpha.domain, "cart")]

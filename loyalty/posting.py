@@ -21,6 +21,7 @@ from loyalty.rules.statement import Statement
 from retention_app import clock, setwise
 from retention_app.events import Fact, events_record
 from retention_app.models import DomainEvent
+from retention_app.standing import customers_lock, standings_statement
 from retention_app.tenancy import current_shop_id
 
 
@@ -121,6 +122,8 @@ def post(
     nothing is written and all are to be read again.
     """
     with transaction.atomic():
+        if len(judgements) > 1:
+            customers_lock([judgement.customer_id for judgement in judgements])
         winners = _guard(judgements)
         won = {judgement.customer_id for judgement in winners}
         lost_to = {kept_by[one.customer_id] for one in judgements if one.customer_id not in won}
@@ -327,12 +330,17 @@ def _entries_append(judgements: Sequence[Judgement]) -> list[sql.Statement]:
 
 
 def _projections_write(judgements: Sequence[Judgement]) -> list[sql.Statement]:
-    """Move the balances; write debts, lots and tier histories as the statements have them."""
+    """Move the balances; write debts, lots, tier histories and what lists show as the statements have them."""
     balances = [
         {"account_id": judgement.account_id, "change": judgement.points, "debt": judgement.statement.debt}
         for judgement in judgements
     ]
+    standings = [
+        {"customer_id": one.customer_id, "points": one.statement.balance, "tier": one.statement.tier or ""}
+        for one in judgements
+    ]
     return [
+        standings_statement(standings),
         (
             "UPDATE loyalty_account SET balance = loyalty_account.balance + r.change, debt = r.debt"
             f" FROM {setwise.rows_from(_BALANCE)}"

@@ -159,20 +159,18 @@ class LoyaltyScreens(EngineScreens):
         return [Filter("tier", _("Tier"), [("", _("Any")), *levels, ("none", _("No tier"))]), points]
 
     def customers_filter(self, customers: QuerySet[Customer], chosen: Mapping[str, str]) -> QuerySet[Customer]:
-        accounts = Account.objects.filter(kind=Account.Kind.MEMBER, asset=Account.POINTS, balance__gt=0)
-        with_points = accounts.values("member__customer_id")
         match chosen.get("points"):
             case "some":
-                customers = customers.filter(id__in=with_points)
+                customers = customers.filter(points__gt=0)
             case "none":
-                customers = customers.exclude(id__in=with_points)
+                customers = customers.filter(points__lte=0)
         match chosen.get("tier"):
             case None | "":
                 return customers
             case "none":
-                return customers.exclude(id__in=Member.objects.exclude(tier="").values("customer_id"))
+                return customers.filter(tier="")
             case level:
-                return customers.filter(id__in=Member.objects.filter(tier=level).values("customer_id"))
+                return customers.filter(tier=level)
 
     def profile_cards(self, shop: Shop, customer: Customer) -> Sequence[Card]:
         words = words_for(shop)

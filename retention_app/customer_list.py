@@ -1,24 +1,30 @@
-"""The customer list: search, filters and pages by cursor, so that page 400 costs what page 1 costs."""
+"""The customer list: search, filters and pages by cursor, so that page 400 costs what page 1 costs.
+
+Which customers make a page, and how many there are, is read off an index that has all columns of the filters
+(`customer_list_by_…`); only the page's own rows are fetched.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.db.models import F, Q, QuerySet
+from django.db.models import BooleanField, F, Func, QuerySet, Value
 
 from retention_app import clock
-from retention_app.models import Customer, Order
+from retention_app.models import Customer
 from retention_app.screens import engines
+from retention_app.search import customers_matching
 
 PAGE_SIZE = 50
 COUNT_MAX = 10_000
-SORTS = {"last": "last_order_at", "spent": "spent_minor", "orders": "orders_count"}
+ROWS_AT_ONCE = 1_000  # of everybody who was found
+SORTS = {"last": "last_order_at", "spent": "spent_minor", "orders": "orders_count", "points": "points"}
 LAST_DAYS = {"30": 30, "90": 90, "365": 365}
 
 
@@ -42,15 +48,7 @@ class CustomerPage:
 
 def customers_found(params: Mapping[str, str]) -> QuerySet[Customer]:
     """The shop's customers that match the search text `q` and every filter; who was merged away is the survivor."""
-    found = Customer.objects.filter(merged_into=None)
-    text = params.get("q", "").strip()
-    if text:
-        lowered = text.lower()
-        names = [text, text if text.startswith("#") else f"#{text}"]
-        of_order = Order.objects.filter(name__in=names, customer__isnull=False).values("customer_id")
-        found = found.filter(
-            Q(search_name__startswith=lowered) | Q(search_email__startswith=lowered) | Q(id__in=of_order)
-        )
+    found = customers_matching(Customer.objects.filter(merged_into=None), params.get("q", ""))
     match params.get("orders"):
         case "repeat":
             found = found.filter(orders_count__gte=2)
@@ -58,6 +56,11 @@ def customers_found(params: Mapping[str, str]) -> QuerySet[Customer]:
             found = found.filter(orders_count=1)
         case "none":
             found = found.filter(orders_count=0)
+    match params.get("status"):
+        case "here":
+            found = found.filter(gone_at=None)
+        case "gone":
+            found = found.filter(gone_at__isnull=False)
     if days := LAST_DAYS.get(params.get("last", "")):
         found = found.filter(last_order_at__gte=clock.now() - dt.timedelta(days=days))
     for engine in engines():
@@ -69,17 +72,11 @@ def customer_page(found: QuerySet[Customer], *, sort: str, cursor: str = "") -> 
     """A page of fifty, largest first, from the cursor on. Raises `CursorUnreadable`."""
     column = SORTS[sort]
     backwards, value, row_id = _read_cursor(cursor, column) if cursor else (False, None, None)
-    rows = found
-    if row_id is not None:
-        rows = rows.filter(_beyond(column, value, row_id, backwards))
+    ids = _ids(found, column, (value, row_id), backwards, PAGE_SIZE + 1)
+    has_more, ids = len(ids) > PAGE_SIZE, ids[:PAGE_SIZE]
     if backwards:
-        rows = rows.order_by(F(column).asc(nulls_first=True), "id")
-    else:
-        rows = rows.order_by(F(column).desc(nulls_last=True), "-id")
-    page = list(rows[: PAGE_SIZE + 1])
-    has_more, page = len(page) > PAGE_SIZE, page[:PAGE_SIZE]
-    if backwards:
-        page.reverse()
+        ids.reverse()
+    page = _rows(ids)
     has_before, has_after = (has_more, True) if backwards else (bool(cursor), has_more)
     return CustomerPage(
         customers=page,
@@ -89,14 +86,67 @@ def customer_page(found: QuerySet[Customer], *, sort: str, cursor: str = "") -> 
     )
 
 
-def _beyond(column: str, value: Any, row_id: int, backwards: bool) -> Q:
-    """Rows after (or before) a row in the order "column descending, without a value last, id descending"."""
-    step = "gt" if backwards else "lt"
-    same = Q(**{column: value} if value is not None else {f"{column}__isnull": True}, **{f"id__{step}": row_id})
-    if value is None:
-        return same | Q(**{f"{column}__isnull": False}) if backwards else same
-    further = Q(**{f"{column}__{step}": value}) | same
-    return further if backwards else further | Q(**{f"{column}__isnull": True})
+def customer_batches(params: Mapping[str, str], *, sort: str) -> Iterator[list[Customer]]:
+    """Everybody whom `customers_found` finds, in the list's order, `ROWS_AT_ONCE` at a time. Who orders meanwhile may
+    come twice or not at all."""
+    column, place = SORTS[sort], (None, None)
+    found = customers_found(params)
+    while page := _rows(_ids(found, column, place, False, ROWS_AT_ONCE)):
+        yield page
+        place = getattr(page[-1], column), page[-1].id
+
+
+Place = tuple[Any, int | None]  # a row in the order: its column's value and its id; without an id before the first
+
+
+def _rows(ids: list[int]) -> list[Customer]:
+    rows = Customer.objects.in_bulk(ids)
+    return [rows[id_] for id_ in ids if id_ in rows]
+
+
+def _ids(found: QuerySet[Customer], column: str, place: Place, backwards: bool, limit: int) -> list[int]:
+    """Up to `limit` ids from a place on, in the order "column descending, without a value last, id descending"; the
+    other way round when `backwards`."""
+    ids: list[int] = []
+    for part in _parts(found, column, place, backwards):
+        if len(ids) < limit:
+            ids += part.values_list("id", flat=True)[: limit - len(ids)]
+    return ids
+
+
+def _parts(found: QuerySet[Customer], column: str, place: Place, backwards: bool) -> Iterator[QuerySet[Customer]]:
+    """What follows a place, each part a range of the column's index: rows with a value, then those without."""
+    value, row_id = place
+    sign, step = ("", "gt") if backwards else ("-", "lt")
+    filled, empty = found, found.none()
+    if Customer._meta.get_field(column).null:
+        filled = found.filter(**{f"{column}__isnull": False})
+        empty = found.filter(**{f"{column}__isnull": True}).order_by(f"{sign}id")
+    if row_id is None:
+        parts = [filled, empty]
+    elif value is not None:
+        parts = [filled.filter(_Beyond(column, value, row_id, backwards)), *([] if backwards else [empty])]
+    else:
+        parts = [empty.filter(**{f"id__{step}": row_id}), *([filled] if backwards else [])]
+    yield from (part if part.query.order_by else part.order_by(f"{sign}{column}", f"{sign}id") for part in parts)
+
+
+class _Beyond(Func):
+    """(column, id) < (value, row id), or > backwards. As one comparison of rows it is where a scan of the index begins;
+    taken apart, a million customers of one order each would be walked through."""
+
+    template = "(%(expressions)s)"
+    output_field = BooleanField()
+
+    def __init__(self, column: str, value: Any, row_id: int, backwards: bool) -> None:
+        kept = Value(value, Customer._meta.get_field(column))
+        super().__init__(_Row(F(column), F("id")), _Row(kept, Value(row_id)))
+        self.arg_joiner = " > " if backwards else " < "
+
+
+class _Row(Func):
+    template = "(%(expressions)s)"
+    output_field = BooleanField()
 
 
 def _cursor(customer: Customer, column: str, backwards: bool) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from retention_app import setwise
+from retention_app import search, setwise
 from retention_app.events import Fact, events_record
+from retention_app.folding import number_of
 from retention_app.models import Customer, DomainEvent, Order, Product, Refund
 from retention_app.privacy import tombstones
 from retention_app.tenancy import current_shop_id
@@ -35,8 +36,6 @@ _CUSTOMER: setwise.Columns = {
     "created_at": "timestamptz",
     "updated_at": "timestamptz",
     "read_at": "timestamptz",
-    "search_name": "text",
-    "search_email": "text",
 }
 _PRODUCT: setwise.Columns = {
     "shopify_id": "bigint",
@@ -52,6 +51,7 @@ _ORDER: setwise.Columns = {
     "shopify_id": "bigint",
     "customer_shopify_id": "bigint",
     "name": "text",
+    "number": "text",
     "currency": "text",
     "processed_at": "timestamptz",
     "created_at": "timestamptz",
@@ -109,15 +109,7 @@ _TRANSACTION: setwise.Columns = {
 def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, origin: DomainEvent.Origin) -> list[int]:
     """Bring customers up to date; answers the Shopify ids that were written. A new one is told as an event, one who was
     erased is left out."""
-    full = {
-        row["shopify_id"]: {
-            **row,
-            "read_at": read_at,
-            "search_name": f"{row['first_name']} {row['last_name']}".strip().lower(),
-            "search_email": row["email"].lower(),
-        }
-        for row in rows
-    }
+    full = {row["shopify_id"]: {**row, "read_at": read_at} for row in rows}
     with transaction.atomic():
         for erased in tombstones.erased_for_writing(full):
             del full[erased]
@@ -135,6 +127,7 @@ def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, or
             },
             only="retention_app_customer.merged_into_id IS NULL",  # a slow copy may still know one merged away
         )
+        search.words_write({id_: _names(full[shopify_id]) for id_, shopify_id in written})
         events_record(
             [
                 Fact(
@@ -149,6 +142,10 @@ def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, or
             origin=origin,
         )
     return [shopify_id for _, shopify_id in written]
+
+
+def _names(row: setwise.Row) -> tuple[str, str, str]:
+    return row["first_name"], row["last_name"], row["email"]
 
 
 def products_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, origin: DomainEvent.Origin) -> list[int]:
@@ -237,7 +234,10 @@ def orders_upsert(
     aggregates = {order["shopify_id"]: order for order in orders}
     if not aggregates:
         return []
-    rows = [{**order, "read_at": read_at, "digest": _digest(order)} for order in aggregates.values()]
+    rows = [
+        {**order, "number": number_of(order["name"]), "read_at": read_at, "digest": _digest(order)}
+        for order in aggregates.values()
+    ]
     with transaction.atomic():
         buyers = tombstones.buyers_for_writing((row["shopify_id"], row["customer_shopify_id"]) for row in rows)
         buyers |= _buyers_known(order_id for order_id, order in aggregates.items() if order.get("customer_withheld"))

@@ -14,8 +14,9 @@ from retention_app import clock
 from retention_app.events import Fact, events_record
 from retention_app.mirror import summaries_refresh
 from retention_app.models import Customer, DiscountCode, DomainEvent, Order, Product
+from retention_app.search import words_forget
 
-_NOBODY = {"first_name": "", "last_name": "", "email": "", "locale": "", "search_name": "", "search_email": ""}
+_NOBODY = {"first_name": "", "last_name": "", "email": "", "locale": ""}
 
 
 def products_gone(shopify_ids: Collection[int]) -> int:
@@ -32,7 +33,9 @@ def customers_gone(shopify_ids: Collection[int], *, origin: DomainEvent.Origin) 
     now = clock.now()
     with transaction.atomic():
         found = [customer for customer in _locked(shopify_ids) if customer.gone_at is None]
-        Customer.objects.filter(id__in=[customer.id for customer in found]).update(gone_at=now, **_NOBODY)
+        ids = [customer.id for customer in found]
+        Customer.objects.filter(id__in=ids).update(gone_at=now, **_NOBODY)
+        words_forget(ids)
         events_record(
             [
                 Fact(
@@ -97,6 +100,7 @@ def _merge(kept: Customer, away: Customer, origin: DomainEvent.Origin) -> bool:
     if survivor_id in (away.id, former_id):
         return False
     Customer.objects.filter(id=away.id).update(merged_into=survivor_id, gone_at=now, **_NOBODY)
+    words_forget([away.id])
     Customer.objects.filter(merged_into=away).update(merged_into=survivor_id)
     Order.objects.filter(customer=away).update(customer=survivor_id)
     DiscountCode.objects.filter(customer=away).update(customer=survivor_id)

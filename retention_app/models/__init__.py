@@ -2,6 +2,7 @@ from retention_app.models.audit import AuditEntry
 from retention_app.models.event import DomainEvent, EventRun
 from retention_app.models.mirror import (
     Customer,
+    CustomerWord,
     Order,
     OrderDiscountCode,
     OrderLine,
@@ -24,6 +25,7 @@ from retention_app.models.webhook import WebhookDelivery
 __all__ = [
     "AuditEntry",
     "Customer",
+    "CustomerWord",
     "DiscountCode",
     "DomainEvent",
     "EventRun",

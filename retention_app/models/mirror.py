@@ -8,8 +8,24 @@ from __future__ import annotations
 
 from django.db import models
 
+from retention_app.folding import WORD_MAX
 from retention_app.labels import LENGTH_MAX
 from retention_app.tenancy import ShopOwned
+
+
+_LISTED = ("last_order_at", "orders_count", "points", "tier", "gone_at")  # what the customer list filters by
+
+
+def _listed_by(*columns: str, name: str) -> models.Index:
+    """An index of the customer list: in this order, and all it filters by with it, so that a page and its count are
+    read off the index whatever the filters."""
+    order = [column.removeprefix("-") for column in columns]
+    return models.Index(
+        fields=["shop", *columns, "-id"],
+        name=name,
+        include=[column for column in _LISTED if column not in order],
+        condition=models.Q(merged_into=None),
+    )
 
 
 class Customer(ShopOwned):
@@ -17,7 +33,9 @@ class Customer(ShopOwned):
 
     One the platform merged into another keeps its row for its ledger: `merged_into` leads to the survivor, who has its
     orders. `gone_at` says since when the platform knows the customer no more; personal fields are empty then.
-    `orders_went_to` is who got the last order of theirs that became somebody else's.
+    `orders_went_to` is who got the last order of theirs that became somebody else's. `points` (pending ones too) and
+    `tier` are what an engine said of them last (`retention_app.standing`), kept here so that lists can be ordered and
+    filtered by all they show.
     """
 
     shopify_id = models.BigIntegerField()
@@ -28,8 +46,6 @@ class Customer(ShopOwned):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     read_at = models.DateTimeField()
-    search_name = models.CharField(max_length=512, blank=True)  # lower case, for prefix search
-    search_email = models.CharField(max_length=320, blank=True)  # lower case
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     orders_went_to = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     gone_at = models.DateTimeField(null=True)
@@ -37,13 +53,22 @@ class Customer(ShopOwned):
     spent_minor = models.BigIntegerField(default=0)  # in the shop's currency, refunds taken off
     first_order_at = models.DateTimeField(null=True)
     last_order_at = models.DateTimeField(null=True)
+    points = models.BigIntegerField(default=0, db_default=0)
+    tier = models.CharField(max_length=32, blank=True, db_default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["shop", "shopify_id"], name="customer_shopify_id")]
         indexes = [
-            models.Index(fields=["shop", "-last_order_at", "-id"], name="customer_by_last_order"),
-            models.Index(fields=["shop", "search_name"], name="customer_by_name"),
-            models.Index(fields=["shop", "search_email"], name="customer_by_email"),
+            _listed_by("-last_order_at", name="customer_list_by_last_order"),
+            _listed_by("-spent_minor", name="customer_list_by_spent"),
+            _listed_by("-orders_count", name="customer_list_by_orders"),
+            _listed_by("-points", name="customer_list_by_points"),
+            _listed_by("tier", "-last_order_at", name="customer_list_by_tier"),
+            models.Index(
+                fields=["shop", "-last_order_at", "-id"],
+                name="customer_list_of_gone",
+                condition=models.Q(merged_into=None, gone_at__isnull=False),
+            ),
             models.Index(
                 fields=["shop", "merged_into"],
                 name="customer_by_survivor",
@@ -60,6 +85,17 @@ class Customer(ShopOwned):
     def name(self) -> str:
         """First and last name; empty when the platform withholds them."""
         return f"{self.first_name} {self.last_name}".strip()
+
+
+class CustomerWord(ShopOwned):
+    """A word that a customer is found by (`retention_app.folding`); compared by its bytes."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="words", db_index=False)
+    word = models.CharField(max_length=WORD_MAX)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop", "word", "customer"], name="customerword_once")]
+        indexes = [models.Index(fields=["shop", "customer", "word"], name="customerword_by_customer")]
 
 
 class Product(ShopOwned):
@@ -108,6 +144,7 @@ class Order(ShopOwned):
     shopify_id = models.BigIntegerField()
     customer = models.ForeignKey(Customer, null=True, on_delete=models.SET_NULL, related_name="orders", db_index=False)
     name = models.CharField(max_length=64)  # as people say it: #1042
+    number = models.CharField(max_length=64, blank=True, db_default="")  # as it is searched; compared by its bytes
     currency = models.CharField(max_length=3)
     processed_at = models.DateTimeField()
     created_at = models.DateTimeField()
@@ -131,7 +168,7 @@ class Order(ShopOwned):
         indexes = [
             models.Index(fields=["shop", "customer", "processed_at"], name="order_by_customer"),
             models.Index(fields=["shop", "-processed_at", "-id"], name="order_by_processed_at"),
-            models.Index(fields=["shop", "name"], name="order_by_name"),
+            models.Index(fields=["shop", "number", "customer"], name="order_by_number"),
             models.Index(
                 fields=["shop", "processed_at", "shopify_id"],
                 name="order_event_due",

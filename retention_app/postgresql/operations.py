@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations import AddIndex
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -46,3 +47,41 @@ class TableOperation(Operation):
         if schema_editor.connection.vendor == "postgresql":
             for statement in statements:
                 schema_editor.execute(statement.replace("{table}", schema_editor.quote_name(self.table)), params=None)
+
+
+class ByteOrder(TableOperation):
+    """Compare a text column by its bytes, as SQLite does: what begins with a prefix is then a range of an index."""
+
+    purpose = "Order by bytes in"
+
+    def __init__(self, table: str, column: str, length: int) -> None:
+        super().__init__(table)
+        self.column, self.length = column, length
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return (type(self).__name__, [self.table, self.column, self.length], {})
+
+    @property
+    def forwards(self) -> Sequence[str]:  # type: ignore[override]
+        return [f'ALTER TABLE {{table}} ALTER COLUMN {self.column} TYPE varchar({self.length}) COLLATE "C"']
+
+    @property
+    def backwards(self) -> Sequence[str]:  # type: ignore[override]
+        return [f'ALTER TABLE {{table}} ALTER COLUMN {self.column} TYPE varchar({self.length}) COLLATE "default"']
+
+
+class AddIndexOnline(AddIndex):
+    """Make an index while others go on writing. For migrations that are no transaction.
+
+    What an attempt that was stopped left of it is made anew.
+    """
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        if schema_editor.connection.vendor != "postgresql":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        schema_editor.execute(f"DROP INDEX IF EXISTS {schema_editor.quote_name(self.index.name)}")
+        model = to_state.apps.get_model(app_label, self.model_name)
+        schema_editor.add_index(model, self.index, concurrently=True)

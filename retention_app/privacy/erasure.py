@@ -44,6 +44,7 @@ from retention_app.privacy.deliveries import deliveries_forget, deliveries_namin
 from retention_app.privacy.engines import engines
 from retention_app.privacy.export import people_of
 from retention_app.privacy.person import Person, family, person_of
+from retention_app.search import words_forget
 from retention_app.tenancy import current_shop_id
 from retention_app.work import Keep
 
@@ -52,7 +53,7 @@ log = structlog.get_logger(__name__)
 
 ERASED = "[erased]"  # stands for a text that named an erased person
 
-_NOBODY = {"first_name": "", "last_name": "", "email": "", "locale": "", "search_name": "", "search_email": ""}
+_NOBODY = {"first_name": "", "last_name": "", "email": "", "locale": ""}
 # Where people or machines write freely: table, column, how its rows name their shop. Errors are withheld from by
 # pattern already, but a name has none.
 _FREE_TEXTS: tuple[tuple[type[models.Model], str, str], ...] = (
@@ -94,6 +95,7 @@ def customer_erase(
     with transaction.atomic():
         tombstones.erasure_lock()
         ids = [row.id for row in rows]
+        words_forget(ids)
         for row in rows:
             _row_erase(row)
         proof["customers"] = len(rows)

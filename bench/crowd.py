@@ -10,8 +10,12 @@ from collections.abc import Callable
 
 FIRST_ID = 1_000_000_000  # of customers; rows written otherwise come before
 _FIRST = (
-    "Maria João Ana José Antônio Francisca Carlos Paulo Lúcia Pedro Márcia Lucas Luiz Marcos Juliana Mei Fernanda "
-    "Patrícia Aline Sandra Camila Bruno Rafael Zoë Felipe Søren Vítor Thiago Gabriel Larissa Yuki Íris Kenji Noor Olga"
+    "Maria José Ana João Antônio Francisca Carlos Paulo Lúcia Pedro Márcia Lucas Luiz Marcos Juliana Mei Fernanda Sofia "
+    "Patrícia Aline Sandra Camila Bruno Rafael Zoë Felipe Søren Vítor Thiago Gabriel Larissa Yuki Íris Kenji Noor Olga "
+    "Emma Liam Olivia Noah Amélie Oliver Isabella Elijah Mia James Evelyn William Harper Benjamin Luna Henry Gianna Theo "
+    "Aria Jack Ella Levi Ellie Alexander Mila Jackson Layla Mateo Avery Daniel Penelope Michael Chloé Mason Nora Ethan "
+    "Hazel Logan Riley Owen Lily Samuel Aurora Jacob Nova Asher Emilia Aiden Grace Hiroshi Stella Wyatt Willow Leo "
+    "Ivy Julian Zara Hudson Naomi Grayson Elena Ezra Ruby Maverick Alice Josiah Eva Isaiah Sarah Luka Quinn Adrian Jade"
 ).split()
 _ENDS = "Sil San Oli Sou Ro Fer Al Pe Li Go Ri Car Mar So Vi Bar Di Cas Cam Men Bo Tei Nu Mo Ra Fre Ba Pi Ma Mi".split()
 _LAST = [f"{one}{two.lower()}{end}" for one in _ENDS for two in _ENDS for end in ("va", "tos", "ra")]
@@ -28,7 +32,7 @@ TABLES = (
 Execute = Callable[..., object]  # of a cursor
 
 
-def fill(execute: Execute, shop_id: int, *, customers: int, orders: int) -> None:
+def fill(execute: Execute, shop_id: int, customers: int, orders: int) -> None:
     """Give the shop its people, their orders, members, accounts and lots; seven statements, the same every time."""
     from retention_app.folding import folded
 
@@ -63,7 +67,7 @@ SELECT id, %(shop)s, id, (%(firsts)s::text[])[f], (%(lasts)s::text[])[l],
     coalesce(spent, 0), first_at, last_at, CASE WHEN id %% 10 < 7 THEN coalesce(spent, 0) / 100 ELSE 0 END,
     CASE WHEN id %% 10 >= 7 OR spent IS NULL THEN '' WHEN spent > 200000 THEN 'vip' WHEN spent > 60000 THEN 'gold'
         WHEN spent > 20000 THEN 'silver' ELSE '' END
-FROM (SELECT %(first)s + n AS id, 1 + floor(array_length(%(firsts)s::text[], 1) * power(random(), 2))::int AS f,
+FROM (SELECT %(first)s + n AS id, 1 + floor(array_length(%(firsts)s::text[], 1) * power(random(), 1.5))::int AS f,
     1 + floor(array_length(%(lasts)s::text[], 1) * power(random(), 2))::int AS l
     FROM generate_series(0, %(customers)s - 1) AS n) AS people
 LEFT JOIN (SELECT customer_id, count(*) AS orders, sum(total_minor - refunded_minor)::bigint AS spent,
@@ -72,9 +76,9 @@ LEFT JOIN (SELECT customer_id, count(*) AS orders, sum(total_minor - refunded_mi
 """
 
 _WORDS = """
-INSERT INTO retention_app_customerword (shop_id, customer_id, word)
-SELECT shop_id, id, word FROM retention_app_customer,
-    unnest(ARRAY[email, substr(email, strpos(email, '.') + 1), 'mail.example']) AS word
+INSERT INTO retention_app_customerword (shop_id, customer_id, word, beside)
+SELECT shop_id, id, word, ' mail.example ' || email || ' ' || substr(email, strpos(email, '.') + 1)
+FROM retention_app_customer, unnest(ARRAY[email, substr(email, strpos(email, '.') + 1), 'mail.example']) AS word
 WHERE shop_id = %(shop)s AND id >= %(first)s
 """
 

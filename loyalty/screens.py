@@ -24,7 +24,6 @@ from loyalty.tier_words import by_text, quantity_text
 from retention_app import clock
 from retention_app.models import Customer, Shop
 from retention_app.screens import Action, Card, Column, Definition, EngineScreens, Filter, Guide, NavItem, Stat, Tab
-from retention_app.statistics import ShopNumbers
 from retention_app.tenancy import current_shop_id
 from retention_app.words import Words, words_for
 
@@ -46,6 +45,8 @@ class WhyRow:
 
 
 class LoyaltyScreens(EngineScreens):
+    name = "loyalty"
+
     def nav_items(self) -> Sequence[NavItem]:
         return [NavItem(_("Loyalty"), reverse("loyalty:programme"), "loyalty", 20)]
 
@@ -98,7 +99,10 @@ class LoyaltyScreens(EngineScreens):
             *liability_words.definitions(),
         ]
 
-    def home_stats(self, shop: Shop, numbers: ShopNumbers) -> Sequence[Stat]:
+    def home_count(self) -> Mapping[str, int]:
+        return {**_member_totals(), "revenue": Customer.objects.aggregate(sum=Coalesce(Sum("spent_minor"), 0))["sum"]}
+
+    def home_stats(self, shop: Shop, counted: Mapping[str, int]) -> Sequence[Stat]:
         available, redeemed, *_others = self.definitions()
         live = selectors.programme_live(shop.id)
         if live is None:
@@ -108,13 +112,12 @@ class LoyaltyScreens(EngineScreens):
                 Stat(definition, quiet, quiet=True, rows_url=start, rows_label=_("Write your rules"))
                 for definition in (available, redeemed)
             ]
-        words, totals = words_for(shop), _member_totals()
-        members = ngettext("%(count)s customer", "%(count)s customers", totals.members) % {
-            "count": words.count(totals.members)
+        words = words_for(shop)
+        members = ngettext("%(count)s customer", "%(count)s customers", counted["members"]) % {
+            "count": words.count(counted["members"])
         }
-        points = words.count(totals.points)
-        worth = worth_minor(totals.points, live.document)
-        revenue = Customer.objects.aggregate(sum=Coalesce(Sum("spent_minor"), 0))["sum"]
+        points = words.count(counted["points"])
+        worth, revenue = worth_minor(counted["points"], live.document), counted["revenue"]
         share = _("%(share)s of revenue") % {"share": words.percent(worth / revenue)} if revenue > 0 else ""
         rows_url = f"{reverse('admin:customers')}?points=some"
         return [
@@ -147,6 +150,17 @@ class LoyaltyScreens(EngineScreens):
                 "points": words.count(figures.available),
                 "pending": words.count(figures.pending),
                 "tier": names.get(figures.tier, "–"),
+            }
+            for figures in selectors.member_figures([customer.id for customer in customers])
+        }
+
+    def customer_figures(self, shop: Shop, customers: Sequence[Customer]) -> Mapping[int, Mapping[str, object]]:
+        names = dict(_levels(selectors.programme_live(shop.id)))
+        return {
+            figures.customer_id: {
+                "points": figures.available,
+                "pending": figures.pending,
+                "tier": names.get(figures.tier, ""),
             }
             for figures in selectors.member_figures([customer.id for customer in customers])
         }
@@ -273,15 +287,8 @@ def _tier_card(tier: TierStanding | None, moved: TierMove | None, words: Words) 
     return Card(_("Tier"), tier.name or _("No tier"), notes, quiet=not tier.name, progress=progress)
 
 
-@dataclass(frozen=True)
-class MemberTotals:
-    """All members' points, and how many members have any."""
-
-    points: int
-    members: int
-
-
-def _member_totals() -> MemberTotals:
+def _member_totals() -> dict[str, int]:
+    """All members' `points` that can be used, and how many `members` have any."""
     accounts = Account.objects.filter(kind=Account.Kind.MEMBER, asset=Account.POINTS)
     sums = accounts.aggregate(
         points=Coalesce(Sum(F("balance") + F("debt")), 0), members=Count("id", filter=Q(balance__gt=0))
@@ -289,7 +296,7 @@ def _member_totals() -> MemberTotals:
     now = clock.now()
     unusable = Lot.objects.exclude(usable_from__lte=now) | Lot.objects.filter(ends__lte=now)
     sums["points"] -= unusable.aggregate(sum=Coalesce(Sum("points"), 0))["sum"]
-    return MemberTotals(**sums)
+    return sums
 
 
 def _why(row: LedgerRow, words: Words) -> WhyRow:

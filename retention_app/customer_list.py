@@ -11,21 +11,26 @@ import binascii
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from django.db.models import BooleanField, F, Func, QuerySet, Value
+from django.db.models import BooleanField, F, Field, Func, Q, QuerySet, Value
 
 from retention_app import clock
 from retention_app.models import Customer
 from retention_app.screens import engines
-from retention_app.search import customers_matching
+from retention_app.search import FEW, matches
 
 PAGE_SIZE = 50
-COUNT_MAX = 10_000
+COUNT_MAX = FEW  # a search that finds more tells so at once
 ROWS_AT_ONCE = 1_000  # of everybody who was found
 SORTS = {"last": "last_order_at", "spent": "spent_minor", "orders": "orders_count", "points": "points"}
+BIG_MAX = 2**63 - 1  # what a column holds
 LAST_DAYS = {"30": 30, "90": 90, "365": 365}
+
+
+Place = tuple[Any, int | None]  # a row in the order: its column's value and its id
+_BEGINNING: Place = (None, None)
 
 
 class CursorUnreadable(ValueError):
@@ -48,31 +53,50 @@ class CustomerPage:
 
 def customers_found(params: Mapping[str, str]) -> QuerySet[Customer]:
     """The shop's customers that match the search text `q` and every filter; who was merged away is the survivor."""
-    found = customers_matching(Customer.objects.filter(merged_into=None), params.get("q", ""))
+    called = matches(params.get("q", ""))
+    return _filtered(Customer.objects.filter(called.condition if called else Q(), merged_into=None), params)
+
+
+def _filtered(customers: QuerySet[Customer], params: Mapping[str, str]) -> QuerySet[Customer]:
+    """Those whom every filter lets through; without a filter the queryset itself."""
     match params.get("orders"):
         case "repeat":
-            found = found.filter(orders_count__gte=2)
+            customers = customers.filter(orders_count__gte=2)
         case "once":
-            found = found.filter(orders_count=1)
+            customers = customers.filter(orders_count=1)
         case "none":
-            found = found.filter(orders_count=0)
+            customers = customers.filter(orders_count=0)
     match params.get("status"):
         case "here":
-            found = found.filter(gone_at=None)
+            customers = customers.filter(gone_at=None)
         case "gone":
-            found = found.filter(gone_at__isnull=False)
+            customers = customers.filter(gone_at__isnull=False)
     if days := LAST_DAYS.get(params.get("last", "")):
-        found = found.filter(last_order_at__gte=clock.now() - dt.timedelta(days=days))
+        customers = customers.filter(last_order_at__gte=clock.now() - dt.timedelta(days=days))
     for engine in engines():
-        found = engine.customers_filter(found, params)
-    return found
+        customers = engine.customers_filter(customers, params)
+    return customers
 
 
-def customer_page(found: QuerySet[Customer], *, sort: str, cursor: str = "") -> CustomerPage:
-    """A page of fifty, largest first, from the cursor on. Raises `CursorUnreadable`."""
+def customer_page(params: Mapping[str, str], *, sort: str, cursor: str = "") -> CustomerPage:
+    """A page of fifty of `customers_found`, largest first, from the cursor on. Raises `CursorUnreadable`.
+
+    Up to COUNT_MAX are all looked at, whatever index finds them soonest, and put in order here; of more the page is
+    read off the order's index, where it is never far to the next.
+    """
     column = SORTS[sort]
-    backwards, value, row_id = _read_cursor(cursor, column) if cursor else (False, None, None)
-    ids = _ids(found, column, (value, row_id), backwards, PAGE_SIZE + 1)
+    backwards, place = _read_cursor(cursor, column) if cursor else (False, _BEGINNING)
+    called = matches(params.get("q", ""))
+    everybody = Customer.objects.filter(called.condition if called else Q(), merged_into=None)
+    found = _filtered(everybody, params)
+    limit = PAGE_SIZE + 1
+    places = None
+    if found is not everybody or not called or not called.are_many:
+        places = list(found.values_list(column, "id")[: COUNT_MAX + 1])
+    if places is not None and len(places) <= COUNT_MAX:
+        count, ids = len(places), _ids_in_order(places, place, backwards, limit)
+    else:
+        count, ids = COUNT_MAX + 1, _ids_walked(found, column, place, backwards, limit)
     has_more, ids = len(ids) > PAGE_SIZE, ids[:PAGE_SIZE]
     if backwards:
         ids.reverse()
@@ -80,7 +104,7 @@ def customer_page(found: QuerySet[Customer], *, sort: str, cursor: str = "") -> 
     has_before, has_after = (has_more, True) if backwards else (bool(cursor), has_more)
     return CustomerPage(
         customers=page,
-        count=found[: COUNT_MAX + 1].count(),
+        count=count,
         before=_cursor(page[0], column, True) if page and has_before else "",
         after=_cursor(page[-1], column, False) if page and has_after else "",
     )
@@ -89,14 +113,24 @@ def customer_page(found: QuerySet[Customer], *, sort: str, cursor: str = "") -> 
 def customer_batches(params: Mapping[str, str], *, sort: str) -> Iterator[list[Customer]]:
     """Everybody whom `customers_found` finds, in the list's order, `ROWS_AT_ONCE` at a time. Who orders meanwhile may
     come twice or not at all."""
-    column, place = SORTS[sort], (None, None)
-    found = customers_found(params)
-    while page := _rows(_ids(found, column, place, False, ROWS_AT_ONCE)):
+    column, place = SORTS[sort], _BEGINNING
+    while page := _rows(_ids_walked(customers_found(params), column, place, False, ROWS_AT_ONCE)):
         yield page
         place = getattr(page[-1], column), page[-1].id
 
 
-Place = tuple[Any, int | None]  # a row in the order: its column's value and its id; without an id before the first
+def _ids_in_order(places: list[Place], place: Place, backwards: bool, limit: int) -> list[int]:
+    """The same as `_ids_walked`, of all places."""
+
+    def rank(one: Place) -> tuple[bool, Any, int | None]:
+        value, row_id = one
+        return (value is not None, value, row_id) if value is not None else (False, 0, row_id)
+
+    ordered = sorted(places, key=rank, reverse=not backwards)
+    if place != _BEGINNING:
+        here = rank(place)
+        ordered = [one for one in ordered if (rank(one) > here if backwards else rank(one) < here)]
+    return [row_id for _, row_id in ordered[:limit] if row_id is not None]
 
 
 def _rows(ids: list[int]) -> list[Customer]:
@@ -104,7 +138,7 @@ def _rows(ids: list[int]) -> list[Customer]:
     return [rows[id_] for id_ in ids if id_ in rows]
 
 
-def _ids(found: QuerySet[Customer], column: str, place: Place, backwards: bool, limit: int) -> list[int]:
+def _ids_walked(found: QuerySet[Customer], column: str, place: Place, backwards: bool, limit: int) -> list[int]:
     """Up to `limit` ids from a place on, in the order "column descending, without a value last, id descending"; the
     other way round when `backwards`."""
     ids: list[int] = []
@@ -139,7 +173,7 @@ class _Beyond(Func):
     output_field = BooleanField()
 
     def __init__(self, column: str, value: Any, row_id: int, backwards: bool) -> None:
-        kept = Value(value, Customer._meta.get_field(column))
+        kept = Value(value, cast("Field[Any, Any]", Customer._meta.get_field(column)))
         super().__init__(_Row(F(column), F("id")), _Row(kept, Value(row_id)))
         self.arg_joiner = " > " if backwards else " < "
 
@@ -155,13 +189,15 @@ def _cursor(customer: Customer, column: str, backwards: bool) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([backwards, kept, customer.id])).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, column: str) -> tuple[bool, Any, int]:
+def _read_cursor(cursor: str, column: str) -> tuple[bool, Place]:
     try:
         backwards, value, row_id = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if column == "last_order_at" and value is not None:
             value = dt.datetime.fromisoformat(value)
         elif value is not None:
             value = int(value)
-        return bool(backwards), value, int(row_id)
+        if max(abs(row_id), abs(value) if isinstance(value, int) else 0) > BIG_MAX:
+            raise ValueError(cursor)
+        return bool(backwards), (value, int(row_id))
     except (ValueError, TypeError, binascii.Error) as error:
         raise CursorUnreadable(cursor) from error

@@ -7,15 +7,16 @@ rendered before the scope closes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.response import SimpleTemplateResponse
 from django.utils import translation
@@ -52,7 +53,8 @@ class ShopRequest(HttpRequest):
     customer_shopify_id: int | None  # through the app proxy: who the platform says is logged in
 
 
-View = Callable[..., HttpResponse]  # its first argument is a `ShopRequest`
+_Response = TypeVar("_Response", bound=HttpResponseBase)
+View = Callable[..., HttpResponseBase]  # its first argument is a `ShopRequest`
 
 
 def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
@@ -66,7 +68,7 @@ def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method not in allowed:
                 return HttpResponseNotAllowed(sorted(allowed))
             try:
@@ -96,7 +98,7 @@ def proxy_view(view: View) -> View:
     """
 
     @wraps(view)
-    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         caller = signature.proxy_caller(request.META.get("QUERY_STRING", ""))
         if caller is None:
             return _private(HttpResponse(status=401))
@@ -111,16 +113,17 @@ def proxy_view(view: View) -> View:
     return door
 
 
-def link_to(shop: Shop, path: str) -> str:
-    """The address of one of our downloads for the next `LINK_SECONDS`: a navigation carries no ID token."""
-    return f"{path}?{urlencode({'signed': signing.dumps([shop.id, path], salt=_LINKS)})}"
+def link_to(shop: Shop, path: str, chosen: Mapping[str, str] | None = None) -> str:
+    """The address of one of our downloads for the next `LINK_SECONDS`: a navigation carries no ID token. `chosen` says
+    which of the shop's rows, and isn't signed."""
+    return f"{path}?{urlencode({**(chosen or {}), 'signed': signing.dumps([shop.id, path], salt=_LINKS)})}"
 
 
 def link_view(view: View) -> View:
     """Open a download to whoever comes by an address that `link_to` made just now; a 404 to everybody else."""
 
     @wraps(view)
-    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         try:
@@ -147,12 +150,12 @@ def for_each_shop(work: Callable[[Shop], object]) -> None:
                 log.exception("shop_failed", shop=shop.domain)
 
 
-def embed(response: HttpResponse, shop_domain: str) -> HttpResponse:
+def embed(response: _Response, shop_domain: str) -> _Response:
     """Let the shop's admin, and nobody else, frame this response, and App Bridge run in it."""
     bridge = _origin(settings.APP_BRIDGE_URL)
     frames = [f"https://{shop_domain}"] if shop_domain else []
     devstore = [_origin(settings.SHOPIFY_DEVSTORE_URL)] if settings.SHOPIFY_DEVSTORE_URL else []
-    response.xframe_options_exempt = True
+    response.xframe_options_exempt = True  # type: ignore[attr-defined]
     response._csp_replace = {  # type: ignore[attr-defined]
         "frame-ancestors": [*frames, ADMIN, *devstore],
         "script-src": ["'self'", bridge],
@@ -161,7 +164,7 @@ def embed(response: HttpResponse, shop_domain: str) -> HttpResponse:
     return response
 
 
-def _answer(view: View, request: HttpRequest, locale: str, *args: Any, **kwargs: Any) -> HttpResponse:
+def _answer(view: View, request: HttpRequest, locale: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
     """The view's response, rendered, in the reader's language."""
     request.locale = locale  # type: ignore[attr-defined]
     with translation.override(locale):
@@ -257,7 +260,7 @@ def notice(
     return _private(render(request, "retention_app/auth/notice.html", context, status=status))
 
 
-def _private(response: HttpResponse) -> HttpResponse:
+def _private(response: _Response) -> _Response:
     response.headers["Cache-Control"] = "private, no-store"
     return response
 

@@ -39,6 +39,13 @@ def words_of(first_name: str, last_name: str, email: str) -> list[str]:
     return longest[:WORDS_MAX]
 
 
+def word_rows(first_name: str, last_name: str, email: str) -> list[tuple[str, str]]:
+    """Each of the words with all of them, a space before each."""
+    words = words_of(first_name, last_name, email)
+    beside = "".join(f" {word}" for word in words)
+    return [(word, beside) for word in words]
+
+
 def typed_words(text: str) -> list[str]:
     """The words of a search, as they are stored."""
     words = (folded(word).lstrip("@").rstrip(",;")[:WORD_MAX] for word in text.split())

@@ -13,14 +13,14 @@ from django.utils.translation import ngettext
 from retention_app import clock
 from retention_app.charts import Bar, BarChart, LineChart, LinePoint, bar_chart, line_chart
 from retention_app.charts.drawing import FEW
-from retention_app.models import Customer, Order, Shop
+from retention_app.counts import WINDOW_DAYS, Counts
+from retention_app.models import Customer, Order
 from retention_app.screens import Definition, Stat, Window, engines
 from retention_app.statistics import LadderStep, MonthRate, ShopNumbers
 from retention_app.words import Words
 
 HEALTHY = (0.27, 0.32)  # repeat customer rate many stores see (product reference, defaults)
 COMMON_STEPS = {1: 0.27, 2: 0.55}  # the same for the first two steps of the ladder
-WINDOW_DAYS = 30
 
 
 def healthy(words: Words) -> str:
@@ -75,11 +75,14 @@ def window_for(period: str, latest: dt.datetime | None) -> tuple[Window, bool]:
     return Window("30", start, _("Last 30 days")), False
 
 
-def stats(shop: Shop, numbers: ShopNumbers, window: Window, words: Words) -> list[Stat]:
+def stats(counts: Counts, window: Window, words: Words) -> list[Stat]:
     """The numbers on Home, the engines' after the kernel's."""
+    numbers = counts.numbers(window)
     known = {definition.key: definition for definition in definitions()}
     own = [_rate_stat(known["rcr"], numbers, window, words), _aov_stat(known["aov"], numbers, window, words)]
-    return own + [stat for engine in engines() for stat in engine.home_stats(shop, numbers)]
+    return own + [
+        stat for engine in engines() for stat in engine.home_stats(counts.shop, counts.of_engine(engine))
+    ]
 
 
 def _rows(**params: str) -> str:

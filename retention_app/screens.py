@@ -13,7 +13,6 @@ from typing import Any
 from django.db.models import QuerySet
 
 from retention_app.models import Customer, Shop
-from retention_app.statistics import ShopNumbers
 
 
 @dataclass(frozen=True)
@@ -127,6 +126,8 @@ class Tab:
 class EngineScreens:
     """An engine's contributions. Every method answers nothing unless overridden; called inside the shop's scope."""
 
+    name = ""  # under which its counts are kept
+
     def nav_items(self) -> Sequence[NavItem]:
         return ()
 
@@ -136,7 +137,11 @@ class EngineScreens:
     def guide(self, shop: Shop) -> Guide | None:
         return None
 
-    def home_stats(self, shop: Shop, numbers: ShopNumbers) -> Sequence[Stat]:
+    def home_count(self) -> Any:
+        """What `home_stats` needs counted, as JSON: big shops' counts are made in the background and kept."""
+        return None
+
+    def home_stats(self, shop: Shop, counted: Any) -> Sequence[Stat]:
         return ()
 
     def customer_columns(self) -> Sequence[Column]:
@@ -144,6 +149,10 @@ class EngineScreens:
 
     def customer_cells(self, shop: Shop, customers: Sequence[Customer]) -> Mapping[int, Mapping[str, str]]:
         """Customer id → column key → text."""
+        return {}
+
+    def customer_figures(self, shop: Shop, customers: Sequence[Customer]) -> Mapping[int, Mapping[str, object]]:
+        """Customer id → column key → what is behind the text, for a spreadsheet."""
         return {}
 
     def customer_filters(self) -> Sequence[Filter]:

@@ -33,6 +33,7 @@ WINDOW_MONTHS = 12
 GAPS = 10_000  # orders looked at for the usual time between two of a customer
 FEW_GAPS = 30
 ALL_MONTHS = 12_000  # longer than any shop has existed
+ROWS_AT_ONCE = 10_000
 _Z95 = 1.959963984540054
 
 
@@ -64,6 +65,14 @@ class ShopNumbers:
     aov_minor: int | None
     first_order_at: dt.datetime | None
     last_order_at: dt.datetime | None
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> ShopNumbers:
+        """The numbers from their JSON."""
+        instants = {
+            name: kept[name] and dt.datetime.fromisoformat(kept[name]) for name in ("first_order_at", "last_order_at")
+        }
+        return cls(**{**kept, **instants, "ladder": [LadderStep(**step) for step in kept["ladder"]]})
 
 
 @dataclass(frozen=True)
@@ -189,6 +198,7 @@ def repeat_rate_by_month(shop: Shop, *, window_months: int = WINDOW_MONTHS) -> l
         .values_list("customer_id", "month")
         .annotate(orders=Count("id"))
         .order_by("customer_id", "month")
+        .iterator(chunk_size=ROWS_AT_ONCE)
     )
     return rolling_rates(
         ((customer, month.year * 12 + month.month - 1, orders) for customer, month, orders in months), window_months

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db.models import Q
 
 from retention_app import clock, outbound, sync, work
+from retention_app.counts import count_and_keep
 from retention_app.events import BATCH_MAX, Consumer, consumers
 from retention_app.models import DomainEvent, EventRun, PrivacyRequest, Reconciliation, Shop, SyncRun, WebhookDelivery
 from retention_app.observability import RUNS
@@ -40,6 +41,12 @@ class ShopTask(Task):  # type: ignore[type-arg]
 
 def _until(seconds: float = SLICE_SECONDS) -> dt.datetime:
     return clock.now() + dt.timedelta(seconds=seconds)
+
+
+@shared_task(base=ShopTask)
+def shop_count(*, shop_id: int) -> None:
+    """Count a big shop's numbers for Home."""
+    count_and_keep(Shop.objects.get(id=shop_id))
 
 
 @shared_task(base=ShopTask)

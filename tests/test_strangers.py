@@ -28,6 +28,7 @@ STAFF = {
     "admin:look_again": "/app/trouble/",
     "admin:definitions": "/app/insights/definitions/",
     "admin:customers": "/app/customers/",
+    "admin:customers_export": "/app/customers/export/",
     "admin:customer": "/app/customers/{customer}/",
     "admin:code_give": "/app/customers/{customer}/code/",
     "admin:activity": "/app/activity/",
@@ -64,6 +65,7 @@ STAFF = {
 }
 SIGNED = {
     "proxy_shown": "/proxy/v1/shown",
+    "admin:customers_file": "/app/customers/file/",
     "admin:privacy_file": "/app/settings/privacy/{request}/file/",
     "loyalty:moves_file": "/app/loyalty/draft/review/moves/1.csv",
     "liability:file": "/app/insights/liability/2026-01-01/members/file/",

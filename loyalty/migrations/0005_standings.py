@@ -20,7 +20,7 @@ def standings_fill(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
             while batch := list(rows.filter(id__gt=after)[:BATCH]):
                 after = batch[-1][0]
                 customers.filter(shop_id=shop_id).bulk_update(
-                    [customers.model(id=id_, points=points, tier=tier) for _, id_, points, tier in batch],
+                    [customers.model(id=id_, points=points or 0, tier=tier) for _, id_, points, tier in batch],
                     ["points", "tier"],
                     batch_size=1_000,
                 )

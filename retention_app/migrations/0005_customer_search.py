@@ -3,13 +3,13 @@ from django.apps.registry import Apps
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from retention_app.folding import number_of, words_of
+from retention_app.folding import number_of, word_rows
 from retention_app.postgresql.operations import AddIndexOnline, ByteOrder
 from retention_app.row_security import RowSecurity
 from retention_app.tenancy import shop_scope
 
 BATCH = 2_000
-LISTED = ("last_order_at", "orders_count", "points", "tier", "gone_at")
+LISTED = ("last_order_at", "spent_minor", "orders_count", "points", "tier", "gone_at")
 
 
 def words_fill(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -27,19 +27,19 @@ def words_fill(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
                 after = batch[-1].id
                 words.bulk_create(
                     [
-                        words.model(shop_id=shop_id, customer_id=one.id, word=word)
+                        words.model(shop_id=shop_id, customer_id=one.id, word=word, beside=beside)
                         for one in batch
-                        for word in words_of(one.first_name, one.last_name, one.email)
+                        for word, beside in word_rows(one.first_name, one.last_name, one.email)
                     ],
                     ignore_conflicts=True,
                 )
             after = 0
             numbered = orders.filter(shop_id=shop_id).order_by("id").only("id", "name")
-            while batch := list(numbered.filter(id__gt=after)[:BATCH]):
-                after = batch[-1].id
-                for one in batch:
-                    one.number = number_of(one.name)
-                orders.bulk_update(batch, ["number"])
+            while some := list(numbered.filter(id__gt=after)[:BATCH]):
+                after = some[-1].id
+                for order in some:
+                    order.number = number_of(order.name)
+                orders.bulk_update(some, ["number"])
 
 
 def listed_by(*columns: str, name: str) -> models.Index:
@@ -67,6 +67,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("word", models.CharField(max_length=64)),
+                ("beside", models.TextField()),
                 (
                     "customer",
                     models.ForeignKey(
@@ -88,11 +89,33 @@ class Migration(migrations.Migration):
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(fields=("shop", "word", "customer"), name="customerword_once")
+                    models.UniqueConstraint(fields=("shop", "customer", "word"), name="customerword_once")
                 ],
-                "indexes": [models.Index(fields=["shop", "customer", "word"], name="customerword_by_customer")],
+                "indexes": [
+                    models.Index(fields=["shop", "word", "customer"], name="customerword_by_word", include=["beside"])
+                ],
             },
         ),
+        migrations.CreateModel(
+            name="ShopCount",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("counts", models.JSONField(default=dict)),
+                ("counted_at", models.DateTimeField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="retention_app.shop",
+                    ),
+                ),
+            ],
+            options={"constraints": [models.UniqueConstraint(fields=("shop",), name="shopcount_one_per_shop")]},
+        ),
+        RowSecurity("retention_app_shopcount"),
         ByteOrder("retention_app_customerword", "word", 64),
         RowSecurity("retention_app_customerword"),
         migrations.RunPython(words_fill, migrations.RunPython.noop),

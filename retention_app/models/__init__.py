@@ -1,4 +1,5 @@
 from retention_app.models.audit import AuditEntry
+from retention_app.models.count import ShopCount
 from retention_app.models.event import DomainEvent, EventRun
 from retention_app.models.mirror import (
     Customer,
@@ -44,6 +45,7 @@ __all__ = [
     "Refund",
     "RefundLine",
     "Shop",
+    "ShopCount",
     "ShopToken",
     "StaffPreference",
     "SyncItem",

@@ -13,7 +13,7 @@ from retention_app.labels import LENGTH_MAX
 from retention_app.tenancy import ShopOwned
 
 
-_LISTED = ("last_order_at", "orders_count", "points", "tier", "gone_at")  # what the customer list filters by
+_LISTED = ("last_order_at", "spent_minor", "orders_count", "points", "tier", "gone_at")  # what the customer list goes by
 
 
 def _listed_by(*columns: str, name: str) -> models.Index:
@@ -88,14 +88,16 @@ class Customer(ShopOwned):
 
 
 class CustomerWord(ShopOwned):
-    """A word that a customer is found by (`retention_app.folding`); compared by its bytes."""
+    """A word that a customer is found by (`retention_app.folding`); compared by its bytes. `beside` has all of theirs,
+    a space before each: who is found by several words is read off the index of one."""
 
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="words", db_index=False)
     word = models.CharField(max_length=WORD_MAX)
+    beside = models.TextField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["shop", "word", "customer"], name="customerword_once")]
-        indexes = [models.Index(fields=["shop", "customer", "word"], name="customerword_by_customer")]
+        constraints = [models.UniqueConstraint(fields=["shop", "customer", "word"], name="customerword_once")]
+        indexes = [models.Index(fields=["shop", "word", "customer"], name="customerword_by_word", include=["beside"])]
 
 
 class Product(ShopOwned):

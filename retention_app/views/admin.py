@@ -15,7 +15,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from retention_app import home as figures
-from retention_app import statistics, sync
+from retention_app import sync
+from retention_app.counts import Counts, counts_of
 from retention_app.doors import ShopRequest, embed, shop_view
 from retention_app.models import Shop, StaffPreference
 from retention_app.screens import engines
@@ -42,25 +43,26 @@ def home(request: ShopRequest) -> HttpResponse:
     window, is_old = figures.window_for(request.GET.get("period", ""), latest)
     rolling = request.GET.get("rate", "rolling" if window.start else "all") == "rolling"
     context: dict[str, Any] = {"shop": shop, "window": window, "rolling": rolling, "latest": latest, "is_old": is_old}
+    counts = counts_of(shop)
     if is_part(request, "charts"):
-        return page(request, "retention_app/home.html#charts", context | _charts(shop, words, rolling), current="home")
-    numbers = statistics.shop_numbers(shop, start=window.start)
+        charts = _charts(counts, words, rolling) if counts else {"counting": True}
+        return page(request, "retention_app/home.html#charts", context | charts, current="home")
     context |= {
         "guide": guide,
+        "counting": counts is None,
+        "counted_at": counts and counts.at,
         "progress": import_card(sync.import_progress(shop_id=shop.id), request.GET, words),
-        "stats": figures.stats(shop, numbers, window, words),
+        "stats": figures.stats(counts, window, words) if counts else [],
         "is_part": is_part(request, "figures"),
     }
     template = "retention_app/home.html#figures" if context["is_part"] else "retention_app/home.html"
     return page(request, template, context, current="home")
 
 
-def _charts(shop: Shop, words: Words, rolling: bool) -> dict[str, Any]:
-    months = statistics.WINDOW_MONTHS if rolling else statistics.ALL_MONTHS
-    rates = statistics.repeat_rate_by_month(shop, window_months=months)
+def _charts(counts: Counts, words: Words, rolling: bool) -> dict[str, Any]:
     return {
-        "rate": figures.rate_card(rates, words, rolling=rolling),
-        "ladder": figures.ladder_card(statistics.order_ladder(), words),
+        "rate": figures.rate_card(counts.rates(rolling=rolling), words, rolling=rolling),
+        "ladder": figures.ladder_card(counts.ladder(), words),
     }
 
 

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from retention_app import customer_list
 from retention_app.access import access_customer
-from retention_app.customer_list import COUNT_MAX, CursorUnreadable, CustomerPage, customer_page, customers_found
-from retention_app.doors import ShopRequest, shop_view
+from retention_app.customer_list import (
+    COUNT_MAX,
+    CursorUnreadable,
+    CustomerPage,
+    customer_batches,
+    customer_page,
+)
+from retention_app.doors import ShopRequest, link_to, link_view, shop_view
 from retention_app.models import Customer, Order, Shop
+from retention_app.money import exponent
 from retention_app.screens import Card, Column, Filter, Tab, engines
+from retention_app.spreadsheet import csv_stream
+from retention_app.tenancy import shop_scope
 from retention_app.views.admin_codes import code_refusal, codes_tab
-from retention_app.views.admin_page import is_part, page
+from retention_app.views.admin_page import is_part, page, take
 from retention_app.words import Words, words_for
 
 ORDERS_SHOWN = 100
@@ -31,7 +44,7 @@ def customers(request: ShopRequest) -> HttpResponse:
     if sort not in customer_list.SORTS:
         raise Http404
     try:
-        found = customer_page(customers_found(request.GET), sort=sort, cursor=request.GET.get("cursor", ""))
+        found = customer_page(request.GET.dict(), sort=sort, cursor=request.GET.get("cursor", ""))
     except CursorUnreadable as error:
         raise Http404 from error
     filters = [(each, request.GET.get(each.key, "")) for each in _filters()]
@@ -45,7 +58,12 @@ def customers(request: ShopRequest) -> HttpResponse:
         "filters_on": len(chosen),
         "q": request.GET.get("q", ""),
         "sort": sort,
-        "sorts": [("last", _("Last order")), ("spent", _("Spent")), ("orders", _("Orders"))],
+        "sorts": [
+            ("last", _("Last order")),
+            ("spent", _("Spent")),
+            ("orders", _("Orders")),
+            ("points", _("Points, pending ones too")),
+        ],
         "links": _links(request.GET.get("q", ""), chosen, sort, found),
         "announcement": _announcement(found, words),
         "count": _count(found, words),
@@ -67,8 +85,63 @@ def _filters() -> list[Filter]:
             _("Last order"),
             [("", _("Any time")), ("30", _("Last 30 days")), ("90", _("Last 90 days")), ("365", _("Last 12 months"))],
         ),
+        Filter(
+            "status", _("Status"), [("", _("Any")), ("here", _("In your store")), ("gone", _("No longer in your store"))]
+        ),
     ]
     return own[:1] + [each for engine in engines() for each in engine.customer_filters()] + own[1:]
+
+
+@shop_view(methods=["POST"])
+def export(request: ShopRequest) -> HttpResponse:
+    """Send the browser to the file of everybody whom search and filters find."""
+    return take(request, link_to(request.shop, reverse("admin:customers_file"), request.GET.dict()))
+
+
+@link_view
+def file(request: ShopRequest) -> StreamingHttpResponse:
+    """Everybody found as CSV, in the list's order."""
+    shop, sort = request.shop, request.GET.get("sort", "last")
+    if sort not in customer_list.SORTS:
+        raise Http404
+    columns = [column for engine in engines() for column in engine.customer_columns()]
+    header = [_("Customer"), _("Name"), _("E-mail"), _("Orders"), _("Spent"), _("Currency")]
+    header += [*(column.label for column in columns), _("Last order")]
+    keys = [column.key for column in columns]
+    found = _in_scope(shop, customer_batches(request.GET.dict(), sort=sort))
+    return csv_stream(request, "customers", header, (_file_rows(shop, keys, some) for some in found))
+
+
+def _in_scope(shop: Shop, batches: Iterator[list[Customer]]) -> Iterator[list[Customer]]:
+    """The batches, each asked for inside the shop's scope: nothing holds it open between them."""
+    while True:
+        with shop_scope(shop.id):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def _file_rows(shop: Shop, keys: Sequence[str], some: Sequence[Customer]) -> list[list[object]]:
+    zone, places = ZoneInfo(shop.timezone), exponent(shop.currency)
+    with shop_scope(shop.id):
+        figures: dict[int, dict[str, object]] = defaultdict(dict)
+        for engine in engines():
+            for customer_id, known in engine.customer_figures(shop, some).items():
+                figures[customer_id] |= known
+    return [
+        [
+            str(each.shopify_id) if each.shopify_id > 0 else "",
+            each.name,
+            each.email,
+            each.orders_count,
+            Decimal(each.spent_minor).scaleb(-places),
+            shop.currency,
+            *(figures[each.id].get(key) for key in keys),
+            each.last_order_at and each.last_order_at.astimezone(zone).date(),
+        ]
+        for each in some
+    ]
 
 
 def _rows(shop: Shop, found: CustomerPage) -> list[tuple[Customer, list[tuple[Column, str]]]]:
@@ -97,6 +170,7 @@ def _links(q: str, chosen: Mapping[str, str], sort: str, found: CustomerPage) ->
         "sort_last": url(),
         "sort_spent": url(sort="spent"),
         "sort_orders": url(sort="orders"),
+        "export": f"{reverse('admin:customers_export')}{url(sort=sort)}",
         "before": url(sort=sort, cursor=found.before) if found.before else "",
         "after": url(sort=sort, cursor=found.after) if found.after else "",
     }

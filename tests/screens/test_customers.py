@@ -54,7 +54,7 @@ def test_customers_without_an_order_come_last_and_are_paged_too(shop: Shop, monk
     mirror.orders_upsert([order_row(11, customer=3)], read_at=at(99), origin=DomainEvent.Origin.LIVE)
     seen, cursor = [], ""
     while True:
-        found = customer_page(Customer.objects.all(), sort="last", cursor=cursor)
+        found = customer_page({}, sort="last", cursor=cursor)
         seen += [person.shopify_id for person in found.customers]
         cursor = found.after
         if not cursor:
@@ -62,7 +62,7 @@ def test_customers_without_an_order_come_last_and_are_paged_too(shop: Shop, monk
     assert seen == [3, 5, 4, 2, 1]
     assert [
         person.shopify_id
-        for person in customer_page(Customer.objects.all(), sort="last", cursor=found.before).customers
+        for person in customer_page({}, sort="last", cursor=found.before).customers
     ] == [4, 2]
 
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 FIRST_ID = 1_000_000_000  # of customers; rows written otherwise come before
-_FIRST = (
+_NAMES = (
     "Maria José Ana João Antônio Francisca Carlos Paulo Lúcia Pedro Márcia Lucas Luiz Marcos Juliana Mei Fernanda Sofia "
     "Patrícia Aline Sandra Camila Bruno Rafael Zoë Felipe Søren Vítor Thiago Gabriel Larissa Yuki Íris Kenji Noor Olga "
     "Emma Liam Olivia Noah Amélie Oliver Isabella Elijah Mia James Evelyn William Harper Benjamin Luna Henry Gianna Theo "
     "Aria Jack Ella Levi Ellie Alexander Mila Jackson Layla Mateo Avery Daniel Penelope Michael Chloé Mason Nora Ethan "
     "Hazel Logan Riley Owen Lily Samuel Aurora Jacob Nova Asher Emilia Aiden Grace Hiroshi Stella Wyatt Willow Leo "
     "Ivy Julian Zara Hudson Naomi Grayson Elena Ezra Ruby Maverick Alice Josiah Eva Isaiah Sarah Luka Quinn Adrian Jade"
-).split()
-_ENDS = "Sil San Oli Sou Ro Fer Al Pe Li Go Ri Car Mar So Vi Bar Di Cas Cam Men Bo Tei Nu Mo Ra Fre Ba Pi Ma Mi".split()
-_LAST = [f"{one}{two.lower()}{end}" for one in _ENDS for two in _ENDS for end in ("va", "tos", "ra")]
+)
+_SYLLABLES = "Sil San Oli Sou Ro Fer Al Pe Li Go Ri Car Mar So Vi Bar Di Cas Cam Men Bo Tei Nu Mo Ra Fre Ba Pi Ma Mi"
+_FIRST = _NAMES.split()
+_LAST = [
+    f"{one}{two.lower()}{end}"
+    for one in _SYLLABLES.split()
+    for two in _SYLLABLES.split()
+    for end in ("va", "tos", "ra")
+]
 
 TABLES = (
     "retention_app_order",

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from loyalty import liability_words, selectors
 from loyalty.explain import reason_text, what, why
-from loyalty.models import Account, Adjustment, Lot, Member, ProgrammeDraft, ProgrammeVersion, Setup, TierMove
+from loyalty.models import Account, Adjustment, Lot, ProgrammeDraft, ProgrammeVersion, Setup, TierMove
 from loyalty.rules.programme import completed, worth_minor
 from loyalty.selectors import LedgerRow, MemberSummary, TierStanding
 from loyalty.staff import may_be_decided

@@ -28,12 +28,12 @@ def folded(text: str) -> str:
 
 def words_of(first_name: str, last_name: str, email: str) -> list[str]:
     """What a customer is found by, sorted; a word that another one begins with is left out."""
-    local, _at, domain = folded(email).rpartition("@")
+    local, _at, domain = _gapless(email).rpartition("@")
     found = _from_each_word(local, f"@{domain}" if local else "") | {domain}
     for text in folded(f"{first_name} {last_name}").split():
         found |= _from_each_word(text)
     if _WITHOUT_SPACES.search(first_name) and _WITHOUT_SPACES.search(last_name):
-        found |= {folded(last_name + first_name), folded(first_name + last_name)}
+        found |= {_gapless(last_name + first_name), _gapless(first_name + last_name)}
     words = sorted({word[:WORD_MAX] for word in found} - {""})
     longest = [word for word, after in pairwise([*words, ""]) if not after.startswith(word)]
     return longest[:WORDS_MAX]
@@ -55,6 +55,10 @@ def typed_words(text: str) -> list[str]:
 def number_of(order_name: str) -> str:
     """The number of an order as it is found: 1042 of #1042."""
     return folded(order_name).lstrip("#")[:WORD_MAX]
+
+
+def _gapless(text: str) -> str:
+    return "".join(folded(text).split())
 
 
 def _from_each_word(text: str, rest: str = "") -> set[str]:

@@ -80,9 +80,7 @@ def stats(counts: Counts, window: Window, words: Words) -> list[Stat]:
     numbers = counts.numbers(window)
     known = {definition.key: definition for definition in definitions()}
     own = [_rate_stat(known["rcr"], numbers, window, words), _aov_stat(known["aov"], numbers, window, words)]
-    return own + [
-        stat for engine in engines() for stat in engine.home_stats(counts.shop, counts.of_engine(engine))
-    ]
+    return own + [stat for engine in engines() for stat in engine.home_stats(counts.shop, counts.of_engine(engine))]
 
 
 def _rows(**params: str) -> str:

@@ -88,9 +88,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("shop", "customer", "word"), name="customerword_once")
-                ],
+                "constraints": [models.UniqueConstraint(fields=("shop", "customer", "word"), name="customerword_once")],
                 "indexes": [
                     models.Index(fields=["shop", "word", "customer"], name="customerword_by_word", include=["beside"])
                 ],
@@ -132,9 +130,7 @@ class Migration(migrations.Migration):
                 condition=models.Q(merged_into=None, gone_at__isnull=False),
             ),
         ),
-        AddIndexOnline(
-            "order", models.Index(fields=["shop", "number", "customer"], name="order_by_number")
-        ),
+        AddIndexOnline("order", models.Index(fields=["shop", "number", "customer"], name="order_by_number")),
         migrations.RemoveIndex("customer", "customer_by_last_order"),
         migrations.RemoveIndex("customer", "customer_by_name"),
         migrations.RemoveIndex("customer", "customer_by_email"),

@@ -12,8 +12,14 @@ from retention_app.folding import WORD_MAX
 from retention_app.labels import LENGTH_MAX
 from retention_app.tenancy import ShopOwned
 
-
-_LISTED = ("last_order_at", "spent_minor", "orders_count", "points", "tier", "gone_at")  # what the customer list goes by
+_LISTED = (
+    "last_order_at",
+    "spent_minor",
+    "orders_count",
+    "points",
+    "tier",
+    "gone_at",
+)  # what the customer list goes by
 
 
 def _listed_by(*columns: str, name: str) -> models.Index:

@@ -86,7 +86,9 @@ def _filters() -> list[Filter]:
             [("", _("Any time")), ("30", _("Last 30 days")), ("90", _("Last 90 days")), ("365", _("Last 12 months"))],
         ),
         Filter(
-            "status", _("Status"), [("", _("Any")), ("here", _("In your store")), ("gone", _("No longer in your store"))]
+            "status",
+            _("Status"),
+            [("", _("Any")), ("here", _("In your store")), ("gone", _("No longer in your store"))],
         ),
     ]
     return own[:1] + [each for engine in engines() for each in engine.customer_filters()] + own[1:]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.test import Client
+from asgiref.sync import async_to_sync
+from django.test import AsyncRequestFactory, Client
 
 from retention_app import customer_list
 from retention_app.customer_list import customer_page, customers_found
 from retention_app.models import Customer, DomainEvent, Order, Shop
+from retention_app.removals import customers_gone
+from retention_app.spreadsheet import csv_stream
 from retention_app.tenancy import shop_scope
 from tests.screens.conftest import see
 
@@ -60,10 +66,7 @@ def test_customers_without_an_order_come_last_and_are_paged_too(shop: Shop, monk
         if not cursor:
             break
     assert seen == [3, 5, 4, 2, 1]
-    assert [
-        person.shopify_id
-        for person in customer_page({}, sort="last", cursor=found.before).customers
-    ] == [4, 2]
+    assert [person.shopify_id for person in customer_page({}, sort="last", cursor=found.before).customers] == [4, 2]
 
 
 @pytest.mark.parametrize(
@@ -157,3 +160,70 @@ def test_links_keep_search_and_filters(programmed: Shop, staff: Client) -> None:
         "orders": ["repeat"],
         "sort": ["spent"],
     }
+
+
+def test_everybody_found_goes_into_a_file(programmed: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customer_list, "ROWS_AT_ONCE", 40)
+    with shop_scope(programmed.id):
+        person = customers_found({"orders": "repeat"}).exclude(first_name="").order_by("-spent_minor", "-id")[0]
+        Customer.objects.filter(id=person.id).update(first_name="=1+1")
+        found = list(customers_found({"orders": "repeat"}).order_by("-spent_minor", "-id"))
+    html = staff.get("/app/customers/?orders=repeat&sort=spent").content.decode()
+    action = re.search(r'action="(/app/customers/export/[^"]+)"', html)
+    assert action
+    sent = staff.post(action.group(1).replace("&amp;", "&"))
+    answer = staff.get(sent["Location"])
+    assert answer.streaming
+    assert answer["Content-Disposition"] == 'attachment; filename="customers.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
+    assert [row["Customer"] for row in rows] == [str(each.shopify_id) for each in found]
+    [row] = [row for row in rows if row["Customer"] == str(person.shopify_id)]
+    assert row["Name"].startswith("'=1+1")
+    assert (row["Spent"], row["Currency"]) == (f"{person.spent_minor / 100:.2f}", "USD")
+    assert int(row["Points"]) >= 0
+    assert all(row["Last order"] for row in rows)
+
+
+def test_a_file_is_sent_piece_by_piece_to_an_asynchronous_server(programmed: Shop) -> None:
+    """An ASGI server must not collect it first: each piece is asked for when the last one is sent."""
+    asked: list[int] = []
+
+    def batches() -> Iterator[list[list[object]]]:
+        for number in range(3):
+            asked.append(number)
+            yield [[number]]
+
+    async def receive() -> list[tuple[str, int]]:
+        request = AsyncRequestFactory().get("/")
+        answer = csv_stream(request, "numbers", ["Number"], batches())
+        return [(piece.decode("utf-8-sig").strip(), len(asked)) async for piece in answer]
+
+    assert async_to_sync(receive)() == [("Number", 0), ("0", 1), ("1", 2), ("2", 3)]
+
+
+def test_status_tells_who_left(programmed: Shop) -> None:
+    with shop_scope(programmed.id):
+        gone = Customer.objects.order_by("id").values_list("shopify_id", flat=True)[3]
+        customers_gone([gone], origin=DomainEvent.Origin.LIVE)
+        assert [each.shopify_id for each in customers_found({"status": "gone"})] == [gone]
+        assert customers_found({"status": "here"}).count() == Customer.objects.count() - 1
+
+
+def test_both_ways_to_a_page_agree(programmed: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put in order here, or walked along the order's index."""
+    monkeypatch.setattr(customer_list, "PAGE_SIZE", 100)
+    with shop_scope(programmed.id):
+        everybody = list(customers_found({"points": "some"}))
+        for sort, column in customer_list.SORTS.items():
+
+            def rank(one: Customer, column: str = column) -> tuple[object, ...]:
+                return (getattr(one, column) is not None, getattr(one, column) or 0, one.id)
+
+            ordered = sorted(everybody, key=rank, reverse=True)
+            for most in (10_000, 20):
+                monkeypatch.setattr(customer_list, "COUNT_MAX", most)
+                first = customer_page({"points": "some"}, sort=sort)
+                second = customer_page({"points": "some"}, sort=sort, cursor=first.after)
+                back = customer_page({"points": "some"}, sort=sort, cursor=second.before)
+                assert first.customers + second.customers == ordered[:200]
+                assert back.customers == first.customers

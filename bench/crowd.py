@@ -11,7 +11,7 @@ from collections.abc import Callable
 FIRST_ID = 1_000_000_000  # of customers; rows written otherwise come before
 _NAMES = (
     "Maria José Ana João Antônio Francisca Carlos Paulo Lúcia Pedro Márcia Lucas Luiz Marcos Juliana Mei Fernanda "
-    "Sofia Patrícia Aline Sandra Camila Bruno Rafael Zoë Felipe Søren Vítor Thiago Gabriel Larissa Yuki Íris Kenji Noor "
+    "Sofia Aline Sandra Camila Bruno Rafael Zoë Felipe Søren Vítor Thiago Gabriel Larissa Yuki Íris Kenji Noor "
     "Olga Emma Liam Olivia Noah Amélie Oliver Isabella Elijah Mia James Evelyn William Harper Benjamin Luna Henry Theo "
     "Aria Jack Ella Levi Ellie Alexander Mila Jackson Layla Mateo Avery Daniel Penelope Michael Chloé Mason Nora Ethan "
     "Hazel Logan Riley Owen Lily Samuel Aurora Jacob Nova Asher Emilia Aiden Grace Hiroshi Stella Wyatt Willow Leo "

@@ -75,6 +75,13 @@ def test_the_numbers_take_a_fixed_number_of_queries(shop: Shop, django_assert_ma
         repeat_rate_by_month(shop)
 
 
+def test_rates_are_the_same_however_many_months_are_read_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(*(order_row(n, customer=n % 7 + 1, processed_at=on(f"2026-{n % 5 + 1:02}-10")) for n in range(1, 50)))
+    whole = repeat_rate_by_month(shop)
+    monkeypatch.setattr("retention_app.statistics.ROWS_AT_ONCE", 6)
+    assert repeat_rate_by_month(shop) == whole
+
+
 def test_the_ladder_stops_where_nobody_stands_and_after_four_steps() -> None:
     assert [step.rate for step in ladder_steps({1: 50, 2: 30, 3: 20})] == [0.5, 0.4, 0.0]
     assert len(ladder_steps({9: 10})) == 4

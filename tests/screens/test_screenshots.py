@@ -50,6 +50,7 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "home-empty": ("empty", "/app/", ""),
     "definitions": ("aurora", "/app/insights/definitions/", ""),
     "customers": ("aurora", "/app/customers/", ""),
+    "customers-filtered": ("aurora", "/app/customers/?q=cust&orders=repeat&last=90&sort=points", ""),
     "customers-filtered-empty": ("aurora", "/app/customers/?q=zzz", ""),
     "customers-empty": ("empty", "/app/customers/", ""),
     "customer-points": ("aurora", "/app/customers/{first}/", "button.why >> nth=1"),

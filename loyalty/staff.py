@@ -63,6 +63,9 @@ def points_adjust(
 
     Raises `StaffRefused`, and `KeyReused` when the key made another adjustment.
     """
+    said = {"points": points, "reason": reason, "note": note.strip(), "counts": counts, "expires_at": expires_at}
+    if former := _former(Adjustment.objects.filter(key=key), customer, said):
+        return former
     _check(shop, customer)
     if not 0 < abs(points) <= ADJUST_MAX:
         raise StaffRefused(f"An adjustment is up to {ADJUST_MAX} points.")
@@ -71,14 +74,15 @@ def points_adjust(
     now = clock.now()
     if expires_at is not None and (points < 0 or expires_at <= now):
         raise StaffRefused("Only points that are given expire, and not in the past.")
-    said = {"points": points, "reason": reason, "note": note.strip(), "counts": counts, "expires_at": expires_at}
     try:
         with transaction.atomic():
             made = Adjustment.objects.create(shop=shop, customer=customer, at=now, actor=actor, key=key, **said)
             data = {"adjustment": made.id, "customer": customer.id, "points": points, "why": reason}
             _tell(made, "points.adjusted", data)
     except IntegrityError:
-        return _former(Adjustment.objects.filter(key=key), customer, said)
+        if former := _former(Adjustment.objects.filter(key=key), customer, said):  # made meanwhile
+            return former
+        raise
     _bring_up_to_date(customer)
     return made
 
@@ -98,6 +102,9 @@ def tier_move(
 
     Raises `StaffRefused`, and `KeyReused` when the key made another move.
     """
+    said = {"level": level, "until": until, "note": note.strip()}
+    if former := _former(TierMove.objects.filter(key=key), customer, said):
+        return former
     live = _check(shop, customer)
     now, tiers = clock.now(), completed(live.document)["tiers"]
     known = {"", *(one["key"] for one in tiers["levels"])} if tiers else set()
@@ -107,7 +114,6 @@ def tier_move(
         raise StaffRefused("Only a tier that is given ends, and not in the past.")
     if not note.strip():
         raise StaffRefused("A move has a reason.")
-    said = {"level": level, "until": until, "note": note.strip()}
     try:
         with transaction.atomic():
             made = TierMove.objects.create(shop=shop, customer=customer, at=now, actor=actor, key=key, **said)
@@ -115,7 +121,9 @@ def tier_move(
             data = {"move": made.id, "customer": customer.id, "level": level, "name": names.get(level or "", "")}
             _tell(made, "tier.moved", data)
     except IntegrityError:
-        return _former(TierMove.objects.filter(key=key), customer, said)
+        if former := _former(TierMove.objects.filter(key=key), customer, said):  # made meanwhile
+            return former
+        raise
     _bring_up_to_date(customer)
     return made
 
@@ -144,9 +152,11 @@ def _tell(made: Adjustment | TierMove, type_: str, data: dict[str, Any]) -> None
 _Made = TypeVar("_Made", Adjustment, TierMove)
 
 
-def _former(made: QuerySet[_Made], customer: Customer, said: Mapping[str, Any]) -> _Made:
-    """What the same key made before. Raises `KeyReused` when it said something else."""
-    former = made.get()
+def _former(made: QuerySet[_Made], customer: Customer, said: Mapping[str, Any]) -> _Made | None:
+    """What the same key made before, if anything. Raises `KeyReused` when it said something else."""
+    former = made.first()
+    if former is None:
+        return None
     if former.customer_id != customer.id or any(getattr(former, name) != value for name, value in said.items()):
         raise KeyReused(former)
     return former

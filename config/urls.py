@@ -1,7 +1,9 @@
 """What Django answers, at a glance (DESIGN 2). `config.asgi` names what is answered in front of it."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from retention_app.api import docs
+from retention_app.api.view import Nothing
 from retention_app.views import admin, auth, health, storefront
 
 urlpatterns = [
@@ -19,6 +21,11 @@ urlpatterns = [
     path("app/start/", include("loyalty.start_urls")),
     path("app/customers/<int:customer_id>/", include("loyalty.member_urls")),
     path("app/insights/liability/", include("loyalty.liability_urls")),
+    path("api/v1/", include("retention_app.api.urls")),
+    path("api/v1/", include("loyalty.rest_urls")),
+    re_path(r"^api/v1/", Nothing.as_view(), name="api_nothing"),
+    path("api/schema/", docs.schema, name="api_schema"),
+    path("api/docs/", docs.docs, name="api_docs"),
     path("console/", include("retention_app.console_urls")),
 ]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.http import Http404
 
 from retention_app import clock
-from retention_app.models import Customer, PrivacyExport, Shop
+from retention_app.models import ApiKey, Customer, PrivacyExport, Shop
+from retention_app.selectors import customers_present
 
 
 def access_customer(shop: Shop, customer_id: int) -> Customer:
@@ -14,6 +15,22 @@ def access_customer(shop: Shop, customer_id: int) -> Customer:
     if customer is None:
         raise Http404("customer")
     return customer
+
+
+def access_customer_known_as(shop: Shop, shopify_id: int) -> Customer:
+    """The customer who is in the shop now under the platform's id. Raises `Http404`."""
+    customer = customers_present().filter(shop_id=shop.id, shopify_id=shopify_id).first()
+    if customer is None:
+        raise Http404("customer")
+    return customer
+
+
+def access_api_key(shop: Shop, key_id: int) -> ApiKey:
+    """The shop's API key, revoked or not. Raises `Http404`."""
+    key = ApiKey.objects.filter(shop_id=shop.id, id=key_id).first()
+    if key is None:
+        raise Http404("key")
+    return key
 
 
 def access_privacy_export(shop: Shop, request_id: int) -> PrivacyExport:

@@ -78,6 +78,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = tuple(
         (("://",), r"(://)[^\s/@\"']{1,512}@", rf"\1{REDACTED}@"),
         # Tokens of the platform and of payments; JSON Web Tokens.
         (("shp",), r"\bshp[a-z]{2}_\w+", REDACTED),
+        (("enc_",), r"\benc_[\w-]{16,}", REDACTED),
         (("sk_", "rk_", "whsec_"), r"\b(?:sk|rk|whsec)_\w{8,}", REDACTED),
         (("eyj",), r"\beyJ[\w-]{4,}+(?:\.[\w-]*+)*+", REDACTED),
         # E-mail addresses, also as JSON and addresses escape the @.

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 
 from retention_app.models import (
+    Customer,
     EventRun,
     OrderDiscountCode,
     Outbound,
@@ -27,6 +28,15 @@ def shop_named(name: str) -> Shop:
 
 def installed_shops() -> QuerySet[Shop]:
     return Shop.objects.filter(state=Shop.State.INSTALLED).order_by("id")
+
+
+def customers_present(*, email: str = "", updated_since: dt.datetime | None = None) -> QuerySet[Customer]:
+    """The customers of the shop in scope whom the platform knows now, by its id: neither gone, nor merged into somebody
+    else, nor erased. With `email` who has this address, with `updated_since` who changed since."""
+    found = Customer.objects.filter(merged_into=None, gone_at=None, shopify_id__gt=0).order_by("shopify_id")
+    if email:
+        found = found.filter(search_email=email.lower())
+    return found.filter(updated_at__gte=updated_since) if updated_since else found
 
 
 Label = tuple[str, dt.datetime | None, dt.datetime | None]  # text, since, until (exclusive); None is for ever

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "django_cotton.apps.SimpleAppConfig",
     "template_partials.apps.SimpleAppConfig",
     "rest_framework",
+    "drf_spectacular",
     "csp",
     "django_structlog",
     "loyalty",
@@ -218,6 +219,17 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Encore",
+    "VERSION": "1",
+    "DESCRIPTION": "What a store knows of its customers' points, for the merchant's own programs.",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "PREPROCESSING_HOOKS": ["retention_app.api.schema.only_the_api"],
+    "ENUM_NAME_OVERRIDES": {"CountedBy": "loyalty.rest_serializers.COUNTED_BY"},
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 
 # --- observability ----------------------------------------------------------------------------------------------------

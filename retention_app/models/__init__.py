@@ -1,3 +1,4 @@
+from retention_app.models.api import ApiKey, ApiWrite
 from retention_app.models.audit import AuditEntry
 from retention_app.models.count import ShopCount
 from retention_app.models.event import DomainEvent, EventRun
@@ -24,6 +25,8 @@ from retention_app.models.sync import SyncItem, SyncRun
 from retention_app.models.webhook import WebhookDelivery
 
 __all__ = [
+    "ApiKey",
+    "ApiWrite",
     "AuditEntry",
     "Customer",
     "CustomerWord",

@@ -20,6 +20,8 @@ from django.db.models import Q
 
 from retention_app import clock
 from retention_app.models import (
+    ApiKey,
+    ApiWrite,
     AuditEntry,
     Customer,
     DiscountCode,
@@ -60,6 +62,7 @@ _FREE_TEXTS: tuple[tuple[type[models.Model], str, str], ...] = (
     (FailedTry, "error", ""),
     (FailedTry, "traceback", ""),
     (OperatorAction, "reason", ""),
+    (ApiKey, "name", "shop__domain"),
     (DiscountCode, "note", "shop__domain"),
     (EventRun, "error", "event__shop__domain"),
     (Outbound, "error", "shop__domain"),
@@ -102,6 +105,7 @@ def customer_erase(
         proof["orders_kept"] = Order.objects.filter(customer_id__in=ids).count()
         proof["calls_skipped"] = _calls_skip(ids)
         DiscountCode.objects.filter(customer_id__in=ids).update(note="")
+        ApiWrite.objects.filter(customer_id__in=ids).delete()
         for engine in engines():
             proof.update({f"{engine.name}_{name}": count for name, count in engine.customer_erase(ids).items()})
         finish(dict(proof))

@@ -10,7 +10,17 @@ from django.db import models
 from django.db.models import QuerySet
 
 from retention_app import clock
-from retention_app.models import FailedTry, PrivacyExport, PrivacyRequest, SyncItem, SyncRun, WebhookDelivery
+from retention_app.api import writes
+from retention_app.models import (
+    ApiWrite,
+    FailedTry,
+    PrivacyExport,
+    PrivacyRequest,
+    Shop,
+    SyncItem,
+    SyncRun,
+    WebhookDelivery,
+)
 from retention_app.privacy.export import KEPT
 from retention_app.tenancy import shop_scope
 
@@ -23,8 +33,8 @@ TOO_OLD = "Nobody could act on it in time, so its body was deleted. What Shopify
 
 
 def retention_enforce() -> dict[str, int]:
-    """Delete, over all shops, raw deliveries, failed tries and staged lines after `RETENTION_DAYS`, and files with a
-    customer's data when they expire; answers how many."""
+    """Delete, over all shops, raw deliveries, failed tries and staged lines after `RETENTION_DAYS`, files with a
+    customer's data when they expire, and answers to programs after a month; answers how many."""
     since = clock.now() - dt.timedelta(days=settings.RETENTION_DAYS)
     old = WebhookDelivery.objects.filter(received_at__lt=since)
     counts = {
@@ -33,6 +43,7 @@ def retention_enforce() -> dict[str, int]:
         "tries": _delete(FailedTry.objects.filter(at__lt=since)),
         "staged": _staged_delete(),
         "exports": _exports_delete(),
+        "api_writes": _api_writes_delete(),
     }
     log.info("retention_enforced", **counts)
     return counts
@@ -65,6 +76,15 @@ def _staged_delete() -> int:
     for shop_id in given_up.values_list("shop_id", flat=True).distinct():
         with shop_scope(shop_id):
             deleted += _delete(SyncItem.objects.filter(run__phase=SyncRun.Phase.FAILED))
+    return deleted
+
+
+def _api_writes_delete() -> int:
+    """Answers to programs' writes, which nobody sends again any more."""
+    deleted, since = 0, clock.now() - writes.KEPT
+    for shop_id in Shop.objects.values_list("id", flat=True):
+        with shop_scope(shop_id):
+            deleted += _delete(ApiWrite.objects.filter(begun_at__lt=since))
     return deleted
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
@@ -16,6 +16,8 @@ from django.utils.translation import gettext as _
 
 from retention_app import home as figures
 from retention_app import sync
+from retention_app.api.problems import CONTENT_TYPE, FAILED, problem_body
+from retention_app.api.schema import PREFIX
 from retention_app.counts import Counts, counts_of
 from retention_app.doors import ShopRequest, embed, shop_view
 from retention_app.models import Shop, StaffPreference
@@ -113,6 +115,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """500, with a reference that is also in the log."""
     reference = uuid.uuid4().hex[:6]
     log.error("server_error_shown", reference=reference)
+    if request.path.startswith(PREFIX):
+        return JsonResponse(problem_body(FAILED), status=500, content_type=CONTENT_TYPE)
     return _error(request, "500", 500, reference=reference)
 
 

@@ -12,11 +12,11 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import models
 
 from retention_app.management.shop_command import ShopCommand
-from retention_app.models import PrivacyRequest, Shop, ShopToken, WebhookDelivery
+from retention_app.models import ApiKey, PrivacyRequest, Shop, ShopToken, WebhookDelivery
 from retention_app.privacy.shop_erasure import shop_counts, shop_models
 
 _ROWS_PER_READ = 1_000
-_LEFT_OUT = frozenset({ShopToken})  # keys to the shop, not data of the shop
+_LEFT_OUT = frozenset({ApiKey, ShopToken})  # keys to the shop, not data of the shop
 
 
 class Command(ShopCommand):

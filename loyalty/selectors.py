@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any, Protocol, TypeVar, cast
 
-from django.db.models import BigIntegerField, Case, Count, F, Q, Sum, Value, When, Window
+from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, Sum, Value, When, Window
 from django.db.models.functions import Coalesce
 
 from loyalty import facts, sql
@@ -42,6 +42,7 @@ from loyalty.rules.reckoning import NOTICE, subject
 from loyalty.rules.statement import statement
 from retention_app import clock
 from retention_app.models import Customer, Order
+from retention_app.selectors import customers_present
 from retention_app.tenancy import current_shop_id
 
 _MEMBERS_AT_ONCE = 2000
@@ -592,21 +593,47 @@ def tier_people(levels: Sequence[str]) -> dict[str, TierPeople]:
     return {level: TierPeople(**counts) for level, counts in found.items()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """A member's points and the key of their tier, empty for none; `customer` is the platform's id."""
+
+    customer: int
+    points_available: int
+    points_pending: int
+    points_held: int
+    debt: int
+    tier: str
+
+
 def balances() -> Iterator[dict[str, Any]]:
     """Each member's balances as DESIGN 2 has them, by customer; streamed. Who was merged away is the survivor."""
     held = _held()
     customers = Customer.objects.filter(merged_into=None).order_by("shopify_id").values_list("id", "shopify_id")
     found = customers.iterator(chunk_size=_MEMBERS_AT_ONCE)
     while some := dict(islice(found, _MEMBERS_AT_ONCE)):
-        figures_of = {figures.customer_id: figures for figures in member_figures(some)}
-        for customer_id, shopify_id in some.items():
-            if figures := figures_of.get(customer_id):
-                yield {
-                    "customer": shopify_id,
-                    "points_available": figures.available,
-                    "points_pending": figures.pending,
-                    "points_held": held.get(customer_id, 0),
-                    "debt": figures.debt,
-                    "tier": figures.tier or None,
-                    "wallet": {},
-                }
+        for balance in _balances(some, held):
+            yield {**asdict(balance), "tier": balance.tier or None, "wallet": {}}
+
+
+def balances_after(limit: int, after: int | None) -> list[Balance]:
+    """The balances of the first `limit` members who are in the store now and whose id there is above `after`. Six
+    queries."""
+    members = Member.objects.filter(customer=OuterRef("pk"))
+    customers = customers_present().filter(Exists(members), shopify_id__gt=after or 0)
+    some = dict(customers.values_list("id", "shopify_id")[:limit])
+    return list(_balances(some, _held(some)))
+
+
+def _balances(customers: Mapping[int, int], held: Mapping[int, int]) -> Iterator[Balance]:
+    """The balances of those of the customers who are members, in the same order."""
+    figures_of = {figures.customer_id: figures for figures in member_figures(customers)}
+    for customer_id, shopify_id in customers.items():
+        if figures := figures_of.get(customer_id):
+            yield Balance(
+                customer=shopify_id,
+                points_available=figures.available,
+                points_pending=figures.pending,
+                points_held=held.get(customer_id, 0),
+                debt=figures.debt,
+                tier=figures.tier,
+            )

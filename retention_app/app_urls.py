@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from retention_app.views import admin, admin_activity, admin_codes, admin_customers, admin_settings, admin_storefront
+from retention_app.views import (
+    admin,
+    admin_activity,
+    admin_api_keys,
+    admin_codes,
+    admin_customers,
+    admin_settings,
+    admin_storefront,
+)
 
 app_name = "admin"
 urlpatterns = [
@@ -24,6 +32,9 @@ urlpatterns = [
     path("settings/storefront/", admin_storefront.storefront, name="storefront"),
     path("settings/storefront/look/", admin_storefront.look, name="storefront_look"),
     path("settings/storefront/switch/", admin_storefront.switch, name="storefront_switch"),
+    path("settings/api-keys/", admin_api_keys.keys, name="api_keys"),
+    path("settings/api-keys/new/", admin_api_keys.key_new, name="api_key_new"),
+    path("settings/api-keys/<int:key_id>/revoke/", admin_api_keys.key_revoke, name="api_key_revoke"),
     path("settings/privacy/", admin_settings.privacy, name="privacy"),
     path("settings/privacy/<int:request_id>/download/", admin_settings.privacy_download, name="privacy_download"),
     path("settings/privacy/<int:request_id>/file/", admin_settings.privacy_file, name="privacy_file"),

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from retention_app.activity.source import Item, Source, State, Story
-from retention_app.models import AuditEntry, Customer, Shop
+from retention_app.api.keys import api_key_id
+from retention_app.models import ApiKey, AuditEntry, Customer, Shop
 from retention_app.screens import engines
 from retention_app.words import Words
 
@@ -21,6 +22,7 @@ class Changes(Source[AuditEntry]):
         return AuditEntry.objects.all()
 
     def items(self, shop: Shop, rows: Sequence[AuditEntry], actor: str, words: Words) -> list[Item]:
+        keys = ApiKey.objects.in_bulk([key_id for row in rows if (key_id := api_key_id(row.actor))])
         people = Customer.objects.in_bulk([row.data["customer"] for row in rows if row.data.get("customer")])
         return [
             Item(
@@ -28,7 +30,7 @@ class Changes(Source[AuditEntry]):
                 row.pk,
                 row.at,
                 _text(row),
-                _("By you") if row.actor == actor else _("By a colleague"),
+                _by(row, actor, keys.get(api_key_id(row.actor) or 0)),
                 State(_("Done"), "good"),
                 link=_link(people.get(row.data.get("customer", 0))),
             )
@@ -48,6 +50,12 @@ class Changes(Source[AuditEntry]):
         return Story(item, happened, _("It counts from that moment on."), _("Nothing."), facts=facts)
 
 
+def _by(row: AuditEntry, actor: str, key: ApiKey | None) -> str:
+    if key is not None:
+        return _("By the program %(name)s, with an API key") % {"name": key.name}
+    return _("By you") if row.actor == actor else _("By a colleague")
+
+
 def _text(row: AuditEntry) -> str:
     own = {
         "offers.code.given": _("Discount code given"),
@@ -57,6 +65,10 @@ def _text(row: AuditEntry) -> str:
         "delivery.retried": _("Retried a message from Shopify"),
         "delivery.skipped": _("Skipped a message from Shopify"),
     }
+    if row.code == "api.key.created":
+        return _("API key %(name)s made") % {"name": row.data.get("name", "")}
+    if row.code == "api.key.revoked":
+        return _("API key %(name)s revoked") % {"name": row.data.get("name", "")}
     if row.code in own:
         return own[row.code]
     for engine in engines():

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from retention_app import clock
 from retention_app.access import access_privacy_export
 from retention_app.doors import ShopRequest, link_to, link_view, shop_view
-from retention_app.models import AuditEntry, PrivacyExport, PrivacyRequest
+from retention_app.models import ApiKey, AuditEntry, PrivacyExport, PrivacyRequest, Shop
 from retention_app.privacy.export import people_of
 from retention_app.views.admin_page import page, take
 from retention_app.views.admin_storefront import summary
@@ -59,9 +59,17 @@ def settings(request: ShopRequest) -> HttpResponse:
     )
     rows = [
         Setting(_("Storefront"), summary(request.shop), reverse("admin:storefront")),
+        Setting(_("API keys"), _api_keys_text(request.shop), reverse("admin:api_keys")),
         Setting(_("Privacy"), value, reverse("admin:privacy")),
     ]
     return page(request, "retention_app/settings.html", {"settings": rows}, current="settings")
+
+
+def _api_keys_text(shop: Shop) -> str:
+    working = ApiKey.objects.filter(shop=shop, revoked_at=None).count()
+    if not working:
+        return _("No key")
+    return ngettext("%(count)s key", "%(count)s keys", working) % {"count": words_for(shop).count(working)}
 
 
 @shop_view()

@@ -142,6 +142,16 @@ document.addEventListener("keydown", (event) => {
   box.querySelector("summary").focus();
 });
 
+// Copying: where the frame may not write to the clipboard, the old way still works; the text stays selected either way.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copies]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copies);
+  field.select();
+  const copied = await navigator.clipboard.writeText(field.value).then(() => true, () => document.execCommand("copy"));
+  if (copied) toast(button.dataset.copied);
+});
+
 // Without this module the explanations stand open; with it they wait for "Why?".
 const closeDisclosures = (root) => {
   for (const button of root.querySelectorAll('[data-discloses][aria-expanded="false"]')) {

@@ -17,7 +17,9 @@ from loyalty.programme import draft_save, programme_publish
 from loyalty.simulation import simulation_request
 from loyalty.start import document_proposed
 from retention_app import clock
+from retention_app.api.keys import api_key_create, api_key_revoke
 from retention_app.models import (
+    ApiKey,
     Customer,
     DiscountCode,
     FailedTry,
@@ -84,6 +86,11 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "start-launch": ("importing", "/app/start/?step=5", ""),
     "storefront": ("aurora", "/app/settings/storefront/", ""),
     "settings": ("aurora", "/app/settings/", ""),
+    "api-keys": ("aurora", "/app/settings/api-keys/", ""),
+    "api-keys-revoke": ("aurora", "/app/settings/api-keys/", "[data-opens] >> nth=0"),
+    "api-keys-empty": ("empty", "/app/settings/api-keys/", ""),
+    "api-key-new": ("aurora", "/app/settings/api-keys/new/", ""),
+    "api-docs": ("empty", "/api/docs/", ""),
     "privacy": ("aurora", "/app/settings/privacy/", ""),
     "privacy-empty": ("empty", "/app/settings/privacy/", ""),
     "not-found": ("aurora", "/app/customers/999999999/", ""),
@@ -156,7 +163,18 @@ def shops(transactional_db: None, work_off: Callable[[], None]) -> dict[str, Sho
     )
     _activity(aurora)
     _privacy(aurora)
+    _keys(aurora)
     return shops
+
+
+def _keys(shop: Shop) -> None:
+    """A key that reads, one that also writes, one that was revoked."""
+    with shop_scope(shop.id):
+        for name, codes in (("Old till", ["points:read"]), ("Newsletter", ["points:read", "customers:read"])):
+            key, _token = api_key_create(shop=shop, name=name, scopes=codes, actor="77")
+            ApiKey.objects.filter(id=key.id).update(last_used_at=clock.now())
+        api_key_revoke(key=ApiKey.objects.get(name="Old till"), actor="42")
+        api_key_create(shop=shop, name="Stock system", scopes=["points:read", "points:write"], actor="42")
 
 
 def _privacy(shop: Shop) -> None:

@@ -22,7 +22,7 @@ from retention_app.models import Shop
 from tests.conftest import id_token
 from tests.console.conftest import enroll, enter, make_operator
 from tests.deliveries import ask, headers_of
-from tests.test_strangers import OPERATORS, PUBLIC, SIGNED, STAFF
+from tests.test_strangers import API, OPERATORS, PUBLIC, SIGNED, STAFF, api_key
 from tests.visits import ask_session, receiver, signed
 
 CLOSED = "http://127.0.0.1:9"  # nobody answers there
@@ -43,7 +43,8 @@ HARD = [
     "true",
     "[]",
 ]
-NAMES = """q orders last sort cursor tab period rate before kind value days note key reason tier language next state
+NAMES = """limit email updated_since
+q orders last sort cursor tab period rate before kind value days note key reason tier language next state
 queue shop host code hmac timestamp id_token embedded locale shopify-reload again action confirm count"""
 text = st.one_of(st.sampled_from([*HARD, "a" * 3000]), st.text(max_size=40))
 names = st.sampled_from(NAMES.split())
@@ -71,7 +72,7 @@ def send(client: Client, method: str, path: str, query: dict[str, str], form: di
 
 
 def filled(path: str, number: int) -> str:
-    for name in ("customer", "call", "request"):
+    for name in ("customer", "call", "request", "key"):
         path = path.replace(f"{{{name}}}", str(number))
     return path.replace("/1/", f"/{number}/")
 
@@ -98,6 +99,19 @@ def test_an_operator_may_send_anything(db: None, name: str) -> None:
     @given(methods, numbers, forms, forms)
     def check(method: str, number: int, query: dict[str, str], form: dict[str, str]) -> None:
         assert send(client, method, filled(OPERATORS[name], number), query, form) < 500
+
+    check()
+
+
+@pytest.mark.parametrize("name", sorted(API))
+def test_a_program_may_send_anything(alpha: Shop, name: str) -> None:
+    token = api_key(alpha)[1]
+
+    @fuzz
+    @given(methods, numbers, forms, forms)
+    def check(method: str, number: int, query: dict[str, str], form: dict[str, str]) -> None:
+        path = API[name].replace("8101", str(number))
+        assert send(Client(), method, path, query, form, Authorization=f"Bearer {token}") < 500
 
     check()
 

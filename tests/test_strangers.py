@@ -14,7 +14,9 @@ from django.utils.http import urlencode
 
 from config.asgi import RECEIVERS, application
 from retention_app import clock
-from retention_app.models import Customer, Outbound, PrivacyExport, PrivacyRequest, Shop
+from retention_app.api.keys import api_key_create, api_key_revoke
+from retention_app.api.scopes import scopes
+from retention_app.models import ApiKey, Customer, Outbound, PrivacyExport, PrivacyRequest, Shop
 from retention_app.outbound import outbound_request
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
@@ -40,6 +42,9 @@ STAFF = {
     "admin:storefront": "/app/settings/storefront/",
     "admin:storefront_look": "/app/settings/storefront/look/",
     "admin:storefront_switch": "/app/settings/storefront/switch/",
+    "admin:api_keys": "/app/settings/api-keys/",
+    "admin:api_key_new": "/app/settings/api-keys/new/",
+    "admin:api_key_revoke": "/app/settings/api-keys/{key}/revoke/",
     "admin:privacy": "/app/settings/privacy/",
     "admin:privacy_download": "/app/settings/privacy/{request}/download/",
     "member:adjust": "/app/customers/{customer}/adjust/",
@@ -69,6 +74,18 @@ SIGNED = {
     "admin:privacy_file": "/app/settings/privacy/{request}/file/",
     "loyalty:moves_file": "/app/loyalty/draft/review/moves/1.csv",
     "liability:file": "/app/insights/liability/2026-01-01/members/file/",
+}
+# The merchant REST API: programs with a key of a shop. Customers go by the platform's id.
+API = {
+    "api_customers": "/api/v1/customers",
+    "api_customer": "/api/v1/customers/8101",
+    "api_balances": "/api/v1/balances",
+    "api_balance": "/api/v1/customers/8101/balance",
+    "api_ledger": "/api/v1/customers/8101/ledger",
+    "api_adjustments": "/api/v1/customers/8101/adjustments",
+    "api_programme": "/api/v1/programme",
+    "api_programme_versions": "/api/v1/programme/versions",
+    "api_nothing": "/api/v1/elsewhere",
 }
 RECEIVED = {"/webhooks/shopify", "/proxy/v1/session"}  # by path: answered in front of Django
 # The console: operators only, by a session of theirs (tests/console/test_door.py goes through it).
@@ -103,6 +120,8 @@ PUBLIC = {
     "grant_callback": "/auth/callback",
     "storefront_loader": "/storefront/alpha-public-id.js",
     "storefront_panel": "/storefront/panel/0123456789abcdef.js",
+    "api_schema": "/api/schema/",
+    "api_docs": "/api/docs/",
     "account_login": "/console/login/",
     "account_logout": "/console/logout/",
     "mfa_authenticate": "/console/login/code/",
@@ -119,13 +138,13 @@ def names(patterns: list[Any], prefix: str = "") -> Iterator[str]:
 
 
 def test_every_address_is_in_the_table() -> None:
-    assert set(names(get_resolver().url_patterns)) == {*STAFF, *SIGNED, *OPERATORS, *PUBLIC}
+    assert set(names(get_resolver().url_patterns)) == {*STAFF, *SIGNED, *API, *OPERATORS, *PUBLIC}
     assert set(RECEIVERS) == RECEIVED
 
 
 @pytest.fixture
 def theirs(beta: Shop) -> Customer:
-    """A customer of the stranger's shop, a call for them, and the file that answers their data request."""
+    """A customer of the stranger's shop, a call for them, the file that answers their data request, an API key."""
     with shop_scope(beta.id):
         now = clock.now()
         customer = Customer.objects.create(
@@ -138,13 +157,16 @@ def theirs(beta: Shop) -> Customer:
         PrivacyExport.objects.create(
             shop=beta, request=request, created_at=now, expires_at=now + dt.timedelta(days=1), content="Secret"
         )
+        api_key_create(shop=beta, name="Secret", scopes=[], actor="42")
         return customer
 
 
 def staff_path(name: str, customer: Customer) -> str:
     call = Outbound.objects.values_list("id", flat=True).get(customer_id=customer.id)
     request = PrivacyRequest.objects.values_list("id", flat=True).get()
-    return STAFF[name].format(customer=customer.id, call=call, request=request)
+    with shop_scope(customer.shop_id):
+        key = ApiKey.objects.values_list("id", flat=True).get()
+    return STAFF[name].format(customer=customer.id, call=call, request=request, key=key)
 
 
 BAD_TOKENS: dict[str, dict[str, Any]] = {
@@ -210,6 +232,47 @@ def test_the_storefront_is_closed_to_unsigned_and_badly_signed_visits(alpha: Sho
     status, content = visit(good)
     assert status == (200 if path == SESSION else 204)
     assert b"Secret" not in content  # 8101 is a customer of beta, not of alpha
+
+
+def api_key(shop: Shop) -> tuple[ApiKey, str]:
+    """A key that may do everything in the shop, and its token."""
+    with shop_scope(shop.id):
+        return api_key_create(shop=shop, name="ERP", scopes=[scope.code for scope in scopes()], actor="42")
+
+
+NOTHING_THERE = {*API} - {"api_customers", "api_balances", "api_programme_versions"}  # for a shop without anything
+
+
+def program(token: str) -> Client:
+    return Client(headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "one"})
+
+
+@pytest.mark.parametrize("name", API)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_api_is_closed_without_a_key_that_works(
+    alpha: Shop, gone: Shop, theirs: Customer, name: str, method: str
+) -> None:
+    (revoked, of_revoked), (_, good), (_, of_gone) = api_key(alpha), api_key(alpha), api_key(gone)
+    with shop_scope(alpha.id):
+        api_key_revoke(key=revoked, actor="42")
+    other_shop = good.replace(alpha.public_id, theirs.shop.public_id)
+    wrong_secret = good[:-1] + ("0" if good[-1] != "0" else "1")
+    for token in ("", id_token(alpha), "enc_", of_revoked, of_gone, other_shop, wrong_secret, good + "0"):
+        answer = getattr(program(token), method)(API[name])
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert b"Secret" not in answer.content
+    assert getattr(Client(), method)(API[name]).status_code == 401
+
+
+@pytest.mark.parametrize("name", API)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_another_shops_key_finds_nothing_of_ours(alpha: Shop, theirs: Customer, name: str, method: str) -> None:
+    body = {"points": 5, "reason": "gift"}
+    answer = getattr(program(api_key(alpha)[1]), method)(API[name], body, content_type="application/json")
+    found = {404, 405} if name in NOTHING_THERE else {200, 405}
+    assert answer.status_code in found
+    assert b"Secret" not in answer.content
 
 
 def test_webhooks_are_closed_to_whoever_cannot_sign(alpha: Shop) -> None:

@@ -32,6 +32,7 @@ WITHHELD = [
     "202-555-0143",
     "(030) 1234567",
     "shpat_0123456789abcdef",
+    f"enc_{'ab' * 8}_{'cd' * 4}_{'ef' * 32}",
     "shprt_0123456789abcdef",
     "shpua_0123456789abcdef",
     "shpss_0123456789abcdef",

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from loyalty import selectors
 from loyalty.explain import what, why
 from loyalty.models import ProgrammeVersion
+from loyalty.rest_scopes import POINTS_READ, POINTS_WRITE
 from loyalty.rest_serializers import (
     AdjustmentRequestSerializer,
     AdjustmentSerializer,
@@ -31,11 +32,9 @@ from retention_app.api.writes import written_once
 from retention_app.models import Shop
 from retention_app.words import Words
 
-READ, WRITE = "points:read", "points:write"
-
 
 class Balances(ApiView):
-    scope = READ
+    scope = POINTS_READ
 
     @reads("Points", "balances_list", page_of(BalanceSerializer), query=[PageParameters])
     def get(self, request: Request) -> Response:
@@ -52,7 +51,7 @@ class Balances(ApiView):
 
 
 class OneBalance(ApiView):
-    scope = READ
+    scope = POINTS_READ
 
     @reads("Points", "balances_read", MemberBalanceSerializer, may_miss=True)
     def get(self, request: Request, customer_id: int) -> Response:
@@ -66,7 +65,7 @@ class OneBalance(ApiView):
 
 
 class Ledger(ApiView):
-    scope = READ
+    scope = POINTS_READ
 
     @reads("Points", "ledger_list", page_of(LedgerEntrySerializer), query=[PageParameters], speaks=True, may_miss=True)
     def get(self, request: Request, customer_id: int) -> Response:
@@ -90,7 +89,7 @@ class Ledger(ApiView):
 
 
 class Adjustments(ApiView):
-    scope = WRITE
+    scope = POINTS_WRITE
 
     @writes("Points", "adjustments_create", AdjustmentRequestSerializer, AdjustmentSerializer)
     def post(self, request: Request, customer_id: int) -> Response:

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from loyalty.models import ProgrammeVersion
+from loyalty.rest_scopes import PROGRAMME_READ
 from loyalty.rest_serializers import VersionSerializer
 from loyalty.rules.programme import completed
 from loyalty.selectors import Publications, publications
@@ -17,11 +18,9 @@ from retention_app.api.paging import PageParameters, page, page_of, parameters
 from retention_app.api.schema import reads
 from retention_app.api.view import ApiView
 
-READ = "programme:read"
-
 
 class LiveProgramme(ApiView):
-    scope = READ
+    scope = PROGRAMME_READ
 
     @reads("Programme", "programme_read", VersionSerializer, may_miss=True)
     def get(self, request: Request) -> Response:
@@ -36,7 +35,7 @@ class LiveProgramme(ApiView):
 
 
 class Versions(ApiView):
-    scope = READ
+    scope = PROGRAMME_READ
 
     @reads("Programme", "programme_versions_list", page_of(VersionSerializer), query=[PageParameters])
     def get(self, request: Request) -> Response:

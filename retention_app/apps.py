@@ -8,7 +8,6 @@ class RetentionAppConfig(AppConfig):
 
     def ready(self) -> None:
         from retention_app import checks, outbound  # noqa: F401
-        from retention_app.api import schema  # noqa: F401  (tells drf-spectacular of our keys)
         from retention_app.offers.codes import DiscountCodeCall
         from retention_app.postgresql.roles import serving_role_grant
         from retention_app.services.storefront import ScriptTag

@@ -102,13 +102,13 @@ def _operations(spec: Mapping[str, Any]) -> Iterator[Operation]:
 
 
 def _operation(path: str, method: str, said: Mapping[str, Any]) -> Operation:
-    answers = {status: answer["description"] or "Done." for status, answer in said["responses"].items()}
+    answers = {status: _note(answer) or "Done." for status, answer in said["responses"].items()}
     done = said["responses"][next(status for status in answers if status < "300")]["content"]["application/json"]
     body = said.get("requestBody", {}).get("content", {}).get("application/json", {})
     return Operation(
         id=said["operationId"],
         summary=said["summary"],
-        note=said.get("description", ""),
+        note=_note(said),
         method=method,
         path=path,
         scope=said["x-scope"],
@@ -131,12 +131,12 @@ def _shapes(spec: Mapping[str, Any]) -> Iterator[Shape]:
         if said["type"] == "object":
             required = said.get("required", ())
             fields = [_field(field, one, field in required) for field, one in said["properties"].items()]
-            yield Shape(name, said.get("description", ""), fields)
+            yield Shape(name, _note(said), fields)
 
 
 def _field(name: str, said: Mapping[str, Any], required: bool, where: str = "") -> Field:
     type_, refers = _type(said)
-    return Field(name, type_, refers, said.get("description", ""), required, where)
+    return Field(name, type_, refers, _note(said), required, where)
 
 
 def _type(said: Mapping[str, Any]) -> tuple[str, str]:
@@ -157,6 +157,11 @@ def _type(said: Mapping[str, Any]) -> tuple[str, str]:
         type_, refers = _type(said["items"])
         return f"list of {type_}".strip(), refers
     return " or ".join(said.get("format", kind) if kind == "string" else kind for kind in kinds), ""
+
+
+def _note(said: Mapping[str, Any]) -> str:
+    """A description without its marks for code."""
+    return str(said.get("description", "")).replace("`", "")
 
 
 def _name(said: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ then the answer is noted. Killed in between, or sent twice at the same time, the
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import re
@@ -21,7 +20,6 @@ from retention_app import clock
 from retention_app.api.problems import KEY_REUSED, Problem
 from retention_app.models import ApiKey, ApiWrite, Customer
 
-KEPT = dt.timedelta(days=30)  # how long a write's answer is known
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 

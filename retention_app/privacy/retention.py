@@ -10,7 +10,6 @@ from django.db import models
 from django.db.models import QuerySet
 
 from retention_app import clock
-from retention_app.api import writes
 from retention_app.models import (
     ApiWrite,
     FailedTry,
@@ -27,6 +26,7 @@ from retention_app.tenancy import shop_scope
 log = structlog.get_logger(__name__)
 
 ROWS_PER_BATCH = 1_000
+API_WRITES_KEPT = dt.timedelta(days=30)  # what programs were answered
 
 _FINISHED = (WebhookDelivery.State.DONE, WebhookDelivery.State.DROPPED)
 TOO_OLD = "Nobody could act on it in time, so its body was deleted. What Shopify has since is compared every night."
@@ -81,7 +81,7 @@ def _staged_delete() -> int:
 
 def _api_writes_delete() -> int:
     """Answers to programs' writes, which nobody sends again any more."""
-    deleted, since = 0, clock.now() - writes.KEPT
+    deleted, since = 0, clock.now() - API_WRITES_KEPT
     for shop_id in Shop.objects.values_list("id", flat=True):
         with shop_scope(shop_id):
             deleted += _delete(ApiWrite.objects.filter(begun_at__lt=since))

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from loyalty.programme import draft_save, programme_publish, version_withdraw
+from retention_app.api import customers as customers_api
 from retention_app.models import Customer, Shop
 from retention_app.privacy import erasure
-from tests.api.conftest import Program
+from tests.api.conftest import V1, Program
 from tests.loyalty.conftest import TIERED, Tiered, days, go
 from tests.loyalty.ground import bring, customers, mirrored
 from tests.orders import at, order_row, refund_row
@@ -212,6 +214,13 @@ def test_a_page_costs_the_same_whatever_is_on_it(many: Program, path: str) -> No
         counts.add(len([each for each in captured if "set_config(" not in each["sql"]]))
     assert len(counts) == 1
     assert counts.pop() <= 14
+
+
+def test_what_nobody_expected_is_a_problem_too(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customers_api, "customers_present", None)
+    answer = Client(raise_request_exception=False, headers=program.headers).get(f"{V1}/customers")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (500, "application/problem+json")
+    assert answer.json()["type"] == "/api/docs/#problem-failed"
 
 
 def test_the_worst_paths_are_answered(program: Program) -> None:

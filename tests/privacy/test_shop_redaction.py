@@ -17,7 +17,9 @@ from django.db import DatabaseError, connection, models, transaction
 from loyalty.models import Entry, LedgerTransaction, ProgrammeVersion
 from loyalty.verification import ledger_verify
 from retention_app import clock, mirror, work
+from retention_app.api.keys import api_key_create
 from retention_app.models import (
+    ApiWrite,
     Customer,
     DomainEvent,
     EventRun,
@@ -70,6 +72,7 @@ def left(told: Shop, beta: Shop, work_off: Callable[[], None]) -> Shop:
     """Our shop with data in many tables, uninstalled; another one beside it."""
     with shop_scope(told.id):
         StaffPreference.objects.create(shop=told, actor="42", language="en")
+        key, _token = api_key_create(shop=told, name="ERP", scopes=[], actor="42")
         SyncRun.objects.create(shop=told, phase="done", started_at=clock.now(), due_at=clock.now())
         dead = deliver("orders/create", b"{", told.domain, state="dead")
         run = EventRun.objects.filter(shop_id=told.id).latest("id")
@@ -77,6 +80,7 @@ def left(told: Shop, beta: Shop, work_off: Callable[[], None]) -> Shop:
             FailedTry.objects.create(queue=queue, row_id=row_id, at=clock.now(), error_class="X", error="x")
         one, other = Customer.objects.order_by("id")
         Customer.objects.filter(id=one.id).update(merged_into=other)
+        ApiWrite.objects.create(shop=told, api_key=key, key="1", input_hash="x", customer=one, begun_at=clock.now())
     with shop_scope(beta.id):
         publish(beta)
         mirror.customers_upsert([customer_row(1)], read_at=at(1), origin=DomainEvent.Origin.LIVE)
@@ -325,7 +329,8 @@ def test_export_writes_every_row_and_no_token(left: Shop, beta: Shop, tmp_path: 
     assert lines[0]["table"] == "shop"
     tables = {line["table"] for line in lines}
     assert {"customer", "order", "orderline", "entry", "programmeversion", "webhookdelivery"} <= tables
-    assert "shptoken" not in tables
+    assert "apiwrite" in tables
+    assert not {"shptoken", "shoptoken", "apikey"} & tables
     assert "shpat_" not in target.read_text()
     assert len([line for line in lines if line["table"] == "customer"]) == 2
     assert not target.stat().st_mode & 0o077  # it is full of personal data

@@ -58,6 +58,9 @@ METHOD_UNKNOWN = ProblemType(
     "method-unknown", 405, "This address doesn't know that method", "The header Allow names those it knows."
 )
 NOT_NOW = ProblemType("not-now", 409, "That isn't possible as things stand", "Nothing was changed.")
+LENGTH_MISSING = ProblemType(
+    "length-missing", 411, "The body has no length", "Send it whole, with the header Content-Length."
+)
 TOO_LARGE = ProblemType("too-large", 413, "The body is too large", "Send fewer bytes.")
 NOT_JSON = ProblemType("not-json", 415, "The body isn't JSON", "Send it as Content-Type: application/json.")
 INVALID = ProblemType(
@@ -87,6 +90,7 @@ PROBLEM_TYPES = (
     NOT_FOUND,
     METHOD_UNKNOWN,
     NOT_NOW,
+    LENGTH_MISSING,
     TOO_LARGE,
     NOT_JSON,
     INVALID,

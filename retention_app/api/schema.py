@@ -26,12 +26,13 @@ _MEANINGS = {
     403: "The key hasn't the scope, or the store is paused.",
     404: "Nothing is there, or it is another store's.",
     409: "Not possible as things stand; nothing was changed.",
+    411: "The body comes in pieces, without its length.",
     413: "The body is too large.",
     415: "The body isn't JSON.",
     422: "Something isn't as it has to be; `errors` says what, by field.",
     429: "Too many requests.",
 }
-_ALWAYS = (401, 403, 413, 422, 429)
+_ALWAYS = (401, 403, 411, 413, 422, 429)
 _WRITING = (400, 409, 415)
 _HEADERS = [
     OpenApiParameter("WWW-Authenticate", str, OpenApiParameter.HEADER, response=[401]),

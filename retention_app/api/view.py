@@ -25,7 +25,7 @@ from rest_framework.views import APIView
 
 from retention_app import clock
 from retention_app.api.keys import allows, api_key_presented
-from retention_app.api.problems import SCOPE_MISSING, STORE_PAUSED, TOO_LARGE, Problem, problem_response
+from retention_app.api.problems import LENGTH_MISSING, SCOPE_MISSING, STORE_PAUSED, TOO_LARGE, Problem, problem_response
 from retention_app.api.schema import ApiSchema
 from retention_app.models import ApiKey, Shop
 from retention_app.tenancy import shop_scope
@@ -139,6 +139,8 @@ class ApiView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         declared = request.META.get("CONTENT_LENGTH") or "0"
+        if declared == "0" and "Transfer-Encoding" in request.headers:
+            raise Problem(LENGTH_MISSING)
         if not declared.isdecimal() or int(declared[:18]) > BODY_BYTES_MAX:
             raise Problem(TOO_LARGE, f"Send at most {BODY_BYTES_MAX:,} bytes.")
         super().initial(request, *args, **kwargs)

@@ -213,6 +213,11 @@ def test_bodies_that_are_no_json_object_are_refused(
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
 
 
+def test_a_body_in_pieces_is_refused_because_nobody_knows_where_it_ends(program: Program) -> None:
+    client = Client(headers={**program.headers, "Transfer-Encoding": "chunked"})
+    assert client.generic("POST", V1 + PATH, b"", "application/json").status_code == 411
+
+
 def test_any_json_gets_an_answer(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(view, "REQUESTS_PER_MINUTE", 10**9)
     values = st.recursive(

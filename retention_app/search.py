@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from retention_app import setwise
-from retention_app.folding import typed_words, word_rows
+from retention_app.folding import WORD_MAX, folded, typed_words, word_rows
 from retention_app.models import CustomerWord, Order
 from retention_app.tenancy import current_shop_id
 
@@ -84,6 +84,12 @@ def matches(text: str) -> Matches | None:
             condition &= reduce(or_, (Q(id__in=rows.values("customer_id")) for rows in source))
     [(_, ids), *others] = found
     return Matches(condition, are_many=not others and ids is not None and len(ids) > FEW)
+
+
+def with_email(email: str) -> Q:
+    """The condition of a customer who has this e-mail address, whatever its case."""
+    word = folded(email)[:WORD_MAX]
+    return Q(id__in=_of_words([word]).values("customer_id"), email__iexact=email) if word else Q(id=None)
 
 
 def _of_words(words: Sequence[str]) -> QuerySet[CustomerWord]:

@@ -18,6 +18,7 @@ from retention_app.models import (
     SyncRun,
     WebhookDelivery,
 )
+from retention_app.search import with_email
 from retention_app.work import Queued
 
 
@@ -35,7 +36,7 @@ def customers_present(*, email: str = "", updated_since: dt.datetime | None = No
     else, nor erased. With `email` who has this address, with `updated_since` who changed since."""
     found = Customer.objects.filter(merged_into=None, gone_at=None, shopify_id__gt=0).order_by("shopify_id")
     if email:
-        found = found.filter(search_email=email.lower())
+        found = found.filter(with_email(email))
     return found.filter(updated_at__gte=updated_since) if updated_since else found
 
 

@@ -178,7 +178,7 @@ def test_the_back_fill_gives_everybody_what_the_mirror_would(crowd: Shop) -> Non
             sorted(Order.objects.values_list("id", "number")),
         )
 
-    migration = import_module("retention_app.migrations.0005_customer_search")
+    migration = import_module("retention_app.migrations.0006_customer_search")
     before = kept()
     CustomerWord.objects.all().delete()
     Order.objects.update(number="")

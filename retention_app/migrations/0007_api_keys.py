@@ -6,7 +6,7 @@ from retention_app.row_security import RowSecurity
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("retention_app", "0004_what_rules_judge_by"),
+        ("retention_app", "0006_customer_search"),
     ]
 
     operations = [

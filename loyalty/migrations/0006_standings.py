@@ -30,8 +30,8 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("loyalty", "0004_member_snapshots"),
-        ("retention_app", "0005_customer_search"),
+        ("loyalty", "0005_first_run_setup"),
+        ("retention_app", "0006_customer_search"),
     ]
 
     operations = [migrations.RunPython(standings_fill, migrations.RunPython.noop)]

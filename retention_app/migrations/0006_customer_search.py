@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
     # Not one transaction: rows are filled in batches, indexes made while others write.
     atomic = False
 
-    dependencies = [("retention_app", "0004_what_rules_judge_by")]
+    dependencies = [("retention_app", "0005_storefront_driver")]
 
     operations = [
         migrations.AddField("customer", "points", models.BigIntegerField(default=0, db_default=0)),

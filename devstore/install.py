@@ -136,7 +136,7 @@ async def install(shop: Shop, client: httpx.AsyncClient) -> dict[str, Any]:
 
 
 async def open_app(shop: Shop, client: httpx.AsyncClient) -> int | None:
-    return await _call(shop, client, "GET", frame_url(shop))
+    return await _call(shop, client, "GET", frame_url(shop), follow_redirects=True)  # as the admin's frame does
 
 
 async def publish_programme(shop: Shop, client: httpx.AsyncClient) -> dict[str, Any]:
@@ -178,7 +178,7 @@ async def _post_form(shop: Shop, client: httpx.AsyncClient, path: str, form: dic
 
 async def _call(shop: Shop, client: httpx.AsyncClient, method: str, url: str, **more: Any) -> int | None:
     try:
-        status = (await client.request(method, url, timeout=TIMEOUT, follow_redirects=False, **more)).status_code
+        status = (await client.request(method, url, timeout=TIMEOUT, **more)).status_code
     except httpx.HTTPError:
         status = None
     path = httpx.URL(url).path

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from django.test import Client
+from django.utils import translation
 from psycopg import sql
 from pytest_django import Settings
 
@@ -179,3 +180,10 @@ def work_off() -> Callable[[], None]:
     from tests.workers import work_off
 
     return work_off
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Whatever language an earlier test left active."""
+    with translation.override("en"):
+        yield

@@ -57,8 +57,10 @@ fuzz = hypothesis_settings(
 
 
 @pytest.fixture(autouse=True)
-def no_platform(settings: Settings) -> None:
+def no_platform(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers, and who tries again doesn't wait for it."""
     settings.SHOPIFY_DEVSTORE_URL = CLOSED
+    monkeypatch.setattr("retention_app.shopify.client.BACKOFF_SECONDS", 0)
 
 
 def send(client: Client, method: str, path: str, query: dict[str, str], form: dict[str, str], **headers: str) -> int:

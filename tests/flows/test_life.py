@@ -43,7 +43,7 @@ def comes(merchant: Page, stack: Stack) -> None:
     approve(merchant)
     stack.wait_done(60)
     stack.devstore("POST", "/devstore/programme")
-    merchant.reload()
+    merchant.goto(f"{stack.devstore_url}/admin/apps/encore")
     expect(admin_frame(merchant).get_by_text("Repeat customer rate").first).to_be_visible()
     assert grants(stack) == ["code"]
 

@@ -125,6 +125,7 @@ def partly_known(history: dict[str, Any], rng: random.Random) -> list[dict[str, 
     return states
 
 
+@pytest.mark.no_cover  # measuring takes longer than running; the worked cases go the same ways
 @pytest.mark.parametrize("part", range(SLICES))
 def test_however_facts_arrive_the_books_come_to_the_same(part: int) -> None:
     @settings(max_examples=EXAMPLES, **QUICK)
@@ -356,7 +357,7 @@ def tell(history: dict[str, Any], customer_id: int, shop: Shop) -> None:
     for one in history["announcements"]:
         told = {**owner, "subject": real_subject(one["subject"], shop), "at": one["at"]}
         if not Announcement.objects.filter(**told).exists():
-            Announcement.objects.create(**told, days=Announcement.objects.count(), channel="panel")
+            Announcement.objects.create(**told, days=1_000 + Announcement.objects.count(), channel="panel")
 
 
 def real_subject(about: str, shop: Shop) -> str:

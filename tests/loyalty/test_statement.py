@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def judged(history: list[dict[str, Any]], of: Programme | None = None, as_of: dt
     return statement(MemberFacts(orders=tuple(order_fact(order) for order in history)), of or programme(), as_of)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=500, deadline=None)
 @given(cases())
 def test_agrees_with_the_oracle(case: tuple[dict[str, Any], dict[str, Any], dt.datetime]) -> None:
@@ -70,6 +72,7 @@ def test_agrees_with_the_oracle(case: tuple[dict[str, Any], dict[str, Any], dt.d
     assert result.balance == sum(expected["lines"].values())
 
 
+@pytest.mark.no_cover
 @settings(max_examples=500, deadline=None)
 @given(cases())
 def test_a_snapshot_at_a_closed_instant_changes_nothing(

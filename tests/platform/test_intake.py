@@ -139,7 +139,7 @@ def test_withheld_names_break_nothing(store: Store, apply: Callable[..., None]) 
         ("orders/edited", {"order_edit": [6001]}, "no id at order_edit.order_id"),
         ("refunds/create", {"id": 9301}, "no id at order_id"),
         ("bulk_operations/finish", {"admin_graphql_api_id": "gid://shopify/BulkOperation/x"}, "no id"),
-        ("themes/publish", {"id": 1}, "themes/publish"),
+        ("themes/delete", {"id": 1}, "themes/delete"),
         ("orders/create", {"id": 6001, "shop_id": 1}, "another shop"),
         ("orders/create", {"id": 6001, "shop_domain": "beta.myshopify.com"}, "another shop"),
         ("app/uninstalled", {"id": 1, "myshopify_domain": "alpha.myshopify.com"}, "another shop"),

@@ -34,7 +34,7 @@ PEOPLE = {"First", "rules", "João", "Lima", "Pedro", "Santos", "Lucas", "Almeid
 PEOPLE |= {"Beatriz", "Ferreira", "Costa", "Vasconcellos", "Albuquerque", "Jo"}
 FOR_SUPPORT = {"AccessDenied", "DiscountCodeBasicCreate", "Malformed", "bring", "call", "code", "customer", "date"}
 FOR_SUPPORT |= {"denied", "discount", "loyalty", "nothing", "products", "received", "redact", "says", "script"}
-FOR_SUPPORT |= {"tag", "update"}
+FOR_SUPPORT |= {"tag", "update", "API"}
 
 
 @pytest.mark.parametrize(

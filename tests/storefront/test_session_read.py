@@ -98,10 +98,11 @@ def test_a_read_is_one_round_trip_in_a_transaction_of_the_shop(alpha: Shop, read
         messages = [line.split("\t") for line in trace.read().splitlines()]
     assert found_in(text).name == "Alpha"
     assert [way for way, _ in groupby(message[0] for message in messages)] == ["F", "B"]
-    assert [message[2].split()[0] for message in messages if message[0] == "F"] == [
+    asked_for = [message[2].split()[0] for message in messages if message[0] == "F"]
+    assert [what for what in asked_for if what != "Flush"] == [
         *("Bind", "Describe", "Execute"),  # the scope
         *("Bind", "Describe", "Execute"),  # the statement
-        *("Sync", "Flush"),
+        "Sync",
     ]
 
 

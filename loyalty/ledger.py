@@ -92,8 +92,10 @@ def members_bring_up_to_date(
             programme = facts.programme()
             kept_by = facts.keepers(waiting)
             judgements = members_judge(kept_by, programme) if programme else []
-        if not programme or not judgements:
-            return posted
+            if not programme or not judgements:
+                return posted
+            for judgement in judgements:
+                judgement.snapshot = snapshots.take(judgement, kept_by, programme)
         written = post(judgements, kept_by, posted)
         states = facts.members_states(kept_by)
         current = {id_: facts.fingerprint(programme, states.get(id_, ())) for id_ in kept_by}
@@ -205,7 +207,7 @@ def members_judge(
     later = {customer_id: found.late for customer_id, found in held.items() if found.snapshot}
     known = facts.members_facts(customer_ids, kept_by, states.values(), later)
     recorded = _recorded([member for member in to_judge if member.account_id is not None], later)
-    judgements = [
+    return [
         _judge(
             member,
             known[member.customer_id],
@@ -216,9 +218,6 @@ def members_judge(
         )
         for member in to_judge
     ]
-    for judgement in judgements:
-        judgement.snapshot = snapshots.take(judgement, kept_by, programme)
-    return judgements
 
 
 def _judge(

@@ -13,9 +13,11 @@ from django.utils.translation import ngettext
 
 from loyalty.rules.programme import Document, LevelDocument, TiersDocument, completed
 from loyalty.sentences import given_back
+from retention_app.counts import counts_of
 from retention_app.models import Customer, Shop
 from retention_app.money import exponent
-from retention_app.statistics import days_between_orders, shop_numbers
+from retention_app.screens import Window
+from retention_app.statistics import days_between_orders
 from retention_app.words import Words
 
 FEW_ORDERS = 30  # below, common values stand in for the shop's own
@@ -36,19 +38,23 @@ def step_names() -> list[str]:
 
 @dataclass(frozen=True)
 class Known:
-    """What the shop's orders say: money in minor units. `average_minor` and `gap_days` are None where they are few."""
+    """What the shop's orders say: money in minor units. `average_minor` and `gap_days` are None where they are few;
+    so is all else while a big shop's are counted for the first time."""
 
-    orders: int
-    customers: int
+    orders: int | None
+    customers: int | None
     average_minor: int | None
     gap_days: int | None
 
 
 def known(shop: Shop) -> Known:
-    """A fixed number of queries."""
-    numbers = shop_numbers(shop)
+    """A fixed number of queries; big shops' numbers are those that Home keeps."""
+    counts, gap_days = counts_of(shop), days_between_orders()
+    if counts is None:
+        return Known(None, None, None, gap_days)
+    numbers = counts.numbers(Window("all", None, ""))
     average = numbers.aov_minor if numbers.orders >= FEW_ORDERS else None
-    return Known(numbers.orders, numbers.customers, average, days_between_orders())
+    return Known(numbers.orders, numbers.customers, average, gap_days)
 
 
 def common_document(currency: str) -> Document:
@@ -104,6 +110,8 @@ def why_store(known: Known, words: Words) -> str:
 
 
 def few(known: Known, words: Words) -> str:
+    if known.orders is None:
+        return _("Your orders are being counted, so these are common values to start with.")
     return ngettext(
         "You have %(count)s order, so these are common values to start with.",
         "You have %(count)s orders, so these are common values to start with.",

@@ -69,12 +69,6 @@ _ROWS: Mapping[str, Callable[[Mapping[str, str], str], dict[str, str]]] = {"add"
 
 
 @shop_view(methods=["POST"])
-def later(request: ShopRequest) -> HttpResponse:
-    """Leave the assistant; Home offers to go on."""
-    return done(request, reverse("admin:home"), toast=_("Saved for later"))
-
-
-@shop_view(methods=["POST"])
 def dismiss(request: ShopRequest) -> HttpResponse:
     """Take the guide off Home for good."""
     Setup.objects.filter(dismissed_at=None).update(dismissed_at=clock.now())
@@ -87,11 +81,11 @@ def _number(request: ShopRequest, setup: Setup) -> int:
     return min(int(asked), setup.step) if asked in ("1", "2", "3", "4", "5") else setup.step
 
 
-def _document(shop: Shop, kept: ProgrammeDraft | None) -> Document:
+def _document(shop: Shop, kept: ProgrammeDraft | None, known: start.Known | None = None) -> Document:
     """The draft, or what the shop's own orders propose."""
     if kept:
         return completed(kept.document)
-    return start.document_proposed(shop.currency, start.known(shop).average_minor)
+    return start.document_proposed(shop.currency, (known or start.known(shop)).average_minor)
 
 
 def _page(
@@ -107,7 +101,7 @@ def _page(
     """A step with what is typed and can't be saved, with rows just added or removed, or with the draft."""
     shop, words = request.shop, words_for(request.shop)
     kept, known = ProgrammeDraft.objects.first(), start.known(shop)
-    saved = completed(kept.document) if kept else start.document_proposed(shop.currency, known.average_minor)
+    saved = _document(shop, kept, known)
     typed = form or RulesForm(flat or initial_of(saved, shop), shop=shop)
     document = typed.document if typed.is_valid() and typed.document else saved
     shown = form or RulesForm(shop=shop, initial=flat or initial_of(saved, shop))

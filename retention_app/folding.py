@@ -22,8 +22,9 @@ _WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud
 
 def folded(text: str) -> str:
     """The text in lower case without accents: what differs in those only is the same to a search."""
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    return unicodedata.normalize("NFKC", plain).translate(_LETTERS).replace("\0", "")
+    lower = unicodedata.normalize("NFKD", text.replace("\0", "")).casefold()
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", lower))
+    return unicodedata.normalize("NFKC", bare).translate(_LETTERS)
 
 
 def words_of(first_name: str, last_name: str, email: str) -> list[str]:

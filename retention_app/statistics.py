@@ -23,8 +23,8 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Max, Min, Q, Sum, Window
-from django.db.models.functions import Lag, TruncMonth
+from django.db.models import Count, F, Max, Min, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import TruncMonth
 
 from retention_app.models import Customer, Order, Shop
 
@@ -129,10 +129,14 @@ def order_ladder() -> list[LadderStep]:
 
 def days_between_orders() -> int | None:
     """The median number of days from an order to the customer's next one, over the latest `GAPS` of the shop in scope;
-    None below `FEW_GAPS`. One query."""
-    before = Window(Lag("processed_at"), partition_by=F("customer_id"), order_by=[F("processed_at"), F("id")])
+    None below `FEW_GAPS`. One query, which looks each order's forerunner up by index."""
     counted = Order.objects.filter(cancelled_at=None, test=False, customer__isnull=False)
-    latest = counted.annotate(before=before).order_by("-processed_at", "-id").values_list("processed_at", "before")
+    is_earlier = Q(processed_at__lt=OuterRef("processed_at")) | Q(
+        processed_at=OuterRef("processed_at"), id__lt=OuterRef("id")
+    )
+    earlier = counted.filter(is_earlier, customer=OuterRef("customer"), processed_at__lte=OuterRef("processed_at"))
+    before = Subquery(earlier.order_by("-processed_at", "-id").values("processed_at")[:1])
+    latest = counted.order_by("-processed_at", "-id").annotate(before=before).values_list("processed_at", "before")
     gaps = [(at - before).days for at, before in latest[:GAPS] if before is not None]
     return round(median(gaps)) if len(gaps) >= FEW_GAPS else None
 

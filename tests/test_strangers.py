@@ -53,7 +53,6 @@ STAFF = {
     "liability:close": "/app/insights/liability/close/2026-1/",
     "liability:download": "/app/insights/liability/2026-01-01/members/download/",
     "start:step": "/app/start/",
-    "start:later": "/app/start/later/",
     "start:dismiss": "/app/start/dismiss/",
     "loyalty:overview": "/app/loyalty/",
     "loyalty:programme": "/app/loyalty/programme/",

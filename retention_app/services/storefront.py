@@ -16,7 +16,6 @@ from urllib.parse import urlencode
 import orjson
 import structlog
 from django.conf import settings
-from django.core.cache import cache
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -176,7 +175,7 @@ def storefront_switch(*, shop: Shop, on: bool, actor: str) -> None:
 
 
 def storefront_seen(shop: Shop, kind: str) -> None:
-    """Note, once in a while whoever asks, that a visitor's browser ran our script on a kind of page."""
-    if kind in PAGES and cache.add(f"storefront.seen:{shop.id}:{kind}", True, SEEN_EVERY):
+    """Note that a visitor's browser ran our script on a kind of page."""
+    if kind in PAGES:
         seen = {**shop.storefront_seen, kind: clock.now().isoformat()}
         Shop.objects.filter(id=shop.id).update(storefront_seen=seen)

@@ -133,6 +133,12 @@ def test_what_staff_give_is_told_after_it(regular: int, alpha: Shop, judged_orde
     assert set(judged_orders) == {3}
 
 
+def test_verifying_takes_none(regular: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    MemberSnapshot.objects.all().delete()
+    monkeypatch.setattr(snapshots, "snapshot", lambda *args: pytest.fail("A snapshot that nobody keeps."))
+    assert not ledger_verify().findings
+
+
 def test_repairing_goes_through_all_of_them(regular: int, judged_orders: list[int]) -> None:
     MemberSnapshot.objects.update(data={"broken": True}, fingerprint="")
     Account.objects.filter(kind="member").update(balance=7)

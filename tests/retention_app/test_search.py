@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from retention_app import mirror, removals, search
@@ -166,6 +166,7 @@ def test_words_are_bounded_folded_and_none_begins_another(first: str, last: str,
     assert not [one for one in words for other in words if one != other and other.startswith(one)]
 
 
+@example("\N{MATHEMATICAL ITALIC CAPITAL A}")
 @given(st.text(max_size=20))
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert folded(folded(text)) == folded(text)

@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retention_app import mirror
+from retention_app import mirror, statistics
 from retention_app.models import DomainEvent, Shop
-from retention_app.statistics import ladder_steps, repeat_rate_by_month, rolling_rates, shop_numbers, wilson_interval
+from retention_app.statistics import (
+    days_between_orders,
+    ladder_steps,
+    repeat_rate_by_month,
+    rolling_rates,
+    shop_numbers,
+    wilson_interval,
+)
 from tests.orders import at, customer_row, order_row
 
 LIVE = DomainEvent.Origin.LIVE
@@ -118,3 +125,21 @@ def test_a_months_orders_are_the_shops_months(alpha: Shop) -> None:
     with shop_scope(alpha.id):
         load(order_row(1, customer=1, processed_at=dt.datetime(2026, 3, 1, 1, tzinfo=dt.UTC)))
         assert [rate.month for rate in repeat_rate_by_month(alpha)] == [dt.date(2026, 2, 1)]
+
+
+def test_the_usual_gap_is_the_median_of_orders_that_count(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "FEW_GAPS", 4)
+    load(
+        order_row(1, customer=1, processed_at=on("2026-01-01")),
+        order_row(2, customer=1, processed_at=on("2026-01-11")),
+        order_row(3, customer=1, processed_at=on("2026-01-11")),  # at the same instant
+        order_row(4, customer=2, processed_at=on("2026-01-01")),
+        order_row(5, customer=2, processed_at=on("2026-01-02"), test=True),
+        order_row(6, customer=2, processed_at=on("2026-01-05"), cancelled_at=on("2026-01-06")),
+        order_row(7, customer=2, processed_at=on("2026-01-31")),
+        order_row(8, customer=2, processed_at=on("2026-02-20")),
+        order_row(9, customer=None, processed_at=on("2026-02-21")),
+    )
+    assert days_between_orders() == 15  # of 0, 10, 20 and 30
+    monkeypatch.setattr(statistics, "FEW_GAPS", 5)
+    assert days_between_orders() is None

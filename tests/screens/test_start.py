@@ -171,3 +171,13 @@ def test_a_programme_published_meanwhile_is_told(storied: Shop, staff: Client) -
         assert staff.post(f"{START}?step=5", {**sent, "count_past": "all"}).status_code == 409
         programme_publish(storied.id, "42", "none")
         assert staff.post(f"{START}?step=5", sent).headers["Location"] == "/app/loyalty/programme/"
+
+
+def test_a_big_shop_that_is_being_counted_says_so(
+    storied: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loyalty.start.counts_of", lambda shop: None)
+    with shop_scope(storied.id):
+        Setup.objects.create(shop=storied, step=2, opened_at=clock.now())
+    seen = see(staff.get(f"{START}?step=2").content.decode())
+    assert "Your orders are being counted, so these are common values to start with." in seen.text

@@ -14,6 +14,7 @@ from loyalty.books import month_closable, month_ended
 from loyalty.liability import AGES, AsOf, Movement, Owed, Parts, Worth
 from loyalty.models import PeriodClose
 from loyalty.rules.reckoning import local_day
+from retention_app.charts import AreaChart, AreaPoint, area_chart
 from retention_app.screens import Definition, Stat
 from retention_app.words import Words
 
@@ -36,6 +37,10 @@ class MonthRow:
     @property
     def tone(self) -> str:
         return "neutral" if self.agrees else "bad"
+
+    @property
+    def owed_minor(self) -> int | None:
+        return self.row.worth.minor(self.row.closing)
 
     @property
     def used(self) -> int:
@@ -186,6 +191,21 @@ def sum_text(month: MonthRow, words: Words) -> str:
         "reversed": words.count(row.reversed),
         "closing": words.count(row.closing),
     }
+
+
+def chart(rows: Sequence[MonthRow], words: Words) -> AreaChart | None:
+    """What was owed at each month's end, of `rows` (newest first) those with a worth."""
+    ends = [AreaPoint(row.name, max(minor, 0)) for row in reversed(rows) if (minor := row.owed_minor) is not None]
+    return area_chart(ends, amount=words.money, tick=words.money_short)
+
+
+def answer(rows: Sequence[MonthRow], words: Words) -> str:
+    """How what is owed developed over the months, `rows` newest first: one at least."""
+    first, last = rows[-1], rows[0]
+    if first is last:
+        return _("%(worth)s at the end of %(month)s.") % {"worth": last.worth, "month": last.name}
+    told = {"before": first.worth, "first": first.name, "after": last.worth, "last": last.name}
+    return _("From %(before)s in %(first)s to %(after)s in %(last)s.") % told
 
 
 def ages(parts: Parts, worth: Worth) -> list[PartRow]:

@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from babel.numbers import get_currency_symbol
 from django import forms
+from django.conf import settings
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -22,6 +22,7 @@ from loyalty.rules.programme import Document, completed
 from loyalty.rules.reckoning import local_day, midnight
 from loyalty.sentences import label_kinds, periods, ways_to_qualify
 from retention_app import labels
+from retention_app.formatting import currency_symbol
 from retention_app.models import Product, Shop
 from retention_app.money import example_amount, exponent, typed_minor_units
 
@@ -274,8 +275,7 @@ class RulesForm(forms.Form):
             bound.field.widget.attrs |= {"aria-invalid": "true", "aria-describedby": f"{bound.auto_id}-error"}
         sign = SafeString("")
         if kind == "money":
-            locale = (get_language() or "en").replace("-", "_")
-            symbol = get_currency_symbol(self.currency, locale="zh_Hant" if locale.startswith("zh") else "en")
+            symbol = currency_symbol(self.currency, get_language() or settings.LANGUAGE_CODE)
             sign = format_html('<span class="muted">{}</span>', symbol)
         return format_html('<span class="rule-field">{}{}</span>', sign, bound)
 

@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any, Protocol, TypeVar, cast
+from zoneinfo import ZoneInfo
 
 from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, Sum, Value, When, Window
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, TruncMonth
 
 from loyalty import facts, sql
 from loyalty.models import (
@@ -38,7 +39,7 @@ from loyalty.rules.programme import (
     completed,
     worth_minor,
 )
-from loyalty.rules.reckoning import NOTICE, subject
+from loyalty.rules.reckoning import NOTICE, day_months_after, local_day, midnight, subject
 from loyalty.rules.statement import statement
 from retention_app import clock
 from retention_app.models import Customer, Order
@@ -474,10 +475,10 @@ def preview_orders(shop_id: int, document: Document, limit: int = 100) -> Previe
 
 def _earned(order: OrderFact, document: Document, currency: str) -> int:
     """What the order would have come to by itself, had this document always been in force."""
-    return statement(MemberFacts(orders=(order,)), _always(document, currency), max(order.instants())).balance
+    return statement(MemberFacts(orders=(order,)), always(document, currency), max(order.instants())).balance
 
 
-def _always(document: Document, currency: str, timezone: str = "UTC") -> Programme:
+def always(document: Document, currency: str, timezone: str = "UTC") -> Programme:
     version = Version(number=1, effective_from=_ALL_TIME, document=completed(document))
     return Programme(versions=(version,), earn_from=_ALL_TIME, currency=currency, timezone=timezone)
 
@@ -493,7 +494,7 @@ def order_tried(order: Order, documents: Sequence[Document], timezone: str) -> l
     sources = (f"order:{order.shopify_id}", f"first_order:{order.shopify_id}")
     tried = []
     for document in documents:
-        lines = statement(known, _always(document, currency, timezone), as_of).lines
+        lines = statement(known, always(document, currency, timezone), as_of).lines
         credits = [line for line in lines if line.source in sources]
         explanations = tuple(line.explanation for line in credits)
         tried.append(Tried(points=sum(line.amount for line in credits), explanations=explanations))
@@ -591,6 +592,30 @@ def tier_people(levels: Sequence[str]) -> dict[str, TierPeople]:
             is_up = ranks[after] > ranks[before]
             found[after if is_up else before]["up" if is_up else "down"] += count
     return {level: TierPeople(**counts) for level, counts in found.items()}
+
+
+def tier_months(now: Mapping[str, int], zone: ZoneInfo, months: int = 12) -> list[tuple[dt.date, dict[str, int]]]:
+    """Each month's first day with the people of each level at its end, the last one with those of `now`, which has
+    everybody ("" has no tier). Reckoned backwards from there: moves are undone, and nobody is a member before the
+    month of the first order. Two queries."""
+    this = local_day(clock.now(), zone).replace(day=1)
+    since = midnight(day_months_after(this, 1 - months), zone)
+    moves: dict[dt.date, Counter[str]] = defaultdict(Counter)
+    changes = TierChange.objects.filter(at__gte=since, member__customer__merged_into=None)
+    by_month = changes.annotate(month=TruncMonth("at", tzinfo=zone)).values("month", "before", "after")
+    for month, before, after, count in by_month.annotate(n=Count("id")).values_list("month", "before", "after", "n"):
+        moves[month.date()][after] += count
+        moves[month.date()][before] -= count
+    members = Member.objects.filter(customer__merged_into=None, customer__first_order_at__gte=since)
+    joined = members.annotate(month=TruncMonth("customer__first_order_at", tzinfo=zone)).values("month")
+    for month, count in joined.annotate(n=Count("id")).values_list("month", "n"):
+        moves[month.date()][""] += count
+    found, held = [], Counter(now)
+    for back in range(months):
+        month = day_months_after(this, -back)
+        found.append((month, {level: max(held[level], 0) for level in now}))
+        held.subtract(moves[month])
+    return found[::-1]
 
 
 @dataclass(frozen=True, kw_only=True)

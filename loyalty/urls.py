@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty import views, views_review, views_tiers, views_versions
+from loyalty import views, views_preview, views_review, views_tiers, views_versions
 
 app_name = "loyalty"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("programme/", views.programme, name="programme"),
     path("draft/", views.draft, name="draft"),
     path("draft/discard/", views.discard, name="discard"),
+    path("draft/panel/", views_preview.panel_frame, name="panel_frame"),
     path("draft/review/", views_review.review, name="review"),
     path("draft/review/moves/", views_review.moves, name="moves"),
     path("draft/review/moves/<int:simulation_id>.csv", views_review.moves_file, name="moves_file"),

@@ -22,6 +22,7 @@ from loyalty.rules.programme import Document, completed
 from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
 from loyalty.sentences import sentences
 from loyalty.start import common_document
+from loyalty.views_preview import Panel
 from retention_app import clock
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Order, Product, Shop
@@ -146,9 +147,17 @@ def draft_page(
         "tiers_multiply": document is not None and _tiers_multiply(document),
         "warnings": [warning.message() for warning in document_warnings(document)] if document else [],
     }
+    if document:
+        context["panel"] = Panel.of(shop, document, _average(preview), words)
     if is_part(request, "preview"):
         return page(request, "loyalty/draft.html#preview", {**context, "is_part": True}, current="loyalty")
     return page(request, "loyalty/draft.html", context, current="loyalty", status=status)
+
+
+def _average(preview: selectors.Preview | None) -> int | None:
+    """What the last orders counted for on average, in minor units; None without any."""
+    amounts = [row.order.total_minor for row in preview.rows] if preview else []
+    return sum(amounts) // len(amounts) or None if amounts else None
 
 
 def _tiers_multiply(document: Document) -> bool:

@@ -46,6 +46,8 @@ def _movements(date: AsOf, worth: Worth, shop: Shop) -> dict[str, Any]:
     return {
         "pending": liability_words.pending_text(parts, worth, words),
         "months": months,
+        "chart": liability_words.chart(months, words),
+        "answer": liability_words.answer(months, words) if months else "",
         "sum": liability_words.sum_text(months[0], words) if months else "",
         "closable": next((month for month in months if month.can_close), None),
         "ages": liability_words.ages(parts, worth),

@@ -18,11 +18,12 @@ from loyalty.rules.programme import Document, completed
 from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
 from loyalty.sentences import sentences
 from loyalty.views import city_of, revision_named, revision_of
+from loyalty.views_preview import Panel
 from loyalty.views_review import past_choices
 from retention_app import clock, sync
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
-from retention_app.views.admin_page import done, page
+from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
 
 POINTS, TIERS, TIME, LAUNCH = range(2, 6)  # steps by their numbers
@@ -35,22 +36,19 @@ FIELDS = {
 
 @shop_view(methods=["GET", "POST"])
 def step(request: ShopRequest) -> HttpResponse:
-    """`?step=`: 1 to 5. A POST keeps what was answered and goes on; the last one publishes."""
+    """`?step=`: 1 to 5. `#preview` renews while somebody types. A POST keeps what was answered and goes on; the last
+    one publishes."""
     if ProgrammeVersion.objects.exists():
         return HttpResponseRedirect(reverse("loyalty:programme"))
     setup, _created = Setup.objects.get_or_create(shop_id=request.shop.id, defaults={"opened_at": clock.now()})
     number = _number(request, setup)
+    if is_part(request, "preview"):
+        return _page(request, setup, number, flat=_answered(request.shop, number, request.GET))
     if request.method == "GET":
         return _page(request, setup, number)
     if number == LAUNCH:
         return _launch(request, setup)
-    kept = ProgrammeDraft.objects.first()
-    flat = initial_of(_document(request.shop, kept), request.shop)
-    if number in FIELDS:
-        flat = {name: value for name, value in flat.items() if not name.startswith(FIELDS[number])}
-        flat |= {name: request.POST[name] for name in request.POST if name.startswith(FIELDS[number])}
-    if number == TIERS:
-        flat = {"tiers_by": "spend", "tiers_period": "lifetime", **flat}
+    flat = _answered(request.shop, number, request.POST)
     for asked, changed in _ROWS.items():
         if row := request.POST.get(asked):
             return _page(request, setup, number, flat=changed(flat, row))
@@ -66,6 +64,17 @@ def step(request: ShopRequest) -> HttpResponse:
 
 
 _ROWS: Mapping[str, Callable[[Mapping[str, str], str], dict[str, str]]] = {"add": row_added, "remove": row_removed}
+
+
+def _answered(shop: Shop, number: int, given: Mapping[str, str]) -> dict[str, str]:
+    """The draft's fields with those of a step as they were given."""
+    flat = initial_of(_document(shop, ProgrammeDraft.objects.first()), shop)
+    if number in FIELDS:
+        flat = {name: value for name, value in flat.items() if not name.startswith(FIELDS[number])}
+        flat |= {name: given[name] for name in given if name.startswith(FIELDS[number])}
+    if number == TIERS:
+        flat = {"tiers_by": "spend", "tiers_period": "lifetime", **flat}
+    return flat
 
 
 @shop_view(methods=["POST"])
@@ -127,7 +136,9 @@ def _page(
         "choices": past_choices(shop, document) if number == LAUNCH else [],
         "chosen": publish.data.get("count_past", "") if publish else "all",
     }
-    return page(request, "loyalty/start.html", context, current="loyalty", status=status)
+    context["panel"] = Panel.of(shop, document, known.average_minor, words)
+    template = "loyalty/start.html#preview" if is_part(request, "preview") else "loyalty/start.html"
+    return page(request, template, context, current="loyalty", status=status)
 
 
 def _why(number: int, document: Document, known: start.Known, shares: list[start.Share], words: Words) -> str:

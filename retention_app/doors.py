@@ -24,7 +24,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from retention_app import clock
-from retention_app.languages import language_for
+from retention_app.languages import language_for, visitor_language
 from retention_app.models import Shop
 from retention_app.selectors import installed_shops
 from retention_app.services.install import shop_opened
@@ -150,14 +150,15 @@ def for_each_shop(work: Callable[[Shop], object]) -> None:
                 log.exception("shop_failed", shop=shop.domain)
 
 
-def embed(response: _Response, shop_domain: str) -> _Response:
-    """Let the shop's admin, and nobody else, frame this response, and App Bridge run in it."""
+def embed(response: _Response, shop_domain: str, *, within: str = "") -> _Response:
+    """Let the shop's admin, and nobody else, frame this response, and App Bridge run in it. `within` is a source that
+    may stand between: "'self'" for a frame in one of our own pages."""
     bridge = _origin(settings.APP_BRIDGE_URL)
     frames = [f"https://{shop_domain}"] if shop_domain else []
     devstore = [_origin(settings.SHOPIFY_DEVSTORE_URL)] if settings.SHOPIFY_DEVSTORE_URL else []
     response.xframe_options_exempt = True  # type: ignore[attr-defined]
     response._csp_replace = {  # type: ignore[attr-defined]
-        "frame-ancestors": [*frames, ADMIN, *devstore],
+        "frame-ancestors": [*frames, ADMIN, *devstore, *filter(None, [within])],
         "script-src": ["'self'", bridge],
         "connect-src": ["'self'", bridge],
     }
@@ -176,11 +177,8 @@ def _answer(view: View, request: HttpRequest, locale: str, *args: Any, **kwargs:
 
 
 def visitor_locale(request: HttpRequest) -> str:
-    """The `locale` parameter where we speak that language, else what Django made of the request's headers."""
-    try:
-        return translation.get_supported_language_variant(request.GET.get("locale", ""))
-    except LookupError:
-        return translation.get_language() or settings.LANGUAGE_CODE
+    """What a request without a staff member speaks: its `locale` parameter's language, else the browser's."""
+    return visitor_language(request.GET.get("locale", ""), request.headers.get("Accept-Language", ""))
 
 
 def _staff(request: HttpRequest) -> Staff:

@@ -42,6 +42,18 @@ def money(minor: int, currency: str, locale: str) -> str:
 
 
 @lru_cache(KEPT)
+def money_short(minor: int, currency: str, locale: str) -> str:
+    """150000000 BRL → R$1.5M, for axes."""
+    amount = Decimal(minor).scaleb(-exponent(currency))
+    return numbers.format_compact_currency(amount, currency, locale=_locale(locale), fraction_digits=1)
+
+
+def currency_symbol(currency: str, locale: str) -> str:
+    """R$, NT$."""
+    return numbers.get_currency_symbol(currency, locale=_locale(locale))
+
+
+@lru_cache(KEPT)
 def points(number: int, locale: str) -> str:
     """1240 → 1,240: any whole number."""
     return numbers.format_decimal(number, locale=_locale(locale))
@@ -58,13 +70,16 @@ def listing(parts: Sequence[str], locale: str) -> str:
 
 
 def percent(share: float, locale: str, digits: int = 1) -> str:
-    """0.4948 → 49.5%."""
-    pattern = "0.0%" if digits else "0%"
-    return numbers.format_percent(share, format=pattern, locale=_locale(locale))
+    """0.4948 → 49.5% in English, 49,5 % in Spanish."""
+    pattern = _locale(locale).percent_formats[None].pattern
+    return numbers.format_percent(
+        share, format=pattern.replace("0", "0.0") if digits else pattern, locale=_locale(locale)
+    )
 
 
 def day(instant: dt.datetime, timezone: str, locale: str, now: dt.datetime) -> str:
-    """20 Nov, with the year when it isn't the current one, in the shop's time zone."""
+    """20 Nov, with the year when it isn't the current one, in the shop's time zone. Without the full stop that some
+    languages put after a short month: sentences end in days."""
     local, today = instant.astimezone(ZoneInfo(timezone)), now.astimezone(ZoneInfo(timezone))
     return _day(local.date(), local.year == today.year, locale)
 
@@ -72,7 +87,7 @@ def day(instant: dt.datetime, timezone: str, locale: str, now: dt.datetime) -> s
 @lru_cache(KEPT)
 def _day(local: dt.date, is_this_year: bool, locale: str) -> str:
     if is_this_year:
-        return dates.format_skeleton("MMMd", local, locale=_date_locale(locale))
+        return dates.format_skeleton("MMMd", local, locale=_date_locale(locale)).removesuffix(".")
     return dates.format_date(local, format="medium", locale=_date_locale(locale))
 
 

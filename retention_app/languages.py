@@ -32,13 +32,8 @@ def visitor_language(locale: str, accept_language: str) -> str:
 
 
 def _supported(code: str | None) -> str | None:
-    """Our code for a language somebody asks for: zh-TW and zh-HK read traditional characters."""
-    if not code:
-        return None
-    lowered = code.lower()
-    if lowered in ("zh-tw", "zh-hk", "zh-mo"):
-        lowered = "zh-hant"
+    """Our code for a language somebody asks for, or the nearest: zh-HK reads traditional characters, pt Brazil's."""
     try:
-        return get_supported_language_variant(lowered)
+        return get_supported_language_variant((code or "").lower())
     except LookupError:
         return None

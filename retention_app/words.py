@@ -29,6 +29,9 @@ class Words:
     def money(self, minor: int) -> str:
         return formatting.money(minor, self.currency, self.locale)
 
+    def money_short(self, minor: int) -> str:
+        return formatting.money_short(minor, self.currency, self.locale)
+
     def percent(self, share: float) -> str:
         return formatting.percent(share, self.locale)
 

@@ -72,6 +72,7 @@ SIGNED = {
     "admin:customers_file": "/app/customers/file/",
     "admin:privacy_file": "/app/settings/privacy/{request}/file/",
     "loyalty:moves_file": "/app/loyalty/draft/review/moves/1.csv",
+    "loyalty:panel_frame": "/app/loyalty/draft/panel/",
     "liability:file": "/app/insights/liability/2026-01-01/members/file/",
 }
 # The merchant REST API: programs with a key of a shop. Customers go by the platform's id.

@@ -161,7 +161,13 @@ CELERY_ACCEPT_CONTENT = ["json"]
 
 # --- languages --------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("zh-hant", "繁體中文")]
+LANGUAGES = [
+    ("en", "English"),
+    ("zh-hans", "简体中文"),
+    ("zh-hant", "繁體中文"),
+    ("pt-br", "Português (Brasil)"),
+    ("es", "Español"),
+]
 LOCALE_PATHS = [ROOT / "locale"]
 LANGUAGE_COOKIE_NAME = "encore_language"
 

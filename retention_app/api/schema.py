@@ -39,7 +39,10 @@ _HEADERS = [
     OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[429], description="Seconds to wait."),
 ]
 _LANGUAGE = OpenApiParameter(
-    "Accept-Language", str, OpenApiParameter.HEADER, description="The language of sentences: en or zh-Hant."
+    "Accept-Language",
+    str,
+    OpenApiParameter.HEADER,
+    description="The language of sentences: en, zh-Hans, zh-Hant, pt-BR or es.",
 )
 _IDEMPOTENCY = [
     OpenApiParameter(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Percent = Callable[[float], str]  # 0.495 -> "49.5%", in the reader's language
@@ -20,6 +20,14 @@ class Drawing:
 
 
 DRAWINGS = (Drawing("wide", 720, 280), Drawing("half", 440, 260), Drawing("narrow", 342, 248))
+
+
+@dataclass(frozen=True)
+class Label:
+    x: float
+    y: float
+    text: str
+    anchor: str = "start"
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,32 @@ def share_ticks(highest: float) -> list[float]:
         if count <= 4:
             return [round(step * number, 2) for number in range(max(int(count), 2) + 1)]
     return [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def amount_ticks(highest: int) -> list[int]:
+    """Ticks of an axis of whole amounts that starts at 0 and holds `highest`: three to six, 1, 2 or 5 × 10ⁿ apart."""
+    step = 1
+    while step * 5 < highest:
+        step = step * 5 // 2 if str(step).startswith("2") else step * 2
+    return list(range(0, max(2, -(-highest // step)) * step + 1, step))
+
+
+def month_labels(names: Sequence[str], x: Scale, baseline: float, width: float) -> list[Label]:
+    """As many month names as have room, evenly spaced, the last month always among them."""
+    room = max(map(text_width, names)) + 18
+    every = max(1, -(-len(names) * room // (width - 40)))
+    labels = []
+    for number in reversed(range(len(names) - 1, -1, -int(every))):
+        anchor = "end" if number == len(names) - 1 else "middle"
+        place = x(number) + 8 if anchor == "end" else x(number)
+        if place - text_width(names[number]) / 2 >= 0:
+            labels.append(Label(round(place, 1), baseline, names[number], anchor))
+    return labels
+
+
+def path(places: Sequence[tuple[float, float]]) -> str:
+    """A way through the places, as SVG writes it."""
+    return "M" + "L".join(f"{x} {y}" for x, y in places)
 
 
 def text_width(text: str, size: float = 12) -> float:

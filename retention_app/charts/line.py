@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retention_app.charts.drawing import DRAWINGS, FEW, Drawing, Percent, Scale, share_ticks, text_width
+from retention_app.charts.drawing import (
+    DRAWINGS,
+    FEW,
+    Drawing,
+    Label,
+    Percent,
+    Scale,
+    month_labels,
+    path,
+    share_ticks,
+    text_width,
+)
 
 _TOP, _BOTTOM, _RIGHT = 22, 28, 14
 _LABEL_GAP = 8
@@ -28,14 +39,6 @@ class Mark:
     y: float
     title: str
     hollow: bool
-
-
-@dataclass(frozen=True)
-class Label:
-    x: float
-    y: float
-    text: str
-    anchor: str = "start"
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def _draw(
     places = [None if point.rate is None else (x(number), y(point.rate)) for number, point in enumerate(points)]
     dotted = ""
     if running and len(places) > 1 and places[-1] and places[-2]:
-        dotted = _path([places[-2], places[-1]])
+        dotted = path([places[-2], places[-1]])
         places = places[:-1]
     return LineDrawing(
         drawing=drawing,
@@ -127,13 +130,13 @@ def _draw(
         right=right,
         bottom=bottom,
         ticks=[Label(round(left - _LABEL_GAP, 1), y(share), tick(share), "end") for share in ticks],
-        months=_month_labels(points, x, bottom + 19, drawing.width),
+        months=month_labels([point.label for point in points], x, bottom + 19, drawing.width),
         band=Band(
             y(band[1]),
             round(y(band[0]) - y(band[1]), 1),
             _band_label(band_label, marks, left + 6, right - 6, y(band[1]) - 5, y(band[0]) + 14),
         ),
-        paths=[_path(run) for run in _runs(places) if len(run) > 1],
+        paths=[path(run) for run in _runs(places) if len(run) > 1],
         running=dotted,
         marks=marks,
         last=_last_label(points, marks, percent),
@@ -164,20 +167,6 @@ def _last_label(points: Sequence[LinePoint], marks: Sequence[Mark], percent: Per
     return Label(round(marks[-1].x + 4, 1), round(marks[-1].y - 10, 1), percent(last.rate), "end")
 
 
-def _month_labels(points: Sequence[LinePoint], x: Scale, baseline: float, width: float) -> list[Label]:
-    """As many month names as have room, evenly spaced, the last month always among them."""
-    room = max(text_width(point.label) for point in points) + 18
-    every = max(1, -(-len(points) * room // (width - 40)))
-    shown = range(len(points) - 1, -1, -int(every))
-    labels = []
-    for number in reversed(shown):
-        anchor = "end" if number == len(points) - 1 else "middle"
-        place = x(number) + 8 if anchor == "end" else x(number)
-        if place - text_width(points[number].label) / 2 >= 0:
-            labels.append(Label(round(place, 1), baseline, points[number].label, anchor))
-    return labels
-
-
 def _runs(places: Sequence[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
     runs: list[list[tuple[float, float]]] = [[]]
     for place in places:
@@ -186,7 +175,3 @@ def _runs(places: Sequence[tuple[float, float] | None]) -> list[list[tuple[float
         else:
             runs[-1].append(place)
     return [run for run in runs if run]
-
-
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x} {y}" for x, y in places)

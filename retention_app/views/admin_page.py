@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import get_language
+from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext as _
 
 from retention_app.doors import ShopRequest
@@ -35,9 +35,8 @@ class Shell:
 
     @property
     def language(self) -> str:
-        """As HTML writes it: en, zh-Hant."""
-        primary, _dash, rest = self.language_code.partition("-")
-        return f"{primary}-{rest.title()}" if rest else primary
+        """As HTML writes it: en, zh-Hant, pt-BR."""
+        return to_locale(self.language_code).replace("_", "-")
 
     @property
     def languages(self) -> list[tuple[str, str]]:

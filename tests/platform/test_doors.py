@@ -262,7 +262,21 @@ def test_other_pages_may_not_be_framed() -> None:
 
 @pytest.mark.parametrize(
     ("query", "header", "locale"),
-    [("zh-TW", "", "zh-hant"), ("fr", "", "en"), ("", "zh-Hant", "zh-hant"), ("", "", "en"), ("en", "zh-Hant", "en")],
+    [
+        ("zh-TW", "", "zh-hant"),
+        ("zh-HK", "", "zh-hant"),
+        ("zh-Hant-MO", "", "zh-hant"),
+        ("zh-CN", "", "zh-hans"),
+        ("zh-SG", "", "zh-hans"),
+        ("pt", "", "pt-br"),
+        ("pt-PT", "", "pt-br"),
+        ("es-419", "", "es"),
+        ("fr", "", "en"),
+        ("fr", "es-MX,en;q=0.5", "es"),
+        ("", "zh-Hant", "zh-hant"),
+        ("", "", "en"),
+        ("en", "zh-Hant", "en"),
+    ],
 )
 def test_page_speaks_the_platforms_language_then_the_browsers(
     alpha: Shop, query: str, header: str, locale: str

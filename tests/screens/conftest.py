@@ -48,6 +48,7 @@ class Seen:
 
     html: str
     text: str
+    texts: list[str]  # piece by piece
     headings: list[str]
     main_buttons: int
     ids: list[str]
@@ -94,7 +95,8 @@ def see(html: str) -> Seen:
     reader = _Reader()
     reader.feed(html)
     text = re.sub(r"\s+", " ", " ".join(reader.words)).strip()
-    return Seen(html, text, reader.headings, reader.main_buttons, reader.ids, reader.attributes)
+    texts = [word.strip() for word in reader.words if word.strip()]
+    return Seen(html, text, texts, reader.headings, reader.main_buttons, reader.ids, reader.attributes)
 
 
 def sane(seen: Seen) -> None:

@@ -198,3 +198,24 @@ def test_everything_can_be_reached_by_keyboard(shops: dict[str, Shop], live_serv
         expect(page.get_by_role("searchbox")).to_be_focused()
         ring = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
         assert ring == "2px"
+
+
+def test_the_shoppers_panel_follows_what_is_typed(shops: dict[str, Shop], live_server: Any) -> None:
+    with browser_page(live_server.url, shops["empty"]) as (page, faults):
+        page.goto(f"{live_server.url}/app/start/")
+        page.get_by_role("button", name="Continue").click()
+        points = page.locator("#id_earn_points")
+        panel = page.frame_locator("#panel-frame").get_by_role("dialog")
+        expect(panel).to_contain_text("Hello Maria")
+        points.focus()
+        before = panel.inner_text()
+        points.fill("7")
+        expect(panel).to_contain_text("= 7 points")
+        assert panel.inner_text() != before
+        expect(points).to_be_focused()
+        page.get_by_role("button", name="Visitor").click()
+        expect(panel).to_contain_text("Create account")
+        expect(panel).not_to_contain_text("Maria")
+        page.goto(f"{live_server.url}/app/loyalty/draft/")
+        expect(panel).to_contain_text("Hello Maria")
+    assert not faults

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from retention_app.charts import DRAWINGS, Bar, LinePoint, bar_chart, line_chart
-from retention_app.charts.drawing import Scale, share_ticks, text_width
+from retention_app.charts import DRAWINGS, AreaPoint, Bar, LinePoint, area_chart, bar_chart, line_chart, share_chart
+from retention_app.charts.drawing import Scale, amount_ticks, share_ticks, text_width
 
 
 def percent(share: float) -> str:
@@ -133,3 +135,44 @@ def test_a_step_with_few_customers_isnt_drawn() -> None:
 def test_no_chart_without_a_step_of_thirty() -> None:
     assert bars(bar(base=29)) is None
     assert bars() is None
+
+
+# --- amounts over months, parts of a whole ----------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10**15))
+def test_ticks_of_amounts_hold_the_highest_and_are_few(highest: int) -> None:
+    ticks = amount_ticks(highest)
+    assert ticks[0] == 0
+    assert highest <= ticks[-1] <= max(2, 2 * highest)
+    assert 3 <= len(ticks) <= 6
+    assert len({after - before for before, after in itertools.pairwise(ticks)}) == 1
+
+
+def test_an_area_starts_at_zero_and_fits_each_drawing() -> None:
+    chart = area_chart([AreaPoint("Sep", 0), AreaPoint("Oct", 90), AreaPoint("Nov", 45)], amount=str, tick=str)
+    assert chart
+    assert [drawing.drawing for drawing in chart.drawings] == list(DRAWINGS)
+    for drawing in chart.drawings:
+        bottom, half, top = (mark.y for mark in (drawing.marks[0], drawing.marks[2], drawing.marks[1]))
+        assert bottom - half == pytest.approx(half - top)
+        assert bottom == drawing.ticks[0].y
+        assert all(drawing.left <= mark.x <= drawing.right for mark in drawing.marks)
+        assert drawing.line.removeprefix("M") in drawing.area
+        assert drawing.marks[1].title == "Oct: 90"
+        assert drawing.last.text == "45"
+    assert area_chart([AreaPoint("Nov", 45)], amount=str, tick=str) is None
+
+
+def test_shares_of_a_month_fill_its_bar_in_order() -> None:
+    chart = share_chart(["None", "Silver", "Gold"], [("Sep", [0, 0, 0]), ("Oct", [60, 39, 1])], count=str)
+    assert chart
+    assert chart.key == [("None", 0), ("Silver", 2), ("Gold", 5)]
+    for drawing in chart.drawings:
+        [row] = drawing.rows
+        assert row.title == "Oct: None 60, Silver 39, Gold 1"
+        assert [share.text for share in row.shares] == ["60", "39", ""]  # no room for the last
+        assert [one.x + one.width <= other.x for one, other in itertools.pairwise(row.shares)] == [True, True]
+        assert row.shares[-1].x + row.shares[-1].width <= drawing.drawing.width
+        assert row.shares[0].width / row.shares[1].width == pytest.approx(60 / 39, rel=0.05)
+    assert share_chart(["None"], [("Sep", [0])], count=str) is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -13,8 +15,11 @@ from django.test import Client
 
 from loyalty import staff as staff_services
 from loyalty.ledger import members_bring_up_to_date
-from loyalty.models import Adjustment, TierMove
+from loyalty.models import Adjustment, Member, TierChange, TierMove
 from loyalty.programme import draft_save, programme_publish
+from loyalty.rules.reckoning import day_months_after, midnight
+from loyalty.selectors import tier_months
+from retention_app import clock
 from retention_app.models import Customer, Shop
 from retention_app.tenancy import shop_scope
 from tests.loyalty.conftest import TIERED, days
@@ -22,6 +27,8 @@ from tests.loyalty.ground import customers, mirrored
 from tests.orders import order_row
 from tests.screens.conftest import sane, see
 from tests.screens.test_pages import queries_of
+
+SECOND = dt.timedelta(seconds=1)
 
 
 @pytest.fixture(autouse=True)
@@ -277,6 +284,36 @@ def test_tiers_show_their_people_and_who_moved(alpha: Shop, staff: Client, membe
     assert 'href="/app/customers/?tier=silver"' in html
     assert "Silver 2 50.0%" in seen.text
     assert 'href="/app/loyalty/tiers/"' in staff.get("/app/loyalty/programme/").content.decode()
+
+
+def test_the_tiers_of_the_months_before_are_reckoned_back_from_today(alpha: Shop, member: Customer) -> None:
+    zone = ZoneInfo(alpha.timezone)
+    this = clock.now().astimezone(zone).date().replace(day=1)
+    last, before = day_months_after(this, -1), day_months_after(this, -2)
+    now = {"": 1, "silver": 2, "gold": 1}
+    with shop_scope(alpha.id):
+        customers(2)
+        TierChange.objects.all().delete()
+        Customer.objects.update(first_order_at=midnight(before, zone))
+        Customer.objects.filter(id=member.id).update(first_order_at=midnight(this, zone))
+        changes = [(midnight(last, zone), "", "silver"), (midnight(this, zone) - SECOND, "silver", "gold")]
+        changes += [(midnight(this, zone), "", "silver")]
+        for at, lower, upper in changes:
+            TierChange.objects.create(
+                shop=alpha,
+                member=Member.objects.get(customer=member),
+                at=at,
+                before=lower,
+                after=upper,
+                reason="reached",
+                version=1,
+                quantity=0,
+            )
+        found = dict(tier_months(now, zone))
+    assert list(found)[-3:] == [before, last, this]
+    assert found[this] == now
+    assert found[last] == {"": 1, "silver": 1, "gold": 1}
+    assert found[before] == {"": 2, "silver": 1, "gold": 0}
 
 
 def test_a_shop_without_tiers_is_told_what_they_are_for(

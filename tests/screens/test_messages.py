@@ -13,8 +13,8 @@ from tools.messages import catalogue_paths, messages_used
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 
 
-def test_there_is_a_catalogue() -> None:
-    assert [path.parts[-3] for path in catalogue_paths()] == ["zh_Hant"]
+def test_there_are_catalogues() -> None:
+    assert [path.parts[-3] for path in catalogue_paths()] == ["es", "pt_BR", "zh_Hans", "zh_Hant"]
 
 
 @pytest.mark.parametrize("path", catalogue_paths(), ids=lambda path: path.parts[-3])

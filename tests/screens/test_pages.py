@@ -35,7 +35,7 @@ PAGES = {
     "/app/settings/privacy/": 4,
     "/app/insights/liability/": 6,
     "/app/insights/liability/?on=2026-10-31": 6,
-    "/app/loyalty/tiers/": 5,
+    "/app/loyalty/tiers/": 7,
     "/app/loyalty/programme/": 6,
     "/app/loyalty/draft/": 25,
     "/app/loyalty/versions/": 5,

@@ -1,0 +1,30 @@
+// The storefront's panel in a frame: gets what it would be answered by the rules on this page, whenever these change.
+
+const frame = () => document.getElementById("panel-frame");
+let focused;
+
+function show() {
+  const answers = document.getElementById("panel-answers")?.dataset.answers;
+  const looks = document.querySelector('[data-looks][aria-pressed="true"]')?.dataset.looks;
+  if (frame() && answers && looks) frame().contentWindow.postMessage(JSON.parse(answers)[looks], location.origin);
+}
+
+addEventListener("message", ({ source, data }) => {
+  if (source !== frame()?.contentWindow) return;
+  if (data === "ready") show();
+  // The panel opened by itself: whoever was typing goes on.
+  if (data === "opened" && document.activeElement === frame()) {
+    const back = focused?.isConnected ? focused : document.querySelector("#main h1");
+    back?.focus({ preventScroll: true });
+  }
+});
+
+document.addEventListener("focusin", ({ target }) => { if (target !== frame()) focused = target; });
+document.addEventListener("htmx:after:swap", show);
+
+document.addEventListener("click", ({ target }) => {
+  const pressed = target.closest?.("[data-looks]");
+  if (!pressed) return;
+  for (const button of document.querySelectorAll("[data-looks]")) button.setAttribute("aria-pressed", String(button === pressed));
+  show();
+});

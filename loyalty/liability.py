@@ -215,11 +215,12 @@ def worth_at(date: AsOf) -> Worth:
 def members(until: dt.datetime) -> Iterator[tuple[int, int]]:
     """(the platform's customer id, points; negative when they owe) of everybody who had or owed any, by id."""
     yield from sql.rows(
-        "SELECT c.shopify_id, sums.points FROM (SELECT e.account_id, sum(e.amount) AS points FROM loyalty_entry e"
-        " WHERE e.shop_id = %s AND e.recorded_at < %s GROUP BY e.account_id HAVING sum(e.amount) <> 0) sums"
-        f" JOIN loyalty_account a ON a.id = sums.account_id AND {_MEMBERS}"
-        " JOIN loyalty_member m ON m.id = a.member_id JOIN retention_app_customer c ON c.id = m.customer_id"
-        " ORDER BY c.shopify_id",
+        # By look-ups: a join of all four goes through everybody for everybody where nothing is known of the tables yet.
+        "SELECT (SELECT c.shopify_id FROM loyalty_member m JOIN retention_app_customer c ON c.id = m.customer_id"
+        " WHERE m.id = a.member_id) AS customer, sum(e.amount)"
+        " FROM loyalty_entry e JOIN loyalty_account a ON a.id = e.account_id"
+        f" WHERE e.shop_id = %s AND {_MEMBERS} AND e.recorded_at < %s"
+        " GROUP BY a.id, a.member_id HAVING sum(e.amount) <> 0 ORDER BY customer",
         current_shop_id(),
         sql.stored(until),
     )

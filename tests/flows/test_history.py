@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.flows.conftest import BOTH_DATABASES
+from tests.flows.conftest import BOTH_DATABASES, pictures_folder
+from tests.screens.conftest import see
+from tests.screens.test_screenshots import LANGUAGES, WIDTHS
 from tests.stack import OUR_DOCUMENTS, POLL_SECONDS, Stack
 
 CDNOW = {
@@ -70,6 +73,30 @@ def change_of(stack: Stack, before: dict[Any, int], change: dict[int, int], seco
         time.sleep(0.3)
 
 
+def home_says(stack: Stack) -> None:
+    """The four numbers of CDNOW on Home, each with its definition and the figures behind it."""
+    home = see(stack.staff("GET", "/app/", params={"period": "all"}).text).text
+    for figure in ("49.5%", "$35.89", "2,453,159", "$122,657.95", "11,662 of 23,570 customers ordered twice or more"):
+        assert figure in home
+
+
+def keep_home(stack: Stack, browser: Browser, pictures: Path) -> None:
+    """Pictures of it, with the first definition open, at two widths in each language."""
+    for language in LANGUAGES:
+        token = stack.devstore("GET", "/devstore/id-token")["id_token"]
+        context = browser.new_context(locale=language, extra_http_headers={"authorization": f"Bearer {token}"})
+        page = context.new_page()
+        page.goto(f"{stack.app_url}/app/?period=all")
+        page.wait_for_selector("#charts figure >> nth=1")
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.screenshot(path=pictures / f"cdnow-home-{width}-{language}.png", full_page=True)
+            page.click("#stat-rcr summary")
+            page.screenshot(path=pictures / f"cdnow-definition-{width}-{language}.png")
+            page.keyboard.press("Escape")
+        context.close()
+
+
 def owed_on(stack: Stack, day: dt.date) -> str:
     """What the shop owed its members on a day, as its page says it."""
     page = stack.staff("GET", "/app/insights/liability/", params={"on": day.isoformat()}).text
@@ -78,13 +105,18 @@ def owed_on(stack: Stack, day: dt.date) -> str:
 
 
 @pytest.mark.parametrize("database", BOTH_DATABASES)
-def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(tmp_path: Path, database: str) -> None:
+def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
     with Stack(tmp_path, scenario="cdnow", database=database) as stack:
         stack.install()
         kill_worker_at(stack, 0.3)
         kill_worker_at(stack, 0.7)
         stack.wait_done(420)
         assert_done(stack, CDNOW)
+        home_says(stack)
+        if pictures := pictures_folder(request):
+            keep_home(stack, request.getfixturevalue("browser"), pictures)
         log = stack.devstore("GET", "/devstore/log")
         assert {"token", "graphql", "bulk_file", "webhook"} <= {call["kind"] for call in log["entries"]}
         calls = [call for call in log["entries"] if call["kind"] == "graphql"]

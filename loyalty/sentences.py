@@ -174,7 +174,7 @@ def _time(document: Document) -> list[Line]:
         else _("When points that were used are taken back, the balance stops at zero.")
     )
     return [
-        Line("waiting", "time", _("Waiting"), waiting),
+        Line("waiting", "time", _("Waiting period"), waiting),
         Line("expiry", "time", _("Expiry"), expiry),
         Line("short", "time", _("Negative balances"), short),
     ]

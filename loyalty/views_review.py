@@ -278,7 +278,7 @@ def moves_file(request: ShopRequest, simulation_id: int) -> HttpResponse:
     if simulation is None:
         raise Http404
     names = _all_level_names(selectors.programme_live(request.shop.id), simulation)
-    header = [_("Customer"), _("Name"), _("Moves"), _("From"), _("To")]
+    header = [_("Customer"), _("Name"), _("Moves"), _("Tier before"), _("Tier after")]
     rows = (
         [
             move.customer.shopify_id,

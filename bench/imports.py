@@ -96,6 +96,8 @@ def _customer(n: int) -> dict[str, Any]:
         "firstName": f"First{n}",
         "lastName": f"Last{n}",
         "locale": "en",
+        "state": "ENABLED",
+        "verifiedEmail": True,
         "defaultEmailAddress": {"emailAddress": f"c{n}@example.com"},
         "createdAt": _at(0),
         "updatedAt": _at(0),
@@ -157,7 +159,7 @@ def _shop(name: str) -> int:
     from retention_app import clock
     from retention_app.models import Shop
 
-    return Shop.objects.create(domain=f"{name}.myshopify.com", installed_at=clock.now()).id
+    return Shop.objects.create(domain=f"{name}.myshopify.com", installed_at=clock.now(), customer_accounts="CLASSIC").id
 
 
 def _ours(shop_id: int, base_url: str) -> None:

@@ -28,7 +28,7 @@ def run(members: int = MEMBERS, orders: int = ORDERS) -> dict[str, Any]:
     from retention_app.models import Shop
     from retention_app.tenancy import shop_scope
 
-    shop = Shop.objects.create(domain="ledger.myshopify.com", installed_at=clock.now())
+    shop = Shop.objects.create(domain="ledger.myshopify.com", installed_at=clock.now(), customer_accounts="CLASSIC")
     rules = {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}
     level = {"key": "gold", "name": "Gold", "from": 1, "percent": 100}
     tiers = {"by": "spend", "period": "lifetime", "grace_days": 0, "hold_days": 0, "protect_until": None}

@@ -88,7 +88,9 @@ def run(customers: int = CUSTOMERS, orders: int = ORDERS, repetitions: int = REP
 
     settings.ALLOWED_HOSTS = ["testserver"]
     logging.disable(logging.INFO)  # two lines a request
-    shop = Shop.objects.create(domain="people.myshopify.com", name="People", installed_at=clock.now())
+    shop = Shop.objects.create(
+        domain="people.myshopify.com", name="People", installed_at=clock.now(), customer_accounts="CLASSIC"
+    )
     with shop_scope(shop.id):
         draft_save(shop.id, RULES, "1")
         programme_publish(shop.id, "1")

@@ -43,7 +43,7 @@ def run(
     from retention_app.models import Shop
     from retention_app.tenancy import shop_scope
 
-    shop = Shop.objects.create(domain="posting.myshopify.com", installed_at=clock.now())
+    shop = Shop.objects.create(domain="posting.myshopify.com", installed_at=clock.now(), customer_accounts="CLASSIC")
     results: dict[str, list[float]] = defaultdict(list)
     with shop_scope(shop.id):
         draft_save(shop.id, {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}, "1")
@@ -160,6 +160,8 @@ def _customers(number: int, first: int) -> list[int]:
             "last_name": "",
             "email": "",
             "locale": "",
+            "account_state": "ENABLED",
+            "verified_email": True,
             "created_at": _START,
             "updated_at": _START,
         }

@@ -28,7 +28,7 @@ def run(orders: int = ORDERS, again: int = AGAIN) -> dict[str, Any]:
     def settle(customer_id: int) -> None:
         members_bring_up_to_date([customer_id])
 
-    shop = Shop.objects.create(domain="regular.myshopify.com", installed_at=clock.now())
+    shop = Shop.objects.create(domain="regular.myshopify.com", installed_at=clock.now(), customer_accounts="CLASSIC")
     with shop_scope(shop.id):
         draft_save(shop.id, {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}, "1")
         programme_publish(shop.id, "1", "all")

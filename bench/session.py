@@ -151,7 +151,7 @@ def _shop_make(members: int) -> None:
     from tests.orders import customer_row, line_row, order_row
 
     now = clock.now()
-    shop = Shop.objects.create(domain=SHOP, name="Bench", currency="USD", installed_at=now)
+    shop = Shop.objects.create(domain=SHOP, name="Bench", currency="USD", installed_at=now, customer_accounts="CLASSIC")
     with shop_scope(shop.id):
         draft_save(shop.id, DOCUMENT, "1")
         programme_publish(shop.id, "1", "all")

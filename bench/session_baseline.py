@@ -6,6 +6,7 @@ the same limit a visitor, with persistent connections and no more middleware tha
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from typing import Any, cast
 
@@ -18,15 +19,18 @@ from rest_framework.response import Response
 from loyalty.announcements import upcoming
 from loyalty.api import VisitorThrottle
 from loyalty.explain import what, why
+from loyalty.models import Member
 from loyalty.selectors import (
     ComingDown,
     Expiring,
+    LedgerRow,
     MemberSummary,
     ledger_rows,
     member_summary,
     programme_live,
 )
 from loyalty.tier_words import quantity_text
+from retention_app import clock
 from retention_app.doors import ShopRequest, proxy_view
 from retention_app.models import Customer, Shop
 from retention_app.privacy.tombstones import erased
@@ -78,6 +82,7 @@ def _member(shopify_id: int, version: Any, words: Words) -> dict[str, Any] | Non
         "pending": [
             {"points": part.points, "when": words.day(part.at) if part.at else None} for part in summary.pending[:3]
         ],
+        "claimed": _claimed(customer),
         "expiring": [{"points": points, "when": day} for day, points in expiring.items()],
         "tier": summary.tier and _tier(summary.tier, shown, words),
         "entries": [
@@ -90,10 +95,26 @@ def _member(shopify_id: int, version: Any, words: Words) -> dict[str, Any] | Non
                 "pending": row.is_pending,
                 "why": why(row, words),
             }
-            for row in (ledger_rows(customer, 10) if customer else [])
-            if row.explanation["kind"] != "moved"
+            for row in (_entries(customer) if customer else [])
         ],
     }
+
+
+def _entries(customer: Customer) -> list[LedgerRow]:
+    """The last ten but for changes of dates."""
+    for limit in (10, 1_000):
+        rows = [row for row in ledger_rows(customer, limit) if row.explanation["kind"] != "moved"]
+        if len(rows) == 10:
+            break
+    return rows[:10]
+
+
+def _claimed(customer: Customer | None) -> dict[str, int] | None:
+    member = Member.objects.filter(customer=customer).first() if customer else None
+    claimed = member.claimed if member else None
+    if not claimed or dt.datetime.fromisoformat(claimed["at"]) <= clock.now() - dt.timedelta(days=7):
+        return None
+    return {"points": claimed["points"], "orders": claimed["orders"]}
 
 
 def _tier(tier: Any, shown: Any, words: Words) -> dict[str, Any]:

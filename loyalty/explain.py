@@ -73,6 +73,8 @@ def what(row: Explained, words: Words) -> str:
                 return gettext("Correction for order %(order)s") % {"order": row.order_name}
             case "corrected" | "withdrawn":
                 return gettext("Correction: %(what)s") % {"what": name}
+            case "moved" if row.explanation.get("claimed"):
+                return gettext("Claimed by signing in: %(what)s") % {"what": name}
             case "moved":
                 return gettext("New dates: %(what)s") % {"what": name}
         return name
@@ -167,7 +169,10 @@ def _life(row: Dated, waiting: dict[str, Any] | None, words: Words) -> list[str]
     days = waiting["days"] if waiting else 0
     fulfilled = waiting is not None and waiting["after"] == "fulfilment"
     usable = row.usable_from
-    if usable is None and fulfilled:
+    claim = waiting is not None and waiting.get("claim", False)
+    if usable is None and claim:
+        said = gettext("Can be used once this e-mail has signed in.")
+    elif usable is None and fulfilled:
         said = (
             ngettext(
                 "Can be used %(days)s day after the order is fulfilled.",
@@ -180,13 +185,13 @@ def _life(row: Dated, waiting: dict[str, Any] | None, words: Words) -> list[str]
     elif usable is None or usable <= row.at:
         told = [gettext("Counts from %(moment)s and can be used at once.") % moment]
         return told + _expiry(row, words)
-    elif days and fulfilled:
+    elif days and fulfilled and not claim:
         said = ngettext(
             "Can be used from %(day)s, %(days)s day after the order was fulfilled.",
             "Can be used from %(day)s, %(days)s days after the order was fulfilled.",
             days,
         )
-    elif days:
+    elif days and not claim:
         said = ngettext(
             "Can be used from %(day)s, %(days)s day after payment.",
             "Can be used from %(day)s, %(days)s days after payment.",
@@ -485,7 +490,7 @@ class _Sentences:
 
     def moved(self, explanation: Explanation) -> list[str]:
         """Other dates than were posted before."""
-        told = []
+        told = [gettext("This e-mail has signed in.")] if explanation.get("claimed") else []
         old, new = (self.day(instant) for instant in explanation["usable_from"])
         if new and old and new != old:
             told.append(gettext("Can be used from %(new)s instead of %(old)s.") % {"new": new, "old": old})

@@ -39,6 +39,10 @@ _TABLES = {  # facts beside orders: what their rows are recognised by, and which
     ),
     "announcement": ("t.id", ""),
 }
+_CLAIM = "claim:"  # a customer's first sign-in; of those who were merged, the earliest counts
+_SIGNED_IN = (
+    "(SELECT id AS customer_id, shop_id, signed_in_at FROM retention_app_customer WHERE signed_in_at IS NOT NULL)"
+)
 
 
 def keepers(customer_ids: Iterable[int]) -> dict[int, int]:
@@ -59,12 +63,17 @@ class Late(NamedTuple):
 
 
 def members_states(kept_by: Mapping[int, int]) -> dict[int, list[str]]:
-    """What the facts of each customer who has any are recognised by: equal lists, equal facts. `kept_by` is `keepers`'
-    answer. One look-up."""
+    """What the facts of each customer who has any beside a claim are recognised by: equal lists, equal facts. `kept_by`
+    is `keepers`' answer. One look-up."""
     states: dict[int, list[str]] = defaultdict(list)
-    for customer_id, state, _ in sql.look_up_all(_states(), "customer_id", kept_by):
+    claims = (f"t.customer_id, '{_CLAIM}' || t.signed_in_at, NULL", _SIGNED_IN, "")
+    for customer_id, state, _ in sql.look_up_all([*_states(), claims], "customer_id", kept_by):
         states[kept_by[customer_id]].append(state)
-    return {customer_id: sorted(of_customer) for customer_id, of_customer in states.items()}
+    return {
+        customer_id: sorted(of_customer)
+        for customer_id, of_customer in states.items()
+        if not all(state.startswith(_CLAIM) for state in of_customer)
+    }
 
 
 def states_after(since: dt.datetime, customer_ids: Iterable[int]) -> Late:
@@ -115,7 +124,9 @@ def members_facts(
     """
     ids, late = list(customer_ids), late or {}
     kept_by = keepers(ids) if kept_by is None else kept_by
-    named = set(_TABLES) if states is None else {state.partition(":")[0] for of_one in states for state in of_one}
+    named = {*_TABLES, "claim"}
+    if states is not None:
+        named = {state.partition(":")[0] for of_one in states for state in of_one}
     orders = orders_of_customers(id_ for id_ in ids if id_ not in late)
     for customer_id, one in late.items():
         orders[customer_id] = [order for _, _, order in _orders("shopify_id", one.orders)]
@@ -127,6 +138,7 @@ def members_facts(
     moves = rows("tiermove", "t.at, t.level, t.until")
     spendings = rows("spending", "t.at, t.points, t.state, t.undone_at")
     announcements = rows("announcement", "t.subject, t.at")
+    claims = _claims(kept_by) if "claim" in named else {}
     found = {
         customer_id: MemberFacts(
             orders=tuple(orders.get(customer_id, ())),
@@ -155,6 +167,7 @@ def members_facts(
                 for id_, at, points, state, undone_at in spendings.get(customer_id, ())
             ),
             announcements=_by_subject(announcements.get(customer_id, ())),
+            claimed_at=claims.get(customer_id),
         )
         for customer_id in ids
     }
@@ -171,6 +184,15 @@ def _of_keepers(kept_by: Mapping[int, int], table: str, columns: str) -> dict[in
     ):
         found[kept_by[customer_id]].append(row)
     return found
+
+
+def _claims(kept_by: Mapping[int, int]) -> dict[int, dt.datetime]:
+    """When each customer's e-mail first signed in, or one of those they were merged with."""
+    claims: dict[int, dt.datetime] = {}
+    for customer_id, signed_in_at in sql.look_up("t.customer_id, t.signed_in_at", _SIGNED_IN, "customer_id", kept_by):
+        at, keeper = sql.instant(signed_in_at), kept_by[customer_id]
+        claims[keeper] = min(at, claims.get(keeper, at))
+    return claims
 
 
 def _by_subject(announcements: Iterable[Any]) -> dict[str, tuple[dt.datetime, ...]]:

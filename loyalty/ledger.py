@@ -31,7 +31,7 @@ from loyalty.posting import (
     members_make_due,
     post,
 )
-from loyalty.rules.difference import PostedSource, differences
+from loyalty.rules.difference import Life, PostedSource, differences
 from loyalty.rules.facts import MemberFacts, SpendingFact
 from loyalty.rules.programme import Programme
 from loyalty.rules.statement import Statement, statement
@@ -300,20 +300,21 @@ def _posted(members: Sequence[_Known], since: Mapping[int, dt.datetime]) -> dict
     def look_up(ids: Iterable[int], when: str = "") -> list[Any]:
         return sql.look_up(
             "t.account_id, t.source, t.usable_from, t.expires_at,"
-            " sum(t.amount), max(t.order_shopify_id), max(t.occurred_at)",
+            " t.unclaimed, sum(t.amount), max(t.order_shopify_id), max(t.occurred_at)",
             "loyalty_entry",
             "account_id",
             ids,
-            f"{when} GROUP BY t.account_id, t.source, t.usable_from, t.expires_at",
+            f"{when} GROUP BY t.account_id, t.source, t.usable_from, t.expires_at, t.unclaimed",
         )
 
     found = look_up(account_ids - set(since))
     for account_id, instant in since.items():
         found += look_up([account_id], f" AND t.occurred_at > '{sql.stored(instant)}'")
-    for account_id, source, usable_from, expires_at, points, order_id, occurred_at in found:
+    for account_id, source, usable_from, expires_at, unclaimed, points, order_id, occurred_at in found:
         of_source = posted[account_id].setdefault(source, PostedSource(order_id, sql.instant(occurred_at)))
         of_source.occurred_at = max(of_source.occurred_at, sql.instant(occurred_at))
-        of_source.points[(sql.instant_if_any(usable_from), sql.instant_if_any(expires_at))] = int(points)
+        life = Life(sql.instant_if_any(usable_from), sql.instant_if_any(expires_at), bool(unclaimed))
+        of_source.points[life] = int(points)
     spenders = {
         member.member_id: member.account_id
         for member in members

@@ -58,10 +58,13 @@ class Worth:
 
 @dataclass(frozen=True, kw_only=True)
 class Owed:
-    """Points members have, those who have any; points members owe, those who owe any; points set aside."""
+    """Points members have, those who have any; of them points of members whose e-mail hasn't signed in yet; points
+    members owe, those who owe any; points set aside."""
 
     claims: int
     claimants: int
+    unclaimed: int
+    waiting: int
     debts: int
     debtors: int
     held: int
@@ -76,12 +79,14 @@ class Owed:
 class Parts:
     """Members' claims by age and by expiry. `ages` has a number for each of `AGES` and one for what is older; months
     are first days, None for points without a date. `due` are those that members weren't told of in time, which keeps
-    them from expiring; `pending` those that can't be used yet."""
+    them from expiring; `pending` those that can't be used yet, `unclaimed` those of customers whose e-mail hasn't
+    signed in."""
 
     ages: tuple[int, ...]
     expiries: dict[dt.date | None, int]
     due: int
     pending: int
+    unclaimed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,20 +117,32 @@ def as_of(day: dt.date, timezone: str) -> AsOf:
 
 def owed(until: dt.datetime) -> Owed:
     """What members had and owed by what was recorded before `until`. One statement."""
-    [[claims, claimants, debts, debtors, held]] = sql.rows(
+    # All that a member has is unclaimed, or nothing is: a claim moves it from one to the other.
+    of_waiting = "kind = 'member' AND points > 0 AND unclaimed > 0"
+    [[claims, claimants, unclaimed, waiting, debts, debtors, held]] = sql.rows(
         "SELECT coalesce(sum(CASE WHEN kind = 'member' AND points > 0 THEN points END), 0),"
         " count(CASE WHEN kind = 'member' AND points > 0 THEN 1 END),"
+        f" coalesce(sum(CASE WHEN {of_waiting} THEN points END), 0), count(CASE WHEN {of_waiting} THEN 1 END),"
         " coalesce(sum(CASE WHEN kind = 'member' AND points < 0 THEN -points END), 0),"
         " count(CASE WHEN kind = 'member' AND points < 0 THEN 1 END),"
         " coalesce(sum(CASE WHEN kind = 'held' THEN points END), 0)"
-        " FROM (SELECT a.kind, sum(e.amount) AS points"
+        " FROM (SELECT a.kind, sum(e.amount) AS points,"
+        " sum(CASE WHEN e.unclaimed THEN e.amount ELSE 0 END) AS unclaimed"
         " FROM loyalty_entry e JOIN loyalty_account a ON a.id = e.account_id"
         " WHERE e.shop_id = %s AND a.asset = 'points' AND a.kind IN ('member', 'held') AND e.recorded_at < %s"
         " GROUP BY a.id, a.kind) sums",
         current_shop_id(),
         sql.stored(until),
     )
-    return Owed(claims=int(claims), claimants=claimants, debts=int(debts), debtors=debtors, held=int(held))
+    return Owed(
+        claims=int(claims),
+        claimants=claimants,
+        unclaimed=int(unclaimed),
+        waiting=waiting,
+        debts=int(debts),
+        debtors=debtors,
+        held=int(held),
+    )
 
 
 def parts(date: AsOf) -> Parts:
@@ -137,21 +154,22 @@ def parts(date: AsOf) -> Parts:
     rows = sql.rows(
         # by credit and life …
         f"WITH lives AS (SELECT e.account_id, {_CREDIT} AS credit, e.source, e.usable_from, e.expires_at,"
-        " sum(e.amount) AS points, min(e.occurred_at) AS since"
+        " e.unclaimed, sum(e.amount) AS points, min(e.occurred_at) AS since"
         " FROM loyalty_entry e JOIN loyalty_account a ON a.id = e.account_id"
-        f" WHERE e.shop_id = %s AND {_MEMBERS} AND e.recorded_at < %s GROUP BY 1, 2, 3, 4, 5),"
+        f" WHERE e.shop_id = %s AND {_MEMBERS} AND e.recorded_at < %s GROUP BY 1, 2, 3, 4, 5, 6),"
         # … by credit, with the life its points have now …
         " credits AS (SELECT account_id, credit, sum(points) AS points, min(since) AS since,"
         " max(CASE WHEN source = credit AND points > 0 THEN expires_at END) AS expires_at,"
-        " max(CASE WHEN source = credit AND points > 0 THEN usable_from END) AS usable_from"
+        " max(CASE WHEN source = credit AND points > 0 THEN usable_from END) AS usable_from,"
+        " max(CASE WHEN source = credit AND points > 0 AND unclaimed THEN 1 ELSE 0 END) AS unclaimed"
         " FROM lives GROUP BY account_id, credit HAVING sum(points) <> 0),"
         # … and what the member's debits leave of each
-        " placed AS (SELECT points, since, expires_at, usable_from,"
+        " placed AS (SELECT points, since, expires_at, usable_from, unclaimed,"
         " sum(CASE WHEN points > 0 THEN points ELSE 0 END) OVER"
         " (PARTITION BY account_id ORDER BY expires_at IS NULL, expires_at, since, credit ROWS UNBOUNDED PRECEDING)"
         " - sum(CASE WHEN points < 0 THEN -points ELSE 0 END) OVER (PARTITION BY account_id) AS reached FROM credits)"
         f" SELECT expires_at, CASE {age} ELSE {len(bounds)} END,"
-        " CASE WHEN usable_from <= %s THEN 0 ELSE 1 END,"
+        " CASE WHEN unclaimed = 1 THEN 'unclaimed' WHEN usable_from <= %s THEN '' ELSE 'pending' END,"
         " sum(CASE WHEN reached < points THEN reached ELSE points END)"
         " FROM placed WHERE points > 0 AND reached > 0 GROUP BY 1, 2, 3",
         current_shop_id(),
@@ -161,17 +179,23 @@ def parts(date: AsOf) -> Parts:
     )
     ages = [0] * (len(AGES) + 1)
     expiries: Counter[dt.date | None] = Counter()
-    due = pending = 0
-    for expires_at, aged, waits, points in rows:
+    due, waiting = 0, Counter[str]()
+    for expires_at, aged, waits_for, points in rows:
         expires = sql.instant_if_any(expires_at)
         ages[aged] += int(points)
-        pending += int(points) if waits else 0
+        waiting[waits_for] += int(points)
         if expires is not None and expires <= date.at:
             due += int(points)
         else:
             expiries[expires and local_day(expires, date.zone).replace(day=1)] += int(points)
     months = sorted(expiries.items(), key=lambda one: one[0] or dt.date.max)
-    return Parts(ages=tuple(ages), expiries=dict(months), due=due, pending=pending)
+    return Parts(
+        ages=tuple(ages),
+        expiries=dict(months),
+        due=due,
+        pending=waiting["pending"],
+        unclaimed=waiting["unclaimed"],
+    )
 
 
 def roll_forward(date: AsOf, months: int = MONTHS) -> list[Movement]:

@@ -73,6 +73,12 @@ def definitions() -> list[Definition]:
             _("points of all members who had any + points set aside, × what a point was worth, rounded down."),
         ),
         Definition(
+            "owed-unclaimed",
+            _("Of it unclaimed"),
+            _("Points of customers whose e-mail hadn't signed in by then. They can't be used and don't expire."),
+            _("points of all members who had any and hadn't signed in, × what a point was worth, rounded down."),
+        ),
+        Definition(
             "owed-held",
             _("Of it set aside"),
             _("Points that members gave for a reward which wasn't made yet on that date."),
@@ -94,8 +100,8 @@ def definitions() -> list[Definition]:
 
 
 def stats(date: AsOf, owed: Owed, worth: Worth, words: Words, rows_url: str) -> list[Stat]:
-    """The four figures; `rows_url` leads to the rows behind them."""
-    what, held, debts, hundred = definitions()
+    """The five figures; `rows_url` leads to the rows behind them."""
+    what, unclaimed, held, debts, hundred = definitions()
     day = words.day(date.at)
 
     def stat(definition: Definition, points: int, note: str) -> Stat:
@@ -109,6 +115,7 @@ def stats(date: AsOf, owed: Owed, worth: Worth, words: Words, rows_url: str) -> 
     versions = {"rows_url": reverse("loyalty:versions"), "rows_label": _("See the versions")}
     return [
         stat(what, owed.claims + owed.held, claims),
+        stat(unclaimed, owed.unclaimed, _of_members(owed.unclaimed, owed.waiting, words)),
         stat(held, owed.held, points_text(owed.held, words)),
         stat(debts, owed.debts, owes),
         Stat(hundred, money(worth.minor(100), words), note=by, window=day, quiet=version is None, **versions),

@@ -82,6 +82,8 @@ _STANDING: setwise.Columns = {
     "tier_since": "timestamptz",
     "tier_quantity": "bigint",
     "move_down": "jsonb",
+    "unclaimed": "boolean",
+    "claimed": "jsonb",
 }
 _KNOWN: setwise.Columns = {"member_id": "bigint", "read_revision": "bigint", **_STANDING}
 _FRESH: setwise.Columns = {"customer_id": "bigint", **_STANDING}
@@ -107,6 +109,7 @@ _ENTRY: setwise.Columns = {
     "recorded_at": "timestamptz",
     "usable_from": "timestamptz",
     "expires_at": "timestamptz",
+    "unclaimed": "boolean",
 }
 _ENTRY_FINDS = {"position", "member_id", "revision", "account_id", "kind"}  # its place, transaction and account
 _BALANCE: setwise.Columns = {"account_id": "bigint", "change": "bigint", "debt": "bigint"}
@@ -213,7 +216,8 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
         won = sql.rows(
             "UPDATE loyalty_member SET revision = loyalty_member.revision + 1, judged = r.fingerprint,"
             " next_at = r.next_at, tier = r.tier, tier_since = r.tier_since, tier_quantity = r.tier_quantity,"
-            f" move_down = r.move_down FROM {setwise.rows_from(_KNOWN)}"
+            " move_down = r.move_down, unclaimed = r.unclaimed, claimed = r.claimed"
+            f" FROM {setwise.rows_from(_KNOWN)}"
             " WHERE loyalty_member.id = r.member_id AND loyalty_member.revision = r.read_revision"
             f" AND loyalty_member.shop_id = %s AND {setwise.ids_in('loyalty_member.id')} RETURNING id",
             setwise.rows_json(rows, _KNOWN),
@@ -225,8 +229,9 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
         rows = [{"customer_id": id_, **standing(judgement)} for id_, judgement in fresh.items()]
         inserted = sql.rows(
             "INSERT INTO loyalty_member"
-            " (shop_id, customer_id, revision, judged, next_at, tier, tier_since, tier_quantity, move_down)"
-            " SELECT %s, r.customer_id, 1, r.fingerprint, r.next_at, r.tier, r.tier_since, r.tier_quantity, r.move_down"
+            " (shop_id, customer_id, revision, judged, next_at, tier, tier_since, tier_quantity, move_down, unclaimed,"
+            " claimed) SELECT %s, r.customer_id, 1, r.fingerprint, r.next_at, r.tier, r.tier_since, r.tier_quantity,"
+            " r.move_down, r.unclaimed, r.claimed"
             f" FROM {setwise.rows_from(_FRESH)} WHERE true ORDER BY r.customer_id"
             " ON CONFLICT (shop_id, customer_id) DO NOTHING RETURNING id, customer_id",
             current_shop_id(),
@@ -242,7 +247,7 @@ def _guard(judgements: Sequence[Judgement]) -> list[Judgement]:
 def standing(judgement: Judgement) -> dict[str, Any]:
     """What a member's row is to say, and the fingerprint of what it was read off."""
     stated = judgement.statement
-    coming = stated.move_down
+    coming, claimed = stated.move_down, stated.claimed
     return {
         "fingerprint": judgement.fingerprint,
         "next_at": stated.next_at,
@@ -257,6 +262,8 @@ def standing(judgement: Judgement) -> dict[str, Any]:
             "due": coming.due.isoformat(),
             "at": coming.at and coming.at.isoformat(),
         },
+        "unclaimed": not stated.is_claimed,
+        "claimed": claimed and {"at": claimed.at.isoformat(), "points": claimed.points, "orders": claimed.orders},
     }
 
 
@@ -297,8 +304,9 @@ def _entries_append(judgements: Sequence[Judgement]) -> list[sql.Statement]:
             "explanation": difference.explanation if leg.account == "member" else None,
             "occurred_at": difference.occurred_at,
             "recorded_at": now,
-            "usable_from": leg.life[0],
-            "expires_at": leg.life[1],
+            "usable_from": leg.life.usable_from,
+            "expires_at": leg.life.expires_at,
+            "unclaimed": leg.life.unclaimed,
         }
         for position, (judgement, difference, leg) in enumerate(
             (judgement, difference, leg)

@@ -33,6 +33,7 @@ class BalanceSerializer(Said):
     customer = serializers.IntegerField(help_text="Shopify's id.")
     points_available = serializers.IntegerField(help_text="Can be used now.")
     points_pending = serializers.IntegerField(help_text="Can be used later.")
+    points_unclaimed = serializers.IntegerField(help_text="Wait until the customer's e-mail signs in.")
     points_held = serializers.IntegerField(help_text="Set aside for a reward that is being made.")
     debt = serializers.IntegerField(help_text="Used, and then taken back.")
     worth = MoneySerializer(allow_null=True, help_text="Of the available points; null without a programme.")
@@ -86,6 +87,7 @@ class TierProgressSerializer(Said):
                 "customer": 8101000000001,
                 "points_available": 1240,
                 "points_pending": 108,
+                "points_unclaimed": 0,
                 "points_held": 0,
                 "debt": 0,
                 "worth": {"minor": 6200, "currency": "BRL"},

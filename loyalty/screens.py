@@ -88,7 +88,7 @@ class LoyaltyScreens(EngineScreens):
                 "points-available",
                 _("Points available"),
                 _("All points your members have and could use today."),
-                _("points earned − taken back − used − expired − pending, added up over all members."),
+                _("points earned − taken back − used − expired − pending − unclaimed, added up over all members."),
             ),
             Definition(
                 "if-redeemed",
@@ -147,7 +147,9 @@ class LoyaltyScreens(EngineScreens):
         words, names = words_for(shop), dict(_levels(selectors.programme_live(shop.id)))
         return {
             figures.customer_id: {
-                "points": words.count(figures.available),
+                "points": _("%(points)s unclaimed") % {"points": words.count(figures.unclaimed)}
+                if figures.unclaimed
+                else words.count(figures.available),
                 "pending": words.count(figures.pending),
                 "tier": names.get(figures.tier, "–"),
             }
@@ -237,6 +239,13 @@ def _levels(live: ProgrammeVersion | None) -> list[tuple[str, str]]:
 
 def _available_notes(summary: MemberSummary, words: Words) -> list[str]:
     notes = [_("worth %(amount)s") % {"amount": words.money(summary.worth_minor or 0)}]
+    if unclaimed := summary.points_unclaimed:
+        waits = ngettext(
+            "%(points)s point waits until this e-mail signs in",
+            "%(points)s points wait until this e-mail signs in",
+            unclaimed,
+        )
+        notes.insert(0, waits % {"points": words.count(unclaimed)})
     if summary.debt:
         notes.append(_("%(points)s owed") % {"points": words.count(summary.debt)})
     if summary.points_held:
@@ -313,6 +322,8 @@ def _why(row: LedgerRow, words: Words) -> WhyRow:
 
 def _pending(row: LedgerRow, words: Words) -> str:
     """When a credit that can't be used yet can be; empty for all others."""
+    if row.is_unclaimed:
+        return _("unclaimed")
     if not row.is_pending:
         return ""
     return _("pending until %(day)s") % {"day": words.day(row.usable_from)} if row.usable_from else _("pending")

@@ -121,6 +121,7 @@ class MemberSummary:
     revision: int
     points_available: int = 0
     points_pending: int = 0
+    points_unclaimed: int = 0  # wait until the customer's e-mail signs in
     points_held: int = 0
     debt: int = 0
     pending: tuple[Pending, ...] = ()  # next first, unknown instants last
@@ -132,8 +133,9 @@ class MemberSummary:
 class LedgerRow:
     """A posting on a member's account as people read it; `balance` is what they had after it, in business order.
 
-    A change of dates is one row without an amount. `is_pending`: points of this credit can't be used yet; its dates are
-    today's, which may differ from those it was posted with.
+    A change of dates is one row without an amount. `is_pending`: points of this credit can't be used yet, if
+    `is_unclaimed` because the member's e-mail hasn't signed in; its dates are today's, which may differ from those it
+    was posted with.
     """
 
     id: int
@@ -148,6 +150,7 @@ class LedgerRow:
     usable_from: dt.datetime | None
     expires_at: dt.datetime | None
     is_pending: bool
+    is_unclaimed: bool
     adjustment: Adjustment | None
     spending: Spending | None
 
@@ -313,8 +316,9 @@ def summary_of(
 ) -> MemberSummary:
     """The summary at an instant of what a member's projections say, by the live document. No query."""
     lots = [lot for lot in lots if lot.ends is None or lot.ends > now]
-    pending = [lot for lot in lots if is_pending(lot, now)]
-    usable = sum(lot.points for lot in lots) - sum(lot.points for lot in pending)
+    pending = [] if member.unclaimed else [lot for lot in lots if is_pending(lot, now)]
+    unclaimed = sum(lot.points for lot in lots) if member.unclaimed else 0
+    usable = sum(lot.points for lot in lots) - sum(lot.points for lot in pending) - unclaimed
     available = max(0, usable - debt)
     expiring = [
         Expiring(subject=subject(f"expiry:{lot.source}", lot.due), due=lot.due, ends=lot.ends, points=lot.points)
@@ -326,6 +330,7 @@ def summary_of(
         revision=member.revision,
         points_available=available,
         points_pending=sum(lot.points for lot in pending),
+        points_unclaimed=unclaimed,
         points_held=held,
         debt=max(0, debt - usable),
         pending=_by_instant(pending),
@@ -415,7 +420,7 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
     lots = {lot.source: lot for lot in Lot.objects.filter(account=account).order_by("id")}
     adjustments = _named_by(Adjustment, ("adjustment",), page)
     spendings = _named_by(Spending, ("spending", "undo"), page)
-    now = clock.now()
+    now, is_unclaimed = clock.now(), account.member is not None and account.member.unclaimed
     return [
         LedgerRow(
             id=entry.id,
@@ -430,6 +435,7 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
             usable_from=lots[entry.source].usable_from if entry.source in lots else entry.usable_from,
             expires_at=lots[entry.source].due if entry.source in lots else entry.expires_at,
             is_pending=entry.amount > 0 and entry.source in lots and is_pending(lots[entry.source], now),
+            is_unclaimed=entry.amount > 0 and entry.source in lots and is_unclaimed,
             adjustment=adjustments.get(entry.source),
             spending=spendings.get(entry.source),
         )
@@ -528,6 +534,7 @@ class MemberFigures:
     customer_id: int
     available: int
     pending: int
+    unclaimed: int
     debt: int
     tier: str
 
@@ -541,9 +548,10 @@ def member_figures(customer_ids: Collection[int]) -> list[MemberFigures]:
 
 def _figures(customer_ids: Collection[int]) -> list[MemberFigures]:
     now = clock.now()
-    members = sql.look_up("t.id, t.customer_id, t.tier", "loyalty_member", "customer_id", customer_ids)
+    columns = "t.id, t.customer_id, t.tier, t.unclaimed"
+    members = sql.look_up(columns, "loyalty_member", "customer_id", customer_ids)
     of_points = f" AND t.asset = '{Account.POINTS}'"
-    member_ids = [member_id for member_id, _, _ in members]
+    member_ids = [member_id for member_id, *_ in members]
     accounts = sql.look_up("t.member_id, t.id, t.debt", "loyalty_account", "member_id", member_ids, of_points)
     points: dict[int, Counter[str]] = defaultdict(Counter)
     for account_id, amount, usable_from, ends in sql.look_up(
@@ -557,11 +565,12 @@ def _figures(customer_ids: Collection[int]) -> list[MemberFigures]:
         MemberFigures(
             customer_id=customer_id,
             available=max(0, lots["usable"] - debt),
-            pending=lots["pending"],
+            pending=0 if unclaimed else lots["pending"],
+            unclaimed=lots["pending"] if unclaimed else 0,
             debt=max(0, debt - lots["usable"]),
             tier=tier,
         )
-        for member_id, customer_id, tier in members
+        for member_id, customer_id, tier, unclaimed in members
         for lots, debt in [known[member_id]]
     ]
 
@@ -625,6 +634,7 @@ class Balance:
     customer: int
     points_available: int
     points_pending: int
+    points_unclaimed: int
     points_held: int
     debt: int
     tier: str
@@ -658,6 +668,7 @@ def _balances(customers: Mapping[int, int], held: Mapping[int, int]) -> Iterator
                 customer=shopify_id,
                 points_available=figures.available,
                 points_pending=figures.pending,
+                points_unclaimed=figures.unclaimed,
                 points_held=held.get(customer_id, 0),
                 debt=figures.debt,
                 tier=figures.tier,

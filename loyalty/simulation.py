@@ -55,6 +55,7 @@ class Totals:
     orders: int = 0
     usable: int = 0
     pending: int = 0
+    unclaimed: int = 0
     debt: int = 0
     up: int = 0
     down: int = 0
@@ -65,7 +66,7 @@ class Totals:
 
     @property
     def balance(self) -> int:
-        return self.usable + self.pending - self.debt
+        return self.usable + self.pending + self.unclaimed - self.debt
 
     def add(self, other: Totals) -> None:
         for name, value in vars(other).items():
@@ -154,6 +155,7 @@ class Question:
         found = statement(member, self.programme, member.as_of(self.now))
         totals.usable += found.usable
         totals.pending += found.pending
+        totals.unclaimed += found.unclaimed
         totals.debt += found.debt
         totals.tiers[found.tier or ""] += 1
 

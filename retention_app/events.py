@@ -24,6 +24,7 @@ EVENT_TYPES = frozenset(
         "customer.deleted",
         "customer.merged",
         "customer.registered",
+        "customer.signed_in",
         "order.cancelled",
         "order.deleted",
         "order.paid",

@@ -125,6 +125,10 @@ def _read_hint(shop: Shop, delivery: WebhookDelivery) -> Hint | None:
     if not isinstance(body, dict):
         raise Malformed("The body is no JSON object.")
     _check_shop(shop, body, handling)
+    if handling.kind is Kind.ACCOUNTS:
+        if not isinstance(body.get(handling.id_at[0]), str):
+            raise Malformed("The body doesn't say which customer accounts there are.")
+        return Hint(delivery, Kind.SHOP, shop.id, None)
     resource_id = _id_at(body, handling.id_at)
     if handling.kind is Kind.SHOP:
         return Hint(delivery, handling.kind, resource_id, None, shop_domain=str(body.get("myshopify_domain", "")))
@@ -259,7 +263,8 @@ def _take_in(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
     elif kind is Kind.THEME:
         theme_read(shop.id)
     elif kind is Kind.SHOP:
-        shop_reread(shop_id=shop.id, domain=[hint.shop_domain for hints in rows.values() for hint in hints][-1])
+        domains = [hint.shop_domain for hints in rows.values() for hint in hints if hint.shop_domain]
+        shop_reread(shop_id=shop.id, domain=domains[-1] if domains else "")
     else:
         _finish(kind, rows, _refresh(shop, kind, rows, keep))
         return

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from retention_app import search, setwise
+from retention_app import search, setwise, sign_ins
 from retention_app.events import Fact, events_record
 from retention_app.folding import number_of
 from retention_app.models import Customer, DomainEvent, Order, Product, Refund
@@ -33,6 +33,8 @@ _CUSTOMER: setwise.Columns = {
     "last_name": "text",
     "email": "text",
     "locale": "text",
+    "account_state": "text",
+    "verified_email": "boolean",
     "created_at": "timestamptz",
     "updated_at": "timestamptz",
     "read_at": "timestamptz",
@@ -107,8 +109,8 @@ _TRANSACTION: setwise.Columns = {
 
 
 def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, origin: DomainEvent.Origin) -> list[int]:
-    """Bring customers up to date; answers the Shopify ids that were written. A new one is told as an event, one who was
-    erased is left out."""
+    """Bring customers up to date; answers the Shopify ids that were written. A new one is told as an event, and so is
+    one whose account was opened since; one who was erased is left out."""
     full = {row["shopify_id"]: {**row, "read_at": read_at} for row in rows}
     with transaction.atomic():
         for erased in tombstones.erased_for_writing(full):
@@ -117,31 +119,42 @@ def customers_upsert(rows: Iterable[dict[str, Any]], *, read_at: dt.datetime, or
             "retention_app_customer",
             list(full.values()),
             _CUSTOMER,
-            returning="id, shopify_id",
-            begins_with={"orders_count": "0", "spent_minor": "0"},
+            returning="id, shopify_id, signed_in_at = updated_at",
+            begins_with={"orders_count": "0", "spent_minor": "0", "signed_in_at": sign_ins.of_new()},
             becomes={
                 "gone_at": "NULL",
+                "signed_in_at": sign_ins.of_known(),
                 # Whoever changes after an order was given away is there: that was no merge.
                 "orders_went_to_id": "CASE WHEN excluded.updated_at = retention_app_customer.updated_at"
                 " THEN retention_app_customer.orders_went_to_id END",
             },
             only="retention_app_customer.merged_into_id IS NULL",  # a slow copy may still know one merged away
         )
-        search.words_write({id_: _names(full[shopify_id]) for id_, shopify_id in written})
+        search.words_write({id_: _names(full[shopify_id]) for id_, shopify_id, _ in written})
         events_record(
             [
-                Fact(
-                    type="customer.registered",
-                    key=f"customer.registered:{shopify_id}",
-                    subject_id=customer_id,
-                    customer_id=customer_id,
-                    occurred_at=full[shopify_id]["created_at"],
-                )
-                for customer_id, shopify_id in written
+                fact
+                for customer_id, shopify_id, signed_in in written
+                for fact in _customer_facts(customer_id, full[shopify_id], bool(signed_in), origin)
             ],
             origin=origin,
         )
-    return [shopify_id for _, shopify_id in written]
+    return [shopify_id for _, shopify_id, _ in written]
+
+
+def _customer_facts(customer_id: int, row: setwise.Row, signed_in: bool, origin: DomainEvent.Origin) -> list[Fact]:
+    """What a written customer tells, each once. `signed_in`: that state may be the first with an account. An import
+    doesn't tell whose account is as old as the customer."""
+    registered = Fact(
+        type="customer.registered",
+        key=f"customer.registered:{row['shopify_id']}",
+        subject_id=customer_id,
+        customer_id=customer_id,
+        occurred_at=row["created_at"],
+    )
+    if not signed_in or (origin == DomainEvent.Origin.BACKFILL and row["created_at"] == row["updated_at"]):
+        return [registered]
+    return [registered, sign_ins.fact(customer_id, row["shopify_id"], row["updated_at"])]
 
 
 def _names(row: setwise.Row) -> tuple[str, str, str]:

@@ -87,7 +87,7 @@ def make_shop(name: str, **fields: Any) -> Shop:
         shopify_id=548380009 + len(name),
         name=name.capitalize(),
         installed_at=now,
-        **fields,
+        **{"customer_accounts": "CLASSIC", **fields},
     )
     contextvars.Context().run(_give_token, shop)  # whatever scope the test is in
     return shop

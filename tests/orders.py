@@ -20,6 +20,8 @@ def customer_row(shopify_id: int, **fields: Any) -> dict[str, Any]:
         "last_name": f"Last{shopify_id}",
         "email": f"c{shopify_id}@example.com",
         "locale": "en",
+        "account_state": "ENABLED",
+        "verified_email": True,
         "created_at": at(0),
         "updated_at": at(0),
         **fields,

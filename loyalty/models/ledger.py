@@ -18,6 +18,8 @@ class Member(ShopOwned):
     `judged` is the fingerprint of the facts and programme behind the latest judgement: equal means nothing to do until
     `next_at`, when time alone may change it. The tier is the statement's, for reading: "" is none, `tier_quantity` what
     counts towards tiers, `move_down` the one that comes unless more counts (`loyalty.selectors` knows its keys).
+    `unclaimed`: their e-mail hasn't signed in yet; `claimed` is what was there when it did, if anything, with keys as
+    `loyalty.rules.statement.Claimed`.
     """
 
     customer = models.ForeignKey(
@@ -30,6 +32,8 @@ class Member(ShopOwned):
     tier_since = models.DateTimeField(null=True)
     tier_quantity = models.BigIntegerField(default=0, db_default=0)
     move_down = models.JSONField(null=True)
+    unclaimed = models.BooleanField(default=False, db_default=False)
+    claimed = models.JSONField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["shop", "customer"], name="member_one_per_customer")]
@@ -91,7 +95,8 @@ class LedgerTransaction(ShopOwned):
 class Entry(ShopOwned):
     """A signed amount on an account. `source` is the statement line's; counter accounts' entries explain nothing.
 
-    A credit can be used from `usable_from` (None: not known yet) and is to expire at `expires_at` (None: never).
+    A credit can be used from `usable_from` (None: not known yet) and is to expire at `expires_at` (None: never); both
+    are unknown while it is `unclaimed`.
     """
 
     transaction = models.ForeignKey(
@@ -107,6 +112,7 @@ class Entry(ShopOwned):
     recorded_at = models.DateTimeField()
     usable_from = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+    unclaimed = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [models.CheckConstraint(name="entry_not_zero", condition=~Q(amount=0))]

@@ -11,9 +11,17 @@ from loyalty.rules.earning import Explanation
 from loyalty.rules.statement import StatementLine
 
 Side = Literal["member", "issued", "reversed", "held", "redeemed", "expired"]
-Life = tuple[dt.datetime | None, dt.datetime | None]  # usable from, expires at
 
-DEBIT: Life = (None, None)  # a debit has no life of its own
+
+class Life(NamedTuple):
+    """When points can be used and expire; `unclaimed`: both wait for the member's e-mail to sign in."""
+
+    usable_from: dt.datetime | None
+    expires_at: dt.datetime | None
+    unclaimed: bool = False
+
+
+DEBIT = Life(None, None)  # a debit has no life of its own
 
 
 class Leg(NamedTuple):
@@ -81,7 +89,7 @@ def differences(
 def _of_line(line: StatementLine, before: PostedSource | None, undecided: Collection[int]) -> list[Difference]:
     total = before.total if before else 0
     counter = _counter(line.source, line.amount or total, undecided)
-    life: Life = (line.usable_from, line.expires_at) if line.amount > 0 else DEBIT
+    life = Life(line.usable_from, line.expires_at, line.unclaimed) if line.amount > 0 else DEBIT
     if line.amount == 0 and before:
         life = next((life for life, points in before.points.items() if points), DEBIT)
     found = []
@@ -99,10 +107,7 @@ def _of_line(line: StatementLine, before: PostedSource | None, undecided: Collec
         return found
     for old, points in before.points.items():
         if old != life and points:
-            note(
-                {"kind": "moved", "usable_from": _told(old[0], life[0]), "expires_at": _told(old[1], life[1])},
-                [Leg("member", -points, old), Leg("member", points, life)],
-            )
+            note(_move(old, life), [Leg("member", -points, old), Leg("member", points, life)])
     if before.held and counter == "redeemed" and line.source.startswith("spending:"):
         note({"kind": "decided"}, [Leg("held", -before.held), Leg("redeemed", before.held)])
     return found
@@ -110,6 +115,15 @@ def _of_line(line: StatementLine, before: PostedSource | None, undecided: Collec
 
 def _pair(counter: Side, points: int, life: Life) -> list[Leg]:
     return [Leg("member", points, life), Leg(counter, -points)]
+
+
+def _move(old: Life, life: Life) -> Explanation:
+    moved: Explanation = {
+        "kind": "moved",
+        "usable_from": _told(old.usable_from, life.usable_from),
+        "expires_at": _told(old.expires_at, life.expires_at),
+    }
+    return moved | ({"claimed": True} if old.unclaimed and not life.unclaimed else {})
 
 
 def _told(old: dt.datetime | None, new: dt.datetime | None) -> list[str | None]:

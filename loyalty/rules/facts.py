@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 CLOCKS_DIFFER = dt.timedelta(minutes=5)  # what is dated later than this hasn't happened yet
 
 
@@ -97,13 +98,15 @@ class TierMoveFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberFacts:
-    """All that is known about a member. `announcements`: when each subject was announced (`docs/statement.md`, 5)."""
+    """All that is known about a member. `claimed_at`: when their e-mail first signed in, None while it hasn't.
+    `announcements`: when each subject was announced (`docs/statement.md`, 5)."""
 
     orders: tuple[OrderFact, ...] = ()
     adjustments: tuple[AdjustmentFact, ...] = ()
     spendings: tuple[SpendingFact, ...] = ()
     tier_moves: tuple[TierMoveFact, ...] = ()
     announcements: Mapping[str, tuple[dt.datetime, ...]] = field(default_factory=dict)
+    claimed_at: dt.datetime | None = EVER
 
     def instants(self) -> list[dt.datetime]:
         """When what is told about this member happened."""
@@ -114,16 +117,18 @@ class MemberFacts:
             *(spending.undone_at for spending in self.spendings if spending.undone_at is not None),
             *(move.at for move in self.tier_moves),
             *(instant for instants in self.announcements.values() for instant in instants),
+            *([self.claimed_at] if self.claimed_at else []),
         ]
 
     def after(self, at: dt.datetime) -> MemberFacts:
-        """What began after an instant, and all that was ever announced."""
+        """What began after an instant, the claim, and all that was ever announced."""
         return MemberFacts(
             orders=tuple(order for order in self.orders if order.processed_at > at),
             adjustments=tuple(adjustment for adjustment in self.adjustments if adjustment.at > at),
             spendings=tuple(spending for spending in self.spendings if spending.at > at),
             tier_moves=tuple(move for move in self.tier_moves if move.at > at),
             announcements=self.announcements,
+            claimed_at=self.claimed_at,
         )
 
     def closed_instants(self) -> list[dt.datetime]:

@@ -20,7 +20,7 @@ from loyalty.rules.programme import Level, Programme, Rules, Version
 from loyalty.rules.reckoning import Saved, day_months_after, days_after, local_day, midnight, saved
 from loyalty.rules.tiers import MoveDown, Standing, TierChange
 
-REVISION = 2  # raised when the same facts come to another statement than before, so that members are judged anew
+REVISION = 3  # raised when the same facts come to another statement than before, so that members are judged anew
 EXPIRIES_EXPLAINED_MAX = 5  # of the points that a spending took
 OUTLOOK_DAYS = 30  # how far ahead a move down is looked for
 
@@ -29,7 +29,8 @@ OUTLOOK_DAYS = 30  # how far ahead a move down is looked for
 class StatementLine:
     """A credit or debit in points and where it comes from; sources are listed in `docs/statement.md`.
 
-    Credits can be used from `usable_from` (None: not known yet) and expire at `expires_at` (None: never). An order that
+    Credits can be used from `usable_from` (None: not known yet) and expire at `expires_at` (None: never); `unclaimed`:
+    both wait for the member's e-mail to sign in. An order that
     earns nothing has a line of amount 0 that says why; `version` is None when no version judges it. `order_id` is the
     order that earned, or lost, the points; also what time or an undo brings has one.
     """
@@ -42,6 +43,16 @@ class StatementLine:
     explanation: Explanation
     usable_from: dt.datetime | None = None
     expires_at: dt.datetime | None = None
+    unclaimed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What became the member's when their e-mail first signed in: points, and how many orders they are of."""
+
+    at: dt.datetime
+    points: int
+    orders: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +70,20 @@ class LotLeft:
 class Statement:
     """The lines by instant, what is left of them, and the tier held.
 
-    `balance` is the sum of the lines: usable + pending − debt. `next_at`: when time alone may change it.
+    `balance` is the sum of the lines: usable + pending + unclaimed − debt. Until the member's e-mail signed in
+    (`is_claimed`) all there is is unclaimed; `claimed` is what was there then, if anything. `next_at`: when time alone
+    may change it.
     """
 
     lines: tuple[StatementLine, ...]
     lots: tuple[LotLeft, ...]
     usable: int
     pending: int
+    unclaimed: int
     held: int
     debt: int
+    is_claimed: bool
+    claimed: Claimed | None
     tier: str | None
     tier_since: dt.datetime | None
     tier_history: tuple[TierChange, ...]
@@ -77,7 +93,7 @@ class Statement:
 
     @property
     def balance(self) -> int:
-        return self.usable + self.pending - self.debt
+        return self.usable + self.pending + self.unclaimed - self.debt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +110,15 @@ class Snapshot:
     held: int
     first_order_of: int | None
     orders: dict[str, int]
+    claimed: Claimed | None
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Snapshot:
         """A snapshot after a trip through JSON."""
-        return cls(**{**data, "at": dt.datetime.fromisoformat(data["at"])})
+        at, claimed = dt.datetime.fromisoformat(data["at"]), data["claimed"]
+        if claimed:
+            claimed = Claimed(**{**claimed, "at": dt.datetime.fromisoformat(claimed["at"])})
+        return cls(**{**data, "at": at, "claimed": claimed})
 
 
 def statement(facts: MemberFacts, programme: Programme, as_of: dt.datetime, since: Snapshot | None = None) -> Statement:
@@ -111,15 +131,17 @@ def snapshot(
     facts: MemberFacts, programme: Programme, at: dt.datetime, since: Snapshot | None = None
 ) -> Snapshot | None:
     """What to take up from at a closed instant (`MemberFacts.closed_instants`). None when what comes later depends on
-    more than a snapshot keeps: a version yet to start, or take-backs that an undo could still reach."""
-    if any(version.effective_from > at for version in programme.versions[1:]):
+    more than a snapshot keeps: a version or a claim yet to come, or take-backs that an undo could still reach."""
+    claim = [] if facts.claimed_at is None else [facts.claimed_at]
+    if any(instant > at for instant in [*claim, *(version.effective_from for version in programme.versions[1:])]):
         return None
     return _folded(facts, programme, at, since).saved()
 
 
 def _folded(facts: MemberFacts, programme: Programme, as_of: dt.datetime, since: Snapshot | None) -> _Fold:
     fold = _Fold(facts, programme, as_of, since)
-    for instant, _, _, fact in _business_order(fold.assessments, facts, as_of):
+    claimed_at = None if since else fold.claimed_at
+    for instant, _, _, fact in _business_order(fold.assessments, facts, as_of, claimed_at):
         fold.standing.advance(instant)
         fold.lots.advance(instant)
         fold.tell(fact)
@@ -129,12 +151,14 @@ def _folded(facts: MemberFacts, programme: Programme, as_of: dt.datetime, since:
 
 
 _Fact = Assessment | tuple[Assessment, int] | AdjustmentFact | TierMoveFact | SpendingFact
-_Told = tuple[dt.datetime, int, int, _Fact | tuple[SpendingFact]]
+_Told = tuple[dt.datetime, int, int, _Fact | tuple[SpendingFact] | dt.datetime]
 
 
-def _business_order(assessments: list[Assessment], facts: MemberFacts, as_of: dt.datetime) -> list[_Told]:
+def _business_order(
+    assessments: list[Assessment], facts: MemberFacts, as_of: dt.datetime, claimed_at: dt.datetime | None
+) -> list[_Told]:
     """What happened up to `as_of`: (instant, kind, id, fact), in the order it is judged."""
-    told: list[_Told] = []
+    told: list[_Told] = [(claimed_at, -1, 0, claimed_at)] if claimed_at else []
     for assessment in assessments:
         order = assessment.order
         told.append((order.processed_at, 0, order.id, assessment))
@@ -189,7 +213,11 @@ class _Fold:
         self.earned: dict[int, _Earned] = {}
         self.first_order_of: int | None = None  # the order whose first-order bonus stands
         self.orders_of: dict[str, int] = {}  # the order that each source is about
+        claimed_at = self.facts.claimed_at
+        self.claimed_at = None if claimed_at is None or claimed_at > self.as_of else claimed_at
+        self.claimed: Claimed | None = None
         if self.since:
+            self.claimed = self.since.claimed
             self.held, self.first_order_of = self.since.held, self.since.first_order_of
             self.orders_of |= self.since.orders
             self.standing.restore(self.since.standing, self.since.at)
@@ -197,8 +225,10 @@ class _Fold:
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
-    def tell(self, fact: _Fact | tuple[SpendingFact]) -> None:
+    def tell(self, fact: _Fact | tuple[SpendingFact] | dt.datetime) -> None:
         match fact:
+            case dt.datetime():
+                self.claim(fact)
             case Assessment():
                 self.order(fact)
             case (Assessment() as assessment, int() as number):
@@ -212,6 +242,13 @@ class _Fold:
             case (SpendingFact() as spending,):
                 self.undo(spending)
 
+    def claim(self, at: dt.datetime) -> None:
+        """Note what the claim found. That it can be used from then on, the credits know."""
+        found = self.lots.open()
+        points = sum(lot.remaining for lot in found) - self.lots.debt
+        orders = {self.orders_of[lot.source] for lot in found if lot.source in self.orders_of}
+        self.claimed = Claimed(at, points, len(orders)) if points > 0 else None
+
     def order(self, assessment: Assessment) -> None:
         """An order's credit and, once a member, the bonus for the first."""
         order, version = assessment.order, assessment.version
@@ -224,12 +261,16 @@ class _Fold:
         level = self.standing.level_of(version.rules.tiers)
         came_to = points(assessment.worth, version, level)
         earned = self.earned[order.id] = _Earned(version, level, assessment.worth, came_to)
-        usable_from = _usable_from(order, version.rules, self.programme, self.as_of)
+        by_rule = _usable_from(order, version.rules, self.programme, self.as_of)
+        usable_from = self.claimable(by_rule)
         due = self._due(usable_from, assessment)
         explanation = {"kind": "earned", **_formula(assessment, level), **_sum(earned.worth, came_to, version.rules)}
         explanation["lines"] = assessment.lines
         explanation["waiting"] = {"days": version.rules.waiting_days, "after": version.rules.waiting_after}
-        self.credit(f"order:{order.id}", order, came_to.total, version, explanation, usable_from, due)
+        if self.claimed_at is None or usable_from != by_rule:
+            explanation["waiting"]["claim"] = True
+        at = order.processed_at
+        self.credit(f"order:{order.id}", order, came_to.total, at, version, explanation, usable_from, due)
         if version.rules.first_order_bonus and self.first_order_of is None:
             self.first_order_of, earned.first_order = order.id, version.rules.first_order_bonus
             explanation = {
@@ -239,7 +280,8 @@ class _Fold:
                 "points": earned.first_order,
                 "waiting": explanation["waiting"],
             }
-            self.credit(f"first_order:{order.id}", order, earned.first_order, version, explanation, usable_from, due)
+            bonus = earned.first_order
+            self.credit(f"first_order:{order.id}", order, bonus, at, version, explanation, usable_from, due)
         self.count(order, order.processed_at)
 
     def step(self, assessment: Assessment, step: Step) -> None:
@@ -282,8 +324,10 @@ class _Fold:
         source = f"adjustment:{fact.id}"
         explanation: Explanation = {"kind": "adjusted", "adjustment": fact.id, "counts": fact.counts}
         if fact.points > 0:
-            self.line(source, None, fact.points, fact.at, version.number, explanation, fact.at, fact.expires_at)
-            self.lots.credit(source, fact.points, fact.at, fact.at, fact.expires_at)
+            usable_from, due = self.claimable(fact.at), fact.expires_at if self.claimed_at else None
+            if usable_from != fact.at:
+                explanation["waiting"] = {"days": 0, "after": "payment", "claim": True}
+            self.credit(source, None, fact.points, fact.at, version, explanation, usable_from, due)
         else:
             wanted, debt = -fact.points, self.lots.debt
             taken = self.lots.spend(source, wanted, fact.at, version.rules.short)
@@ -312,6 +356,10 @@ class _Fold:
 
     # --- noting ------------------------------------------------------------------------------------------------------
 
+    def claimable(self, usable_from: dt.datetime | None) -> dt.datetime | None:
+        """When points can be used that could be from an instant on: not before the claim."""
+        return max(usable_from, self.claimed_at) if usable_from and self.claimed_at else None
+
     def count(self, order: OrderFact, now: dt.datetime) -> None:
         """Tell the tier what an order counts from now on."""
         earned = self.earned[order.id]
@@ -322,15 +370,17 @@ class _Fold:
     def credit(
         self,
         source: str,
-        order: OrderFact,
+        order: OrderFact | None,
         amount: int,
+        at: dt.datetime,
         version: Version,
         explanation: Explanation,
         usable_from: dt.datetime | None,
         due: dt.datetime | None,
     ) -> None:
-        self.line(source, order, amount, order.processed_at, version.number, explanation, usable_from, due)
-        self.lots.credit(source, amount, order.processed_at, usable_from, due)
+        unclaimed = self.claimed_at is None
+        self.line(source, order, amount, at, version.number, explanation, usable_from, due, unclaimed)
+        self.lots.credit(source, amount, at, usable_from, due)
 
     def take_back(
         self, credit: str, source: str, order: OrderFact, amount: int, at: dt.datetime, explanation: Explanation
@@ -350,11 +400,14 @@ class _Fold:
         explanation: Explanation,
         usable_from: dt.datetime | None = None,
         expires_at: dt.datetime | None = None,
+        unclaimed: bool = False,
     ) -> None:
         order_id = order.id if order else None
         if order:
             self.orders_of[source] = order.id
-        self.lines.append(StatementLine(source, order_id, amount, at, version, explanation, usable_from, expires_at))
+        self.lines.append(
+            StatementLine(source, order_id, amount, at, version, explanation, usable_from, expires_at, unclaimed)
+        )
 
     def _due(self, usable_from: dt.datetime | None, assessment: Assessment) -> dt.datetime | None:
         """When a credit is to expire: months after it could be used, and after the decision to count it."""
@@ -372,6 +425,7 @@ class _Fold:
         lines.sort(key=lambda line: line.occurred_at)  # stable: what happens at one instant stays in business order
         lots = tuple(LotLeft(lot.source, lot.remaining, lot.usable_from, lot.due, lot.ends) for lot in self.lots.open())
         usable = sum(lot.points for lot in lots if lot.usable_from is not None and lot.usable_from <= self.as_of)
+        waiting, is_claimed = sum(lot.points for lot in lots) - usable, self.claimed_at is not None
         standing = self.standing
         moments = [self._in_sight(standing.next_change()), self.lots.next_change()]
         found = {
@@ -384,9 +438,12 @@ class _Fold:
             lines=tuple(lines),
             lots=lots,
             usable=usable,
-            pending=sum(lot.points for lot in lots) - usable,
+            pending=waiting if is_claimed else 0,
+            unclaimed=0 if is_claimed else waiting,
             held=self.held,
             debt=self.lots.debt,
+            is_claimed=is_claimed,
+            claimed=self.claimed,
             next_at=min((moment for moment in moments if moment is not None), default=None),
             move_down=self.outlook(),
             **found,  # type: ignore[arg-type]
@@ -430,6 +487,7 @@ class _Fold:
             held=self.held,
             first_order_of=self.first_order_of,
             orders={lot.source: self.orders_of[lot.source] for lot in self.lots.open() if lot.source in self.orders_of},
+            claimed=self.claimed,
         )
 
 

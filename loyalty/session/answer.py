@@ -19,8 +19,9 @@ from loyalty.tier_words import quantity_text
 from retention_app.words import Words
 
 PENDING_SHOWN = 3  # dates
+CLAIM_TOLD = dt.timedelta(days=7)  # after it
 
-_UNKNOWN = Person(first_name="", member=Member(), debt=0, lots=[], postings=[], notices=[])
+_UNKNOWN = Person(first_name="", has_signed_in=False, member=Member(), debt=0, lots=[], postings=[], notices=[])
 
 
 def answer(found: Found, is_logged_in: bool, words: Words, now: dt.datetime) -> dict[str, Any]:
@@ -56,14 +57,19 @@ def _member(person: Person, document: Document | None, words: Words, now: dt.dat
     return {
         "first_name": person.first_name or None,
         **_points(summary, words),
+        "claimed": _claimed(person.member, now),
         "expiring": _expiring(shown, words),
         "tier": _tier(summary.tier, shown, words) if summary.tier else None,
-        "entries": [
-            _entry(posting, lots.get(posting.source), words, now)
-            for posting in person.postings
-            if posting.explanation["kind"] != "moved"  # what came of it stands with the points
-        ],
+        "entries": [_entry(posting, lots.get(posting.source), words, now) for posting in person.postings],
     }
+
+
+def _claimed(member: Member, now: dt.datetime) -> dict[str, int] | None:
+    """What became theirs when they first signed in, while that is news."""
+    claimed = member.claimed
+    if not claimed or dt.datetime.fromisoformat(claimed["at"]) <= now - CLAIM_TOLD:
+        return None
+    return {"points": claimed["points"], "orders": claimed["orders"]}
 
 
 def _points(summary: MemberSummary, words: Words) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ from django.db import DatabaseError, connection
 from django.utils import translation
 
 from loyalty.session.answer import answer
-from loyalty.session.statement import Asked, asked, found_in, statement
+from loyalty.session.statement import Asked, Found, asked, found_in, statement
 from retention_app import clock
 from retention_app.body_limit import Receive, Send
 from retention_app.languages import visitor_language
@@ -33,6 +33,8 @@ from retention_app.receiving.rates import Rate
 from retention_app.receiving.shop_reader import DatabaseAway, ShopReader
 from retention_app.services.storefront import PAGES, SEEN_EVERY, storefront_seen
 from retention_app.shopify.signature import ProxyCaller, proxy_caller
+from retention_app.sign_ins import customer_signed_in
+from retention_app.tenancy import shop_scope
 from retention_app.words import Words
 
 log = structlog.get_logger(__name__)
@@ -46,7 +48,7 @@ VISITOR_PER_MINUTE = 120  # a customer, or an address of the anonymous
 SHOP_PER_MINUTE = 60_000
 ANONYMOUS_SECONDS = 2.0  # how long the anonymous are told the same
 ANONYMOUS_MAX = 2_000  # shops and languages
-NOTED_MAX = 20_000  # shops and kinds of pages
+NOTED_MAX = 20_000  # shops with kinds of pages, and customers
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -110,7 +112,8 @@ class SessionReceiver:
         if seconds := self._wait(caller, scope, headers):
             return _Answer(429, headers=[(b"retry-after", b"%d" % seconds)])
         asked_for = dict(parse_qsl(text))
-        self._note(caller.shop_domain, asked_for.get("page", ""))
+        if (page := asked_for.get("page", "")) in PAGES:
+            self._note(caller.shop_domain, page, storefront_seen)
         language = visitor_language(asked_for.get("locale", ""), headers.get(b"accept-language", b"").decode("latin-1"))
         if caller.customer_shopify_id is None:
             return await self._for_the_anonymous(caller, language)
@@ -124,14 +127,15 @@ class SessionReceiver:
         who = caller.customer_shopify_id or address
         return self._visitors.wait(f"{caller.shop_domain} {who}", now) or self._shops.wait(caller.shop_domain, now)
 
-    def _note(self, domain: str, kind: str) -> None:
-        """Have it written down, now and then, that a visitor's browser ran our script on a kind of page."""
+    def _note(self, domain: str, what: str, write: Callable[[Shop, str], object]) -> None:
+        """Have it written down, now and then, that a visitor's browser ran our script on a kind of page, or that a
+        customer signed in."""
         now = time.monotonic()
-        if kind in PAGES and now >= self._noted.get((domain, kind), 0.0):
+        if now >= self._noted.get((domain, what), 0.0):
             if len(self._noted) >= NOTED_MAX:
                 self._noted.clear()
-            self._noted[domain, kind] = now + SEEN_EVERY
-            self._notes.submit(_seen, domain, kind)
+            self._noted[domain, what] = now + SEEN_EVERY
+            self._notes.submit(_written, domain, what, write)
 
     async def _for_the_anonymous(self, caller: ProxyCaller, language: str) -> _Answer:
         """The same for all of them, kept for a moment once there is something to show."""
@@ -154,7 +158,10 @@ class SessionReceiver:
             return _Answer(503, headers=[(b"retry-after", b"2")])
         if found is None:
             return _Answer(404)
-        return _told(found, customer_id is not None, language, now)
+        told = found_in(found)
+        if customer_id is not None and told.person and not told.person.has_signed_in:
+            self._note(caller.shop_domain, str(customer_id), _signed_in)
+        return _told(told, customer_id is not None, language, now)
 
     async def _found(self, domain: str, parameters: Asked) -> str | None:
         """Raises `DatabaseAway` and `TimeoutError`; a read that takes too long is ended for all who wait behind it."""
@@ -173,11 +180,17 @@ class SessionReceiver:
             self._waiting -= 1
 
 
-def _seen(domain: str, kind: str) -> None:
-    """In a thread of its own, for whoever looks at Settings > Storefront: nobody waits for it."""
+def _signed_in(shop: Shop, customer_shopify_id: str) -> None:
+    """The platform said so: their points are theirs from now on."""
+    with shop_scope(shop.id):
+        customer_signed_in(int(customer_shopify_id))
+
+
+def _written(domain: str, what: str, write: Callable[[Shop, str], object]) -> None:
+    """In a thread of its own: nobody waits for it."""
     try:
         if shop := Shop.objects.filter(domain=domain, state=Shop.State.INSTALLED).first():
-            storefront_seen(shop, kind)
+            write(shop, what)
     except DatabaseError as error:
         log.info("visitor_not_noted", reason=str(error))
     finally:
@@ -199,8 +212,7 @@ def _headers(given: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def _told(found: str, is_logged_in: bool, language: str, now: Any) -> _Answer:
-    facts = found_in(found)
+def _told(facts: Found, is_logged_in: bool, language: str, now: Any) -> _Answer:
     with translation.override(language):
         told = answer(facts, is_logged_in, Words(language, facts.currency, facts.timezone), now)
     body = orjson.dumps(told, option=orjson.OPT_UTC_Z)

@@ -59,9 +59,11 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A customer of the mirror; one the programme hasn't seen yet has a blank member."""
+    """A customer of the mirror; one the programme hasn't seen yet has a blank member. `has_signed_in`: that is known
+    already, as it is from the moment after they first ask."""
 
     first_name: str
+    has_signed_in: bool
     member: Member
     debt: int
     lots: list[LotRow]
@@ -105,9 +107,12 @@ def found_in(text: str) -> Found:
 
 def _person(
     first_name: str,
+    has_signed_in: int,
     tier: str | None,
     quantity: int | None,
     move_down: Mapping[str, Any] | None,
+    unclaimed: int | None,
+    claimed: Mapping[str, Any] | None,
     debt: int | None,
     lots: list[list[Any]] | None,
     entries: list[list[Any]] | None,
@@ -115,7 +120,14 @@ def _person(
 ) -> Person:
     return Person(
         first_name=first_name,
-        member=Member(tier=tier or "", tier_quantity=quantity or 0, move_down=move_down),
+        has_signed_in=bool(has_signed_in),
+        member=Member(
+            tier=tier or "",
+            tier_quantity=quantity or 0,
+            move_down=move_down,
+            unclaimed=bool(unclaimed),
+            claimed=claimed,
+        ),
         debt=debt or 0,
         lots=[
             LotRow(source, points, *(instant_if_any(value) for value in instants))
@@ -166,7 +178,8 @@ SELECT cast({array}(
     EXISTS (SELECT 1 FROM retention_app_tombstone t WHERE t.shop_id = s.id AND t.digest = {digest}),
     {json}((
         SELECT {array}(
-            c.first_name, m.tier, m.tier_quantity, {json}(m.move_down), a.debt,
+            c.first_name, c.signed_in_at IS NOT NULL, m.tier, m.tier_quantity, {json}(m.move_down), m.unclaimed,
+            {json}(m.claimed), a.debt,
             {json}((
                 SELECT {rows}({array}(l.source, l.points, l.usable_from, l.due, l.ends)) FROM (
                     SELECT * FROM loyalty_lot o WHERE o.shop_id = s.id AND o.account_id = a.id ORDER BY o.id
@@ -184,7 +197,7 @@ SELECT cast({array}(
                 )) FROM (
                     SELECT n.*, replace(n.source, 'expiry:', '') AS about FROM loyalty_entry n
                     WHERE n.shop_id = s.id AND n.account_id = a.id
-                        AND NOT (n.amount < 0 AND n.explanation ->> 'kind' = 'moved')
+                        AND n.explanation ->> 'kind' <> 'moved'
                     ORDER BY n.occurred_at DESC, n.id DESC LIMIT {shown}
                 ) e
             )),

@@ -53,6 +53,7 @@ def _topic(topic: str, name: str) -> str:
         "app/uninstalled": _("Encore was uninstalled"),
         "app/scopes_update": _("Encore's permissions changed"),
         "shop/update": _("Store settings changed"),
+        "customer_account_settings/update": _("Customer accounts changed"),
         "customers/data_request": _("A customer asked for their data"),
         "customers/redact": _("A customer is to be erased"),
         "shop/redact": _("Your store's data is to be erased"),

@@ -39,9 +39,10 @@ class Customer(ShopOwned):
 
     One the platform merged into another keeps its row for its ledger: `merged_into` leads to the survivor, who has its
     orders. `gone_at` says since when the platform knows the customer no more; personal fields are empty then.
-    `orders_went_to` is who got the last order of theirs that became somebody else's. `points` (pending ones too) and
-    `tier` are what an engine said of them last (`retention_app.standing`), kept here so that lists can be ordered and
-    filtered by all they show.
+    `orders_went_to` is who got the last order of theirs that became somebody else's. `signed_in_at` is since when their
+    e-mail is known to have signed in (`retention_app.sign_ins`), for good; `account_state`, the platform's word for a
+    classic account, may change. `points` (all they have, usable or not) and `tier` are what an engine said of them last
+    (`retention_app.standing`), kept here so that lists can be ordered and filtered by all they show.
     """
 
     shopify_id = models.BigIntegerField()
@@ -49,6 +50,9 @@ class Customer(ShopOwned):
     last_name = models.CharField(max_length=255, blank=True)
     email = models.CharField(max_length=320, blank=True)
     locale = models.CharField(max_length=16, blank=True)
+    account_state = models.CharField(max_length=16, blank=True, db_default="")
+    verified_email = models.BooleanField(default=False, db_default=False)
+    signed_in_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     read_at = models.DateTimeField()

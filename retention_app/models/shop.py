@@ -34,12 +34,21 @@ class Shop(models.Model):
         SCRIPT_TAG = "script_tag"
         APP_EMBED = "app_embed"
 
+    class CustomerAccounts(models.TextChoices):
+        """As the platform calls them. With new ones everybody can sign in by e-mail, and nobody registers."""
+
+        CLASSIC = "CLASSIC"
+        NEW = "NEW_CUSTOMER_ACCOUNTS"
+
     domain = models.CharField(max_length=255, unique=True)  # <name>.myshopify.com
     public_id = models.CharField(max_length=32, unique=True, default=new_public_id)
     shopify_id = models.BigIntegerField(null=True)
     name = models.CharField(max_length=255, blank=True)
     currency = models.CharField(max_length=3, default="USD")
     timezone = models.CharField(max_length=64, default="UTC")  # IANA
+    customer_accounts = models.CharField(  # empty: not read yet
+        max_length=24, choices=CustomerAccounts.choices, blank=True, default="", db_default=""
+    )
     state = models.CharField(max_length=16, choices=State.choices, default=State.INSTALLED)
     installed_at = models.DateTimeField()
     uninstalled_at = models.DateTimeField(null=True)

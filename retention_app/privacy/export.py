@@ -67,6 +67,8 @@ def _customer(customer: Customer) -> dict[str, Any]:
         "last_name",
         "email",
         "locale",
+        "account_state",
+        "signed_in_at",
         "created_at",
         "updated_at",
         "gone_at",

@@ -11,7 +11,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F, Q
 
-from retention_app import clock, sync, trouble, work
+from retention_app import clock, sign_ins, sync, trouble, work
 from retention_app.events import Fact, events_record
 from retention_app.models import DomainEvent, Shop, ShopToken, SyncRun, WebhookDelivery
 from retention_app.services.storefront import storefront_request
@@ -168,11 +168,13 @@ def shop_reread(*, shop_id: int, domain: str = "") -> None:
         shop = _known(about)
         if shop is None or shop.id != shop_id:
             raise UnreadableAnswer(f"The platform took another shop for {about['domain']}.")
-        reckons_by = (shop.currency, shop.timezone)
+        reckons_by, accounts = (shop.currency, shop.timezone), shop.customer_accounts
         for name, value in about.items():
             setattr(shop, name, value)
         shop.save(update_fields=list(about))
-        if (shop.currency, shop.timezone) != reckons_by:
+        has_classic = shop.customer_accounts == Shop.CustomerAccounts.CLASSIC
+        recognised = sign_ins.accounts_recognise() if has_classic and accounts != shop.customer_accounts else 0
+        if recognised or (shop.currency, shop.timezone) != reckons_by:
             now = clock.now()
             changed = Fact(
                 type="shop.reckoning_changed", key=f"shop.reckoning_changed:{now.isoformat()}", occurred_at=now
@@ -250,6 +252,7 @@ def _about(session: Session) -> dict[str, Any]:
         "name": info["name"][:255],
         "currency": info["currencyCode"],
         "timezone": _known_zone(info["ianaTimezone"]),
+        "customer_accounts": info["customerAccountsV2"]["customerAccountsVersion"][:24],
     }
 
 

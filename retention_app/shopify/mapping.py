@@ -61,13 +61,16 @@ def _names_its_node(mapper: Callable[..., Row]) -> Callable[..., Row]:
 
 @_names_its_node
 def customer(node: Node) -> Row:
-    """A customer; names and e-mail are empty until the platform approves reading them."""
+    """A customer; names and e-mail are empty until the platform approves reading them. `account_state` as the platform
+    says it (`ENABLED`); it means something with classic customer accounts only."""
     return {
         "shopify_id": numeric_id(node["id"]),
         "first_name": _text(node.get("firstName")),
         "last_name": _text(node.get("lastName")),
         "email": _text((node.get("defaultEmailAddress") or {}).get("emailAddress"), 320),
         "locale": _text(node.get("locale"), 16),
+        "account_state": _text(node["state"], 16),
+        "verified_email": bool(node["verifiedEmail"]),
         "created_at": instant(node["createdAt"]),
         "updated_at": instant(node["updatedAt"]),
     }

@@ -7,10 +7,12 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What is done about deliveries. The shop comes first, for it may have moved; the next four are read again by id,
-    a merge's two customers before one of them is found missing; the others are acted on from the body."""
+    """What is done about deliveries. The shop comes first, for it may have moved; its accounts have it read again as
+    well. The next four are read again by id, a merge's two customers before one of them is found missing; the others
+    are acted on from the body."""
 
     SHOP = "shop"
+    ACCOUNTS = "accounts"
     MERGED = "merged"
     CUSTOMERS = "customers"
     PRODUCTS = "products"
@@ -60,4 +62,5 @@ TOPIC_HANDLERS: dict[str, Handling] = {
     "shop/redact": Handling(Kind.SHOP_REDACT, ("shop_id",)),
     "app/scopes_update": Handling(Kind.SHOP, ("shop_id",)),
     "shop/update": Handling(Kind.SHOP),
+    "customer_account_settings/update": Handling(Kind.ACCOUNTS, ("customer_accounts_version",)),
 }

@@ -90,6 +90,7 @@ def test_a_balance_says_what_there_is_and_what_comes(program: Program, tiered: T
         "customer": 1,
         "points_available": 120,
         "points_pending": 0,
+        "points_unclaimed": 0,
         "points_held": 0,
         "debt": 0,
         "worth": {"minor": 600, "currency": "USD"},

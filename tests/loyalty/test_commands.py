@@ -53,6 +53,7 @@ def test_balances_prints_a_line_a_member(members: Shop, name: str) -> None:
         "customer",
         "points_available",
         "points_pending",
+        "points_unclaimed",
         "points_held",
         "debt",
         "tier",

@@ -140,6 +140,7 @@ def test_totals_and_balances(members: Shop) -> None:
             "customer": id_,
             "points_available": points,
             "points_pending": 0,
+            "points_unclaimed": 0,
             "points_held": 0,
             "debt": 0,
             "tier": None,

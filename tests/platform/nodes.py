@@ -94,12 +94,17 @@ def order_node(number: int = 6001, *lines: Node, total: str = "40.90", **fields:
     }
 
 
+CLASSIC_ACCOUNTS = {"customerAccountsV2": {"customerAccountsVersion": "CLASSIC"}}  # of a shop
+
+
 def customer_node(number: int = 8101, **fields: Any) -> Node:
     return {
         "id": f"gid://shopify/Customer/{number}",
         "firstName": "Ana",
         "lastName": "Petrova",
         "locale": "de",
+        "state": "ENABLED",
+        "verifiedEmail": True,
         "createdAt": "2026-01-12T08:00:00Z",
         "updatedAt": "2026-11-21T10:02:07Z",
         "defaultEmailAddress": {"emailAddress": "ana@example.com"},

@@ -21,6 +21,7 @@ from retention_app.models import Customer, Shop, ShopToken
 from retention_app.tenancy import ShopScopeMissing, current_shop_id, shop_scope
 from tests.conftest import id_token, make_shop
 from tests.platform.conftest import Answer, Platform, data, pair
+from tests.platform.nodes import CLASSIC_ACCOUNTS
 from tests.platform.test_signature import signed_proxy
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
@@ -344,6 +345,7 @@ def installing(platform: Platform, domain: str = "delta.myshopify.com") -> None:
         "myshopifyDomain": domain,
         "currencyCode": "BRL",
         "ianaTimezone": "America/Sao_Paulo",
+        **CLASSIC_ACCOUNTS,
     }
     platform.script(pair(1), data(shop=shop))
 

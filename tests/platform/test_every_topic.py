@@ -14,7 +14,7 @@ from retention_app.models import Customer, Order, PrivacyRequest, Product, Shop,
 from retention_app.shopify.topics import TOPIC_HANDLERS
 from retention_app.tenancy import shop_scope
 from tests.platform.conftest import Answer, Call, Platform, Store, data, delivery
-from tests.platform.nodes import customer_node, line_node, order_node, product_node
+from tests.platform.nodes import CLASSIC_ACCOUNTS, customer_node, line_node, order_node, product_node
 from tests.workers import work_off
 
 LAST = intake.READS_OF_MISSING
@@ -45,6 +45,7 @@ BODIES: dict[str, Any] = {
     "app/uninstalled": {"id": ALPHA_ID, "myshopify_domain": "alpha.myshopify.com"},
     "app/scopes_update": {"shop_id": f"gid://shopify/Shop/{ALPHA_ID}", "current": []},
     "shop/update": {"id": ALPHA_ID, "myshopify_domain": "alpha.myshopify.com"},
+    "customer_account_settings/update": {"customer_accounts_version": "classic"},
     "customers/data_request": {
         "shop_id": ALPHA_ID,
         "shop_domain": "alpha.myshopify.com",
@@ -75,7 +76,7 @@ def world(alpha: Shop, platform: Platform) -> Platform:
     def answer(call: Call) -> Answer:
         if call.operation == "ShopInfo":
             shop = {"id": f"gid://shopify/Shop/{ALPHA_ID}", "name": "Alpha", "myshopifyDomain": "alpha.myshopify.com"}
-            return data(shop={**shop, "currencyCode": "USD", "ianaTimezone": "UTC"})
+            return data(shop={**shop, "currencyCode": "USD", "ianaTimezone": "UTC", **CLASSIC_ACCOUNTS})
         if call.operation == "GrantedScopes":
             return data(currentAppInstallation={"accessScopes": [{"handle": scope} for scope in granted]})
         return store.answer(call)

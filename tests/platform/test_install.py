@@ -21,7 +21,7 @@ from retention_app.shopify.errors import StaleIdToken, TransientError, Unauthori
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
 from tests.platform.conftest import Answer, Call, Platform, data, errors, pair
-from tests.platform.nodes import theme_node
+from tests.platform.nodes import CLASSIC_ACCOUNTS, theme_node
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +31,7 @@ ABOUT = {
     "myshopifyDomain": "alpha.myshopify.com",
     "currencyCode": "JPY",
     "ianaTimezone": "Asia/Tokyo",
+    **CLASSIC_ACCOUNTS,
 }
 
 

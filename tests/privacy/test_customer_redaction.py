@@ -43,6 +43,7 @@ from retention_app.tenancy import shop_scope
 from tests.conftest import make_shop
 from tests.orders import at, customer_row, order_row
 from tests.platform.conftest import Platform, data
+from tests.platform.nodes import CLASSIC_ACCOUNTS
 from tests.privacy.conftest import (
     CUSTOMER,
     EMAIL,
@@ -382,6 +383,7 @@ def moved(shop: Shop, domain: str, platform: Platform) -> None:
         "myshopifyDomain": domain,
         "currencyCode": "USD",
         "ianaTimezone": "UTC",
+        **CLASSIC_ACCOUNTS,
     }
     scopes = [{"handle": handle} for handle in settings.SHOPIFY_SCOPES]
     platform.answer = lambda call: data(shop=about, currentAppInstallation={"accessScopes": scopes})

@@ -43,6 +43,7 @@ from tests.conftest import id_token
 from tests.loyalty.ground import publish
 from tests.orders import at, customer_row, order_row
 from tests.platform.conftest import Answer, Call, Platform, data, pair
+from tests.platform.nodes import CLASSIC_ACCOUNTS
 from tests.privacy.conftest import asks, deliver, found
 
 Ask = Callable[..., PrivacyRequest]
@@ -282,6 +283,7 @@ def install(shop: Shop, platform: Platform) -> Shop:
         "myshopifyDomain": shop.domain,
         "currencyCode": "USD",
         "ianaTimezone": "UTC",
+        **CLASSIC_ACCOUNTS,
     }
 
     def answer(call: Call) -> Answer:

@@ -20,7 +20,7 @@ from tests.orders import customer_row, line_row, order_row, refund_row
 from tests.visits import ask_session, receiver, session_of, signed
 
 ANA, OTHER = 8101, 8102
-NOTHING_COMES: dict[str, Any] = {"debt": 0, "pending": [], "expiring": [], "tier": None}
+NOTHING_COMES: dict[str, Any] = {"debt": 0, "pending": [], "claimed": None, "expiring": [], "tier": None}
 
 
 def publish(shop: Shop, points: int = 1, **rules: Any) -> None:
@@ -291,9 +291,60 @@ def test_nothing_is_told_of_the_programme_while_staff_show_nothing(alpha: Shop) 
 
 def test_visitors_are_noted_once_a_minute_for_each_kind_of_page(alpha: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[tuple[str, str]] = []
-    monkeypatch.setattr(application, "_seen", lambda domain, kind: noted.append((domain, kind)))
+    monkeypatch.setattr(application, "_written", lambda domain, kind, write: noted.append((domain, kind)))
     ours = receiver()
     for kind in ("products", "products", "", "cart", "../etc"):
         ask_session(signed(alpha, page=kind), ours)
     ours._notes.shutdown()
     assert noted == [(alpha.domain, "products"), (alpha.domain, ""), (alpha.domain, "cart")]
+
+
+# --- guests -----------------------------------------------------------------------------------------------------------
+
+
+def sign_ins_noted(ours: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Customers of whom a receiver has it written down that they signed in; here it isn't written."""
+    noted: list[str] = []
+
+    def submit(_act: Any, _domain: str, what: str, write: Any) -> None:
+        if write is application._signed_in:
+            noted.append(what)
+
+    monkeypatch.setattr(ours._notes, "submit", submit)
+    return noted
+
+
+def test_the_first_visit_of_whoever_signed_in_claims_their_points_and_tells_it_for_a_week(
+    beta: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Shop.objects.filter(id=beta.id).update(customer_accounts="NEW_CUSTOMER_ACCOUNTS")
+    publish(beta)
+    buy(beta, order_row(1042, ANA, 10_800), order_row(1043, ANA, 13_200), order_row(1044, OTHER))
+    ours = receiver()
+    noted = sign_ins_noted(ours, monkeypatch)
+    for _ in range(2):
+        first = orjson.loads(ask_session(signed(beta, ANA), ours).body)["member"]
+        assert (first["points"], first["pending"], first["claimed"]) == (0, [], None)
+        assert [entry["points"] for entry in first["entries"]] == [132, 108]
+    ask_session(signed(beta), ours)
+    assert noted == [str(ANA)]
+    application._signed_in(beta, noted[0])
+    with shop_scope(beta.id):
+        members_bring_up_to_date(Customer.objects.values_list("id", flat=True))
+    second = session_of(beta, ANA)["member"]
+    assert (second["points"], second["claimed"]) == (240, {"points": 240, "orders": 2})
+    assert [entry["points"] for entry in second["entries"]] == [132, 108]  # and no row for their new dates
+    with time_machine.travel(clock.now() + dt.timedelta(days=7), tick=False):
+        assert session_of(beta, ANA)["member"]["claimed"] is None
+        assert session_of(beta, OTHER)["member"]["points"] == 0
+
+
+def test_who_is_not_mirrored_or_signed_in_long_ago_is_not_noted(alpha: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(alpha)
+    ours = receiver()
+    noted = sign_ins_noted(ours, monkeypatch)
+    ask_session(signed(alpha, ANA), ours)
+    buy(alpha, order_row(1042, ANA, 10_800))
+    for visitor in (ANA, 2**63, None):
+        ask_session(signed(alpha, visitor), ours)
+    assert noted == []

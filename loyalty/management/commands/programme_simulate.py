@@ -88,6 +88,7 @@ def _live(asked: Question, totals: Totals) -> dict[str, Any]:
         "points": totals.balance,
         "points_available": totals.usable,
         "points_pending": totals.pending,
+        "points_unclaimed": totals.unclaimed,
         "debt": totals.debt,
         "tiers": _by_name(totals.tiers, live.document if live else None),
         "ledger": balance,

@@ -30,6 +30,8 @@ export interface Member {
   debt: number;
   /** What can be used later, next first; the day is null while it isn't known. */
   pending: { points: number; when: string | null }[];
+  /** What became theirs when they first signed in, for a week after it: points, and of how many orders. */
+  claimed: { points: number; orders: number } | null;
   /** What expires within 30 days, next first. */
   expiring: { points: number; when: string }[];
   /** Null without tiers; its name is null while the member has none. */

@@ -1,0 +1,43 @@
+from django.apps.registry import Apps
+from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+from retention_app.tenancy import shop_scope
+
+BATCH = 5_000
+
+
+def everybody_signed_in(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Whoever is there keeps what they have: until now nobody had to sign in to use points. A batch a transaction;
+    stopped anywhere, doing it again goes on."""
+    database = schema_editor.connection.alias
+    customers = apps.get_model("retention_app", "Customer").objects.using(database)
+    for shop_id in apps.get_model("retention_app", "Shop").objects.using(database).values_list("id", flat=True):
+        with shop_scope(shop_id):
+            unknown = customers.filter(shop_id=shop_id, signed_in_at=None).order_by("id")
+            while batch := list(unknown.values_list("id", flat=True)[:BATCH]):
+                customers.filter(shop_id=shop_id, id__in=batch).update(signed_in_at=models.F("created_at"))
+
+
+class Migration(migrations.Migration):
+    atomic = False
+
+    dependencies = [("retention_app", "0007_api_keys")]
+
+    operations = [
+        migrations.AddField(
+            "shop",
+            "customer_accounts",
+            models.CharField(
+                blank=True,
+                choices=[("CLASSIC", "Classic"), ("NEW_CUSTOMER_ACCOUNTS", "New")],
+                db_default="",
+                default="",
+                max_length=24,
+            ),
+        ),
+        migrations.AddField("customer", "account_state", models.CharField(blank=True, db_default="", max_length=16)),
+        migrations.AddField("customer", "verified_email", models.BooleanField(db_default=False, default=False)),
+        migrations.AddField("customer", "signed_in_at", models.DateTimeField(null=True)),
+        migrations.RunPython(everybody_signed_in, migrations.RunPython.noop),
+    ]

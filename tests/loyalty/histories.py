@@ -10,8 +10,9 @@ A history is a dict of lists:
     tier_moves     {"id", "at", "level": a key, "" for no tier, None for automatic, "until" | None}
     announcements  {"subject", "at"}
 
-`removed` pieces were taken off by an edit. A programme is {"versions": [{"number", "from", "rules": a document}],
-"earn_from", "backfills": [{"from", "version", "decided_at"}], "currency", "timezone"}. Instants are UTC.
+and `claimed_at`, when the member's e-mail first signed in, or None. `removed` pieces were taken off by an edit. A
+programme is {"versions": [{"number", "from", "rules": a document}], "earn_from", "backfills": [{"from", "version",
+"decided_at"}], "currency", "timezone"}. Instants are UTC.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ Moments = Sequence[dt.datetime]
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 END = START + dt.timedelta(days=100)
 NEVER = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
+LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 ZONES = ("UTC", "America/Sao_Paulo", "Europe/Berlin", "Asia/Taipei", "America/New_York")
 LABELS = ("product:1", "tag:tea", "collection:9")
@@ -143,9 +145,10 @@ def histories(draw: st.DrawFn) -> list[Plain]:
     return [_order(pick, id_, DAYS) for id_ in range(1, pick(1, 2, 3, 4, 5) + 1)]
 
 
-def member(orders: list[Plain], **others: list[Plain]) -> Plain:
+def member(orders: list[Plain], claimed_at: dt.datetime | None = LONG_AGO, **others: list[Plain]) -> Plain:
     """A history in which only these things happened."""
-    return {"orders": orders, "adjustments": [], "spendings": [], "tier_moves": [], "announcements": []} | others
+    facts = {"orders": orders, "adjustments": [], "spendings": [], "tier_moves": [], "announcements": []} | others
+    return facts | {"claimed_at": claimed_at}
 
 
 def _member(pick: Pick, moments: Moments) -> Plain:
@@ -170,7 +173,8 @@ def _member(pick: Pick, moments: Moments) -> Plain:
         at, until = pick(*moments), pick(*moments) if pick(True, False) else None
         level = pick(*LEVELS, *LEVELS, "", None, "platinum")
         tier_moves.append({"id": id_, "at": at, "level": level, "until": until if until and until > at else None})
-    return member(orders, adjustments=adjustments, spendings=spendings, tier_moves=tier_moves)
+    claimed_at = pick(LONG_AGO, LONG_AGO, LONG_AGO, pick(*moments), pick(*moments), None)
+    return member(orders, claimed_at, adjustments=adjustments, spendings=spendings, tier_moves=tier_moves)
 
 
 # --- programmes -------------------------------------------------------------------------------------------------------
@@ -290,6 +294,7 @@ def member_facts(history: Plain) -> MemberFacts:
         spendings=tuple(SpendingFact(**spending) for spending in history["spendings"]),
         tier_moves=tuple(TierMoveFact(**move) for move in history["tier_moves"]),
         announcements=announcements,
+        claimed_at=history["claimed_at"],
     )
 
 

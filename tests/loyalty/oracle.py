@@ -12,11 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 Plain = dict[str, Any]
-TIME, DOWN, END, EXPIRY, USABLE, ORDER, REFUND, CANCELLATION, ADJUSTMENT, MOVE, UNDO, SPENDING, UNDO_AT_ONCE = range(13)
+TIME, DOWN, END, EXPIRY, USABLE, CLAIM, ORDER, REFUND, CANCELLATION, ADJUSTMENT, MOVE, UNDO, SPENDING, LAST = range(14)
 EARLY, LATE, parse = "0002-01-01T00:00Z", "9000-01-01T00:00Z", dt.datetime.fromisoformat
-ALWAYS, NEVER = parse(EARLY), parse(LATE)
+ALWAYS, NEVER, FREE, EXPIRED, ALL = parse(EARLY), parse(LATE), "free", "expired", 10**18
 NO_TIERS, NO_MOVE = {"levels": [], "period": None, "by": "spend"}, {"level": None, "until": None}
-FREE, EXPIRED, ALL = "free", "expired", 10**18
 
 
 def oracle(history: Plain, programme: Plain, as_of: dt.datetime) -> Plain:
@@ -24,16 +23,14 @@ def oracle(history: Plain, programme: Plain, as_of: dt.datetime) -> Plain:
     fold, lots = _Fold(history, programme, as_of), Counter[Any]()
     for piece in fold.of(FREE):
         lots[piece.lot, piece.usable_from, piece.due] += piece.points
-    usable = sum(piece.points for piece in fold.of(FREE, usable=as_of))
+    usable, all_ = (sum(piece.points for piece in fold.of(FREE, usable=at)) for at in (as_of, NEVER))
+    sums = {"usable": usable, "pending": (all_ - usable) * bool(fold.claim), "unclaimed": all_ * (not fold.claim)}
     held = [f"{kind}:{one['id']}" for one in history["spendings"] if one["held"] for kind in ("spending", "undo")]
+    sums |= {"held": -sum(fold.lines[one] for one in held), "debt": sum(fold.owed.values()), "claimed": fold.claimed}
     changes = itertools.pairwise(fold.tiers.items())
-    return {
+    return sums | {
         "lines": {source: points for source, points in fold.lines.items() if points},
         "lots": sorted(((lot, points, *instants) for (lot, *instants), points in lots.items()), key=str),
-        "usable": usable,
-        "pending": sum(lots.values()) - usable,
-        "held": -sum(fold.lines[source] for source in held),
-        "debt": sum(fold.owed.values()),
         "tier": fold.held_tier() or None,
         "tier_history": [(at, tier or None) for (_, before), (at, tier) in changes if tier != before],
         "announceable": sorted((due, subject) for subject, due in fold.announceable.items()),
@@ -52,8 +49,10 @@ class _Fold:
         self.announceable, self.take_backs, self.counted, self.pieces = {}, {}, {}, []  # type: Any, Any, Any, Any
         self.lines, self.owed, self.floored = Counter[str](), Counter[str](), Counter[str]()
         self.tier, self.since, self.shortfall, self.move = "", ALWAYS, None, NO_MOVE  # type: str, Any, Any, Any
-        self.tiers, self.bonus_stands = {ALWAYS: ""}, False  # the tier held, by instant
-        self.events = self.plan(history)
+        self.tiers, self.bonus_stands, self.claimed = {ALWAYS: ""}, False, None  # type: Any, bool, Any
+        self.claim = next((at for at in [history["claimed_at"]] if at and at <= as_of), None)
+        self.claimable = lambda at: max(at, self.claim) if at and self.claim else None
+        self.events = self.plan(history) + self.event(self.claim, CLAIM, 0, self.claims)
         while upcoming := min(self.events + self.due(), default=None, key=lambda event: event[:3]):
             self.events = [event for event in self.events if event is not upcoming]
             self.now, _, _, act = upcoming
@@ -107,7 +106,7 @@ class _Fold:
         paid = order["paid"] and (order["paid_at"] or at) <= self.as_of
         if not judges or not paid or order["test"] or order["currency"] != self.programme["currency"]:
             return []
-        rules, pieces = judges[0][0]["rules"], []  # each piece is (line, price, weighted price)
+        rules, pieces, states, beyond = judges[0][0]["rules"], [], [], 0  # a piece is (line, price, weighted price)
         known = {"order": order, "rules": rules, "decision": judges[0][1], "points": 0, "bonus": 0}
         for line in order["lines"]:
             price = weighted = Fraction(line["net"], line["quantity"])
@@ -118,14 +117,12 @@ class _Fold:
         befell = [(at, ORDER, order["id"], {}, 0)]
         befell += [(max(at, one["at"]), REFUND, one["id"], one["lines"], one["unlined"]) for one in order["refunds"]]
         befell += [(max(at, one), CANCELLATION, order["id"], {}, ALL) for one in [order["cancelled_at"]] if one]
-        states, beyond = [], 0
         for instant, rank, id_, returned, unlined in sorted(befell, key=lambda one: one[:3]):
             for line_id, quantity in returned.items():
                 for piece in [piece for piece in pieces if piece[0] == line_id][:quantity]:
                     pieces.remove(piece)
-            beyond += unlined
-            kept, weighted = Fraction(sum(piece[1] for piece in pieces)), sum(piece[2] for piece in pieces)
-            base = max(Fraction(0), kept - beyond)
+            beyond, kept = beyond + unlined, Fraction(sum(piece[1] for piece in pieces))
+            base, weighted = max(Fraction(0), kept - beyond), sum(piece[2] for piece in pieces)
             worth = base, weighted * base / kept if kept else 0
             states += self.event(instant, rank, id_, self.order, known, rank, id_, *worth) if states or base else []
         return states
@@ -135,14 +132,13 @@ class _Fold:
         percents = {level["key"]: level["percent"] for level in (rules["tiers"] or NO_TIERS)["levels"]}
         known.setdefault("percent", percents.get(self.held_tier(), 100))
         points = weighted * rules["earn"]["points"] * known["percent"] // (rules["earn"]["per_minor"] * 100)
-        if rules["bonuses"]["order"] and base and base >= rules["bonuses"]["order"]["from_minor"]:
-            points += rules["bonuses"]["order"]["points"]
-        points = points if rules["order_max"] is None else min(points, rules["order_max"])
+        bonus, most = rules["bonuses"]["order"] or {"from_minor": ALL, "points": 0}, rules["order_max"]
+        points = min(points + bonus["points"] * (0 < base >= bonus["from_minor"]), ALL if most is None else most)
         if rank == ORDER:
             begins = max(order["at"], order["paid_at"] or order["at"])
             if rules["waiting"]["after"] == "fulfilment":
                 begins = order["fulfilled_at"] if (order["fulfilled_at"] or NEVER) <= self.as_of else None
-            begins, due = begins and self.later(begins, days=rules["waiting"]["days"]), None
+            begins, due = self.claimable(begins and self.later(begins, days=rules["waiting"]["days"])), None
             if begins and rules["expiry_months"] is not None:
                 due = self.later(max(begins, known["decision"] or begins), months=rules["expiry_months"], midnight=True)
             self.credit(lot, points, begins, due)
@@ -157,6 +153,11 @@ class _Fold:
                 self.bonus_stands, known["bonus"] = False, 0
         known["points"] = points
         self.counted[lot] = {"at": order["at"], "spend": base, "points": points + known["bonus"], "orders": base > 0}
+
+    def claims(self) -> None:
+        points = sum(piece.points for piece in self.of(FREE)) - sum(self.owed.values())
+        orders = {piece.lot.split(":")[1] for piece in self.of(FREE) if "order:" in piece.lot}
+        self.claimed = (points, len(orders)) if points > 0 else None
 
     def credit(self, lot: str, points: int, usable_from: dt.datetime | None, due: dt.datetime | None) -> None:
         self.lines[lot] += points
@@ -183,8 +184,7 @@ class _Fold:
         for piece in sorted(pieces, key=lambda one: (one.due or NEVER, one.at, one.lot)) if points else ():
             if points:
                 self.cut(piece, points)
-                self.pieces.remove(piece)  # to the end: pieces stand in the order they were taken
-                self.pieces.append(piece)
+                self.pieces = [*(one for one in self.pieces if one is not piece), piece]  # in the order they were taken
                 piece.of, points = source, points - piece.points
         return points
 
@@ -203,7 +203,7 @@ class _Fold:
     def adjust(self, adjustment: Plain) -> None:
         source, points = f"adjustment:{adjustment['id']}", adjustment["points"]
         if points > 0:
-            self.credit(source, points, self.now, adjustment["expires_at"])
+            self.credit(source, points, self.claimable(self.now), adjustment["expires_at"] if self.claim else None)
         else:
             self.lines[source] -= self.debit(source, -points)
         if adjustment["counts"]:
@@ -212,7 +212,7 @@ class _Fold:
     def spend(self, spending: Plain) -> None:
         points = self.debit(f"spending:{spending['id']}", spending["points"])
         self.lines[f"spending:{spending['id']}"] -= points
-        rank = UNDO_AT_ONCE if spending["undone_at"] == self.now else UNDO
+        rank = LAST if spending["undone_at"] == self.now else UNDO
         self.events += self.event(spending["undone_at"], rank, spending["id"], self.undo, spending, points)
 
     def undo(self, spending: Plain, points: int) -> None:

@@ -101,7 +101,7 @@ def partly_known(history: dict[str, Any], rng: random.Random) -> list[dict[str, 
         for kind in ("adjustments", "spendings", "tier_moves")
         for one in history[kind]
     }
-    told_from = [rng.random() * 1.2 for _ in history["announcements"]]
+    told_from, claimed_from = [rng.random() * 1.2 for _ in history["announcements"]], rng.random() * 1.2
     states = []
     for number in range(1, rounds + 1):
         level, part = number / (rounds + 1), copy.deepcopy(history)
@@ -121,6 +121,7 @@ def partly_known(history: dict[str, Any], rng: random.Random) -> list[dict[str, 
         part["announcements"] = [
             one for one, from_ in zip(part["announcements"], told_from, strict=True) if from_ <= level
         ]
+        part["claimed_at"] = part["claimed_at"] if claimed_from <= level else None
         states.append(part)
     return states
 
@@ -293,6 +294,10 @@ def test_however_facts_arrive_the_database_comes_to_the_same(
             assert (Member.objects.get().tier or None) == expected["tier"]
             changes = TierChange.objects.order_by("at").values_list("at", "after")
             assert [(at, after or None) for at, after in changes] == expected["tier_history"]
+            claimed = Member.objects.get().claimed
+            assert (claimed and (claimed["points"], claimed["orders"])) == expected["claimed"]
+            unclaimed = Entry.objects.filter(unclaimed=True).aggregate(sum=Sum("amount", default=0))["sum"]
+            assert bool(unclaimed) == (history["claimed_at"] is None and any(lots))
             held = Entry.objects.filter(account__kind="held").aggregate(sum=Sum("amount", default=0))["sum"]
             assert held == expected["held"]
         transaction.set_rollback(True)
@@ -338,6 +343,7 @@ def tell(history: dict[str, Any], customer_id: int, shop: Shop) -> None:
     """Write what is known now: orders as a newer read, other facts once, in the state they have now."""
     mirrored(*(histories.order_row(one, customer=1, updated_at=histories.START) for one in history["orders"]))
     owner = {"shop_id": shop.id, "customer_id": customer_id}
+    Customer.objects.filter(id=customer_id).update(signed_in_at=history["claimed_at"])
     for one in history["adjustments"]:
         values = {"at": one["at"], "points": one["points"], "counts": one["counts"], "expires_at": one["expires_at"]}
         Adjustment.objects.get_or_create(shop_id=shop.id, key=f"a{one['id']}", defaults={**owner, **values})

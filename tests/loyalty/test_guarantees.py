@@ -35,8 +35,10 @@ def returned_whole(order: dict[str, Any], at: dt.datetime) -> None:
 @given(cases())
 def test_what_is_usable_pending_and_owed_is_the_sum_of_the_lines(case: Case) -> None:
     result = told(*case)
-    assert result.usable + result.pending - result.debt == result.balance == sum(line.amount for line in result.lines)
-    assert min(result.usable, result.pending, result.debt, result.held) >= 0
+    there = result.usable + result.pending + result.unclaimed
+    assert there - result.debt == result.balance == sum(line.amount for line in result.lines)
+    assert min(result.usable, result.pending, result.unclaimed, result.debt, result.held) >= 0
+    assert not (result.unclaimed and (result.usable or result.pending))
     assert not (result.usable and result.debt)
     assert len({line.source for line in result.lines}) == len(result.lines)
 

@@ -50,6 +50,8 @@ def as_told(of: Statement) -> dict[str, Any]:
         "lots": sorted(((source, points, *instants) for (source, *instants), points in lots.items()), key=str),
         "usable": of.usable,
         "pending": of.pending,
+        "unclaimed": of.unclaimed,
+        "claimed": of.claimed and (of.claimed.points, of.claimed.orders),
         "held": of.held,
         "debt": of.debt,
         "tier": of.tier,

@@ -45,6 +45,7 @@ def test_each_row_is_as_worked_out_by_hand_and_nothing_else_comes_of_it(case: Ca
             found = {
                 "usable": result.usable,
                 "pending": result.pending,
+                "unclaimed": result.unclaimed,
                 "owed": result.debt,
                 "tier": shown(result.tier),
             }

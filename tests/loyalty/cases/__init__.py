@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.loyalty.cases import earning, lots, refunds, tiers, versions
+from tests.loyalty.cases import earning, guests, lots, refunds, tiers, versions
 
 # Title, what it is about, cases.
-CHAPTERS = tuple((one.TITLE, one.ABOUT, one.CASES) for one in (earning, lots, refunds, tiers, versions))
+CHAPTERS = tuple((one.TITLE, one.ABOUT, one.CASES) for one in (earning, lots, guests, refunds, tiers, versions))

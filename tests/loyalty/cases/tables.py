@@ -26,6 +26,7 @@ from tests.loyalty.cases.told import (
     Plain,
     Returned,
     Row,
+    SignedIn,
     TakenAfterAll,
     TierSet,
     Used,
@@ -39,18 +40,19 @@ What members get, keep and owe, case by case. This file is made from `tests/loya
 tests: `python -m tests.loyalty.cases > docs/worked-cases.md`. The rules in words are in [statement.md](statement.md).
 
 How to read a table: each row is something that happened, or came by itself, on that day. "Points" is what it brought or
-took. The columns after it say how things stand then: points that can be used, points still waiting, points owed, and
-the tier; an empty cell says nothing about it.
+took. The columns after it say how things stand then: points that can be used, points still waiting, points that wait
+for a guest to sign in, points owed, and the tier; an empty cell says nothing about it.
 
 Unless a case says otherwise, the shop gives 1 point for every 1.00 spent; points can be used at once and never expire;
 what is taken back beyond what a member has is owed; there are no bonuses and no tiers; the programme began on 1 Jan
-2026; the shop is in Berlin and its currency is the euro. Days are the shop's own. Where no time is given, it is noon.
+2026; the shop is in Berlin and its currency is the euro; the member has an account. Days are the shop's own. Where no
+time is given, it is noon.
 
 A "complaint" is what merchants say of other programmes, with its number in the list that Encore was planned by. Every
 table is also told to the books piece by piece, in the order of time and backwards and the whole of it twice, and comes
 to the same points (complaints 9 and 10).
 """
-COLUMNS = {"usable": "Usable", "pending": "Waiting", "owed": "Owed", "tier": "Tier"}
+COLUMNS = {"usable": "Usable", "pending": "Waiting", "unclaimed": "Unclaimed", "owed": "Owed", "tier": "Tier"}
 PERIODS = {
     "lifetime": "over the whole membership",
     "rolling_year": "over the last 12 months",
@@ -156,6 +158,8 @@ def _happening(what: Happening) -> str:
                 + (f" that expire on {_day(until)}" if until else "")
                 + said
             )
+        case SignedIn():
+            return "Signs in for the first time"
         case TierSet(level, until):
             does = "takes the tier back to automatic" if level is None else f"sets {level}"
             return f"Staff {does}" + (f" until {_day(until)}" if until else "")
@@ -193,6 +197,8 @@ def _line(line: Line) -> str:
 
 def _rules(case: Case) -> Iterator[str]:
     """What is not as usual."""
+    if case.guest:
+        yield "The member is a guest: their e-mail hasn't signed in yet."
     if tuple(case.zones) != (BERLIN,):
         cities = [zone.rpartition("/")[2].replace("_", " ").replace("Sao", "São") for zone in case.zones]
         others = f" The same comes out in {' and in '.join(cities[1:])}." if cities[1:] else ""

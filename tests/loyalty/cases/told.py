@@ -118,6 +118,11 @@ class Adjusted:
 
 
 @dataclass(frozen=True)
+class SignedIn:
+    """A guest's e-mail signs in for the first time."""
+
+
+@dataclass(frozen=True)
 class TierSet:
     """By staff: a level's name, "no tier", or None for back to automatic."""
 
@@ -166,7 +171,20 @@ class TakenAfterAll:
     order: str
 
 
-Told = Order | Paid | Fulfilled | Cancelled | Edited | Returned | Used | GivenBack | Adjusted | TierSet | Announced
+Told = (
+    Order
+    | Paid
+    | Fulfilled
+    | Cancelled
+    | Edited
+    | Returned
+    | Used
+    | GivenBack
+    | Adjusted
+    | SignedIn
+    | TierSet
+    | Announced
+)
 Happening = Told | Bonus | BonusTaken | Expired | TakenAfterAll
 
 
@@ -179,13 +197,14 @@ class Row:
 
 
 def on(when: str, what: Happening | str, points: int | None = None, **stands: Any) -> Row:
-    """`stands`: usable, pending, owed, tier (a name, "none" for none) once all of this instant has happened."""
+    """`stands`: usable, pending, unclaimed, owed, tier (a name, "none" for none) once all of this instant has happened."""
     return Row(when, what, points, stands)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """`rules` are what differs from the usual; `later`: further versions. `complaint`: what merchants say of
+    """`rules` are what differs from the usual; `later`: further versions; `guest`: the member's e-mail hasn't signed in
+    before a row says so. `complaint`: what merchants say of
     other programmes, by its number in the product's reference ("4: …")."""
 
     title: str
@@ -196,6 +215,7 @@ class Case:
     counts_from: str | None = None
     backfill: tuple[str, str] | None = None  # (from, decided)
     zones: Sequence[str] = (BERLIN,)
+    guest: bool = False
     note: str = ""
     complaint: str = ""
 
@@ -261,7 +281,7 @@ def _document(rules: Plain, zone: str) -> Plain:
 
 def history(case: Case, zone: str, told: Sequence[tuple[int, str, Told]]) -> Plain:
     """What was told so far as the oracle's plain dict; what belongs to an order that wasn't told yet is left out."""
-    known: Plain = member([])
+    known: Plain = member([], *([None] if case.guest else []))
     orders: dict[str, Plain] = {}
     for id_, when, fact in told:
         if isinstance(fact, Order):
@@ -294,6 +314,8 @@ def history(case: Case, zone: str, told: Sequence[tuple[int, str, Told]]) -> Pla
                 known["adjustments"].append(
                     {"id": id_, "at": at, "points": points, "counts": counts, "expires_at": expires}
                 )
+            case SignedIn():
+                known["claimed_at"] = at
             case TierSet(level, until):
                 key = None if level is None else "" if level == "no tier" else level.lower()
                 known["tier_moves"].append({"id": id_, "at": at, "level": key, "until": until and instant(until, zone)})

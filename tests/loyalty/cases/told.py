@@ -197,7 +197,7 @@ class Row:
 
 
 def on(when: str, what: Happening | str, points: int | None = None, **stands: Any) -> Row:
-    """`stands`: usable, pending, unclaimed, owed, tier (a name, "none" for none) once all of this instant has happened."""
+    """`stands`: usable, pending, unclaimed, owed, tier (a name, "none" for none) once all of this instant happened."""
     return Row(when, what, points, stands)
 
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import Any, cast
 
 from django.urls import path
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from rest_framework.decorators import api_view, throttle_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,6 +32,7 @@ from loyalty.selectors import (
 from loyalty.tier_words import quantity_text
 from retention_app import clock
 from retention_app.doors import ShopRequest, proxy_view
+from retention_app.languages import language_tag
 from retention_app.models import Customer, Shop
 from retention_app.privacy.tombstones import erased
 from retention_app.words import Words, words_for
@@ -56,12 +57,25 @@ def told(shop: Shop, customer_shopify_id: int | None) -> dict[str, Any]:
             "name": gettext("%(shop)s Rewards") % {"shop": shop.name},
             "earn": {"points": earn["points"], "per": words.money(earn["per_minor"])},
             "worth": {"points": worth["points"], "amount": words.money(worth["minor"])},
+            "tiers": bool(version.document.get("tiers")),
         }
+    member = _member(customer_shopify_id, version, words) if customer_shopify_id else None
     return {
+        "locale": language_tag(words.locale),
         "shop": {"name": shop.name, "currency": shop.currency},
         "programme": programme,
-        "member": _member(customer_shopify_id, version, words) if customer_shopify_id else None,
+        "accounts": "new" if shop.storefront_theme.get("accounts") == "NEW_CUSTOMER_ACCOUNTS" else "classic",
+        "launcher": _launcher(member, words),
+        "member": member,
     }
+
+
+def _launcher(member: dict[str, Any] | None, words: Words) -> dict[str, str]:
+    if member is None:
+        return {"text": gettext("Rewards"), "name": gettext("Rewards")}
+    points = words.count(member["points"])
+    name = ngettext("Rewards, %(points)s point", "Rewards, %(points)s points", member["points"])
+    return {"text": points, "name": name % {"points": points}}
 
 
 def _member(shopify_id: int, version: Any, words: Words) -> dict[str, Any] | None:
@@ -70,6 +84,7 @@ def _member(shopify_id: int, version: Any, words: Words) -> dict[str, Any] | Non
         return None
     summary = member_summary(customer, version) if customer else MemberSummary(worth_minor=0, revision=0)
     shown = upcoming(customer, summary) if customer else []
+    rows = _entries(customer) if customer else []
     expiring: dict[str, int] = defaultdict(int)
     for one in shown:
         if isinstance(one.coming, Expiring):
@@ -95,18 +110,19 @@ def _member(shopify_id: int, version: Any, words: Words) -> dict[str, Any] | Non
                 "pending": row.is_pending,
                 "why": why(row, words),
             }
-            for row in (_entries(customer) if customer else [])
+            for row in rows[:10]
         ],
+        "older": rows[9].id if len(rows) > 10 else None,
     }
 
 
 def _entries(customer: Customer) -> list[LedgerRow]:
-    """The last ten but for changes of dates."""
-    for limit in (10, 1_000):
+    """The last ten but for changes of dates, and one more if there is one."""
+    for limit in (11, 1_000):
         rows = [row for row in ledger_rows(customer, limit) if row.explanation["kind"] != "moved"]
-        if len(rows) == 10:
+        if len(rows) == 11:
             break
-    return rows[:10]
+    return rows[:11]
 
 
 def _claimed(customer: Customer | None) -> dict[str, int] | None:

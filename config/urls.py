@@ -14,7 +14,7 @@ urlpatterns = [
     path("auth/callback", auth.callback, name="grant_callback"),
     path("auth/patch-id-token", auth.patch_id_token, name="patch_id_token"),
     path("storefront/<str:public_id>.js", storefront.loader, name="storefront_loader"),
-    path("storefront/panel/<str:digest>.js", storefront.panel, name="storefront_panel"),
+    path("storefront/<str:name>/<str:digest>.js", storefront.module, name="storefront_module"),
     path("proxy/v1/", include("loyalty.proxy_urls")),
     path("app/", include("retention_app.app_urls")),
     path("app/loyalty/", include("loyalty.urls")),

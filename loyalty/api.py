@@ -1,22 +1,40 @@
-"""`/proxy/v1/…`: what the storefront panel tells through the platform's app proxy (what it reads: `loyalty.session`).
+"""`/proxy/v1/…`: what the storefront tells and asks through the platform's app proxy, beside what the panel reads at
+every look (`loyalty.session`).
 
-Who tells is what the proxy's signature says (`retention_app.doors.proxy_view`), never what the browser says.
+Who asks is what the proxy's signature says (`retention_app.doors.proxy_view`), never what the browser says.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import cast
 
 from django.utils.crypto import salted_hmac
 from rest_framework.decorators import api_view, throttle_classes
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from loyalty.announcements import announcements_make
+from loyalty.estimates import Basket, BasketLine, estimate
+from loyalty.models import ProgrammeVersion
+from loyalty.selectors import history_page, programme_live
+from loyalty.session.answer import entry_words
+from loyalty.storefront_words import earns_told, rules_told
 from retention_app.doors import ShopRequest, proxy_view
-from retention_app.models import Customer
+from retention_app.models import Customer, Shop
+from retention_app.words import words_for
+
+LINES_MAX = 100
+QUANTITY_DIGITS, MINOR_DIGITS = 5, 12
+ENTRIES_A_PAGE = 20
+_BIGINT_MAX = 2**63 - 1
+_LINE = re.compile(rf"([0-9]{{1,19}}):([1-9][0-9]{{0,{QUANTITY_DIGITS - 1}}}):([0-9]{{1,{MINOR_DIGITS}}})")
+_MINOR = re.compile(rf"[0-9]{{1,{MINOR_DIGITS}}}")
+_ID = re.compile(r"[0-9]{1,18}")
 
 
 class VisitorThrottle(SimpleRateThrottle):
@@ -40,3 +58,66 @@ def shown(request: Request) -> Response:
         for customer in Customer.objects.filter(shopify_id=visitor.customer_shopify_id):
             announcements_make(visitor.shop, customer, "panel")
     return Response(status=204)
+
+
+@proxy_view
+@api_view(["GET"])
+@throttle_classes([VisitorThrottle])
+def programme(request: Request) -> Response:
+    """`programme`: the live rules in sentences, for the panel's pages. 404 while there are none to show."""
+    visitor = cast(ShopRequest, request)
+    return Response(rules_told(_live(visitor.shop).document, words_for(visitor.shop)))
+
+
+@proxy_view
+@api_view(["GET"])
+@throttle_classes([VisitorThrottle])
+def history(request: Request) -> Response:
+    """`history?before=<entry>`: the entries that follow one in the history of the customer who is logged in, and the
+    `before` of the next page, null on the last. 404 to anybody else, and for an entry that isn't theirs."""
+    visitor = cast(ShopRequest, request)
+    before = request.query_params.get("before", "")
+    customer = Customer.objects.filter(shopify_id=visitor.customer_shopify_id or 0).first()
+    if customer is None or not _ID.fullmatch(before):
+        raise NotFound
+    words = words_for(visitor.shop)
+    page = history_page(customer, ENTRIES_A_PAGE, int(before))
+    return Response({"entries": [entry_words(row, row.is_pending, words) for row in page.rows], "older": page.older})
+
+
+@proxy_view
+@api_view(["GET"])
+@throttle_classes([VisitorThrottle])
+def earns(request: Request) -> Response:
+    """`earns?of=product|cart&currency=&lines=<product>:<quantity>:<minor>,…&off=<minor>`: what that would earn, in
+    words. 404 where nothing can be said: no programme, or prices in another currency. 400 for what is no basket."""
+    visitor = cast(ShopRequest, request)
+    basket = _basket(request.query_params)
+    version = _live(visitor.shop)
+    if request.query_params.get("currency", "") not in ("", visitor.shop.currency):
+        raise NotFound
+    customer_id = visitor.customer_shopify_id
+    if customer_id is not None and customer_id > _BIGINT_MAX:
+        raise NotFound
+    found = estimate(visitor.shop, version, basket, customer_id)
+    return Response(earns_told(basket, found, customer_id is not None, words_for(visitor.shop)))
+
+
+def _live(shop: Shop) -> ProgrammeVersion:
+    """The live programme. Raises NotFound before the first, and while staff let the storefront show nothing."""
+    version = None if shop.storefront_off_at else programme_live(shop.id)
+    if version is None:
+        raise NotFound
+    return version
+
+
+def _basket(given: Mapping[str, str]) -> Basket:
+    """Raises ValidationError for what is no basket, or too large a one."""
+    off = given.get("off", "0")
+    lines = [_LINE.fullmatch(text) for text in given.get("lines", "").split(",")]
+    if len(lines) > LINES_MAX or not _MINOR.fullmatch(off):
+        raise ValidationError
+    found = [BasketLine(*map(int, line.groups())) for line in lines if line]
+    if len(found) != len(lines) or any(line.product_shopify_id > _BIGINT_MAX for line in found):
+        raise ValidationError
+    return Basket(found, int(off), given.get("of") == "product")

@@ -285,13 +285,13 @@ def _lines(orders: Mapping[int, dt.datetime]) -> dict[int, list[LineFact]]:
                 current_quantity=current_quantity,
                 net_minor=net_minor,
                 gift_card=bool(gift_card),
-                labels=_labels_at(orders[order_id], product_id, labels),
+                labels=labels_at(orders[order_id], product_id, labels),
             )
         )
     return lines
 
 
-def _labels_at(instant: dt.datetime, product_id: int | None, labels: Mapping[int, Sequence[Label]]) -> frozenset[str]:
+def labels_at(instant: dt.datetime, product_id: int | None, labels: Mapping[int, Sequence[Label]]) -> frozenset[str]:
     """What a product was called at an instant, its own id included."""
     if product_id is None:
         return frozenset()

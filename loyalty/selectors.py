@@ -443,6 +443,23 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
     ]
 
 
+@dataclass(frozen=True)
+class HistoryPage:
+    """Rows of a member's history, and the `before_id` of the page after it; None on the last."""
+
+    rows: list[LedgerRow]
+    older: int | None
+
+
+def history_page(customer: Customer, limit: int, before_id: int | None = None) -> HistoryPage:
+    """A page of the history as members read it: changes of dates aren't lines of it, what came of them stands with the
+    points. At most 7 queries."""
+    rows = ledger_rows(customer, limit + 1, before_id)
+    page = rows[:limit]
+    told = [row for row in page if row.explanation["kind"] != "moved"]
+    return HistoryPage(told, page[-1].id if len(rows) > limit else None)
+
+
 _Fact = TypeVar("_Fact", Adjustment, Spending)
 
 

@@ -107,7 +107,8 @@ def proxy_view(view: View) -> View:
             return _private(HttpResponse(status=404))
         request.shop, request.customer_shopify_id = shop, caller.customer_shopify_id  # type: ignore[attr-defined]
         with shop_scope(shop.id):
-            return _private(_answer(view, request, visitor_locale(request), *args, **kwargs))
+            locale = visitor_language(request.GET.get("locale", ""), request.headers.get("Accept-Language", ""))
+            return _private(_answer(view, request, locale, *args, **kwargs))
 
     door.csrf_exempt = True  # type: ignore[attr-defined]
     return door

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.translation import get_supported_language_variant
+from django.utils.translation import get_supported_language_variant, to_locale
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from retention_app.models import StaffPreference
@@ -23,6 +23,11 @@ def language_for(request: HttpRequest, actor: str) -> str:
         if supported := _supported(wanted):
             return supported
     return settings.LANGUAGE_CODE
+
+
+def language_tag(code: str) -> str:
+    """Django's code of a language as browsers write it: zh-Hant, pt-BR."""
+    return to_locale(code).replace("_", "-")
 
 
 def visitor_language(locale: str, accept_language: str) -> str:

@@ -69,6 +69,9 @@ STAFF = {
 }
 SIGNED = {
     "proxy_shown": "/proxy/v1/shown",
+    "proxy_programme": "/proxy/v1/programme",
+    "proxy_history": "/proxy/v1/history",
+    "proxy_earns": "/proxy/v1/earns",
     "admin:customers_file": "/app/customers/file/",
     "admin:privacy_file": "/app/settings/privacy/{request}/file/",
     "loyalty:moves_file": "/app/loyalty/draft/review/moves/1.csv",
@@ -119,7 +122,7 @@ PUBLIC = {
     "grant_install": "/auth/install",
     "grant_callback": "/auth/callback",
     "storefront_loader": "/storefront/alpha-public-id.js",
-    "storefront_panel": "/storefront/panel/0123456789abcdef.js",
+    "storefront_module": "/storefront/earn/0123456789abcdef.js",
     "api_schema": "/api/schema/",
     "api_docs": "/api/docs/",
     "account_login": "/console/login/",

@@ -1,6 +1,6 @@
 // Builds what browsers load. Vendored files come from node_modules, the storefront loader from static/storefront/.
 // Nothing built here is committed.
-import { cpSync, mkdirSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -19,9 +19,11 @@ for (const [source, name] of Object.entries(vendored)) {
 
 await import(pathToFileURL(join(root, "static/storefront/build.mjs")).href);
 
-// A theme app extension may load its own files only: its assets are the same two.
+// A theme app extension may load its own files only: its assets are the same scripts.
 const assets = join(root, "extensions/storefront/assets");
+const built = join(root, "static/storefront/dist");
+rmSync(assets, { recursive: true, force: true });
 mkdirSync(assets, { recursive: true });
-for (const name of ["loader.js", "panel.js"]) {
-  cpSync(join(root, "static/storefront/dist", name), join(assets, name));
+for (const name of readdirSync(built).filter((file) => file.endsWith(".js"))) {
+  cpSync(join(built, name), join(assets, name));
 }

@@ -5,37 +5,59 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from loyalty.announcements import Shown, coming_soon, shown_as
-from loyalty.explain import what, why
+from loyalty.explain import Dated, what, why
 from loyalty.models import Member
 from loyalty.rules.programme import Document
 from loyalty.selectors import ComingDown, Expiring, MemberSummary, OpenLot, TierStanding, is_pending, summary_of
-from loyalty.session.statement import Found, Person, Posting
+from loyalty.session.statement import ENTRIES_SHOWN, Found, Person, Posting
 from loyalty.tier_words import quantity_text
+from retention_app.languages import language_tag
 from retention_app.words import Words
 
 PENDING_SHOWN = 3  # dates
 CLAIM_TOLD = dt.timedelta(days=7)  # after it
+NEW_ACCOUNTS = "NEW_CUSTOMER_ACCOUNTS"
+
+
+class Row(Dated, Protocol):
+    """A posting with its id."""
+
+    @property
+    def id(self) -> int: ...
+
 
 _UNKNOWN = Person(first_name="", has_signed_in=False, member=Member(), debt=0, lots=[], postings=[], notices=[])
 
 
 def answer(found: Found, is_logged_in: bool, words: Words, now: dt.datetime) -> dict[str, Any]:
-    """What a visitor is told, in the active language, which is that of `words`.
+    """What a visitor is told, in the active language, which is that of `words` and `locale`.
 
     `programme` is null before the first is published and while staff show nothing, `member` for the anonymous and for
     who was erased. Whom the mirror doesn't know yet has no points.
     """
     person = found.person or (None if found.is_erased else _UNKNOWN)
+    member = _member(person, found.document, words, now) if is_logged_in and person else None
     return {
+        "locale": language_tag(words.locale),
         "shop": {"name": found.name, "currency": found.currency},
         "programme": _programme(found, found.document, words) if found.document else None,
-        "member": _member(person, found.document, words, now) if is_logged_in and person else None,
+        "accounts": "new" if found.accounts == NEW_ACCOUNTS else "classic",
+        "launcher": launcher_words(member["points"] if member else None, words),
+        "member": member,
     }
+
+
+def launcher_words(points: int | None, words: Words) -> dict[str, str]:
+    """What the button says, and its name for who can't see it: a member's points, None for the anonymous."""
+    if points is None:
+        return {"text": gettext("Rewards"), "name": gettext("Rewards")}
+    name = ngettext("Rewards, %(points)s point", "Rewards, %(points)s points", points)
+    return {"text": words.count(points), "name": name % {"points": words.count(points)}}
 
 
 def _programme(found: Found, document: Document, words: Words) -> dict[str, Any]:
@@ -46,6 +68,7 @@ def _programme(found: Found, document: Document, words: Words) -> dict[str, Any]
         "name": gettext("%(shop)s Rewards") % {"shop": found.name},
         "earn": {"points": earn["points"], "per": words.money(earn["per_minor"])},
         "worth": {"points": worth["points"], "amount": words.money(worth["minor"])},
+        "tiers": bool(document.get("tiers")),
     }
 
 
@@ -54,13 +77,15 @@ def _member(person: Person, document: Document | None, words: Words, now: dt.dat
     summary = summary_of(person.member, debt=person.debt, held=0, lots=person.lots, document=document, now=now)
     shown = shown_as(coming_soon(summary, now), person.notices, now)
     lots = {lot.source: lot for lot in person.lots}
+    postings = person.postings[:ENTRIES_SHOWN]
     return {
         "first_name": person.first_name or None,
         **_points(summary, words),
         "claimed": _claimed(person.member, now),
         "expiring": _expiring(shown, words),
         "tier": _tier(summary.tier, shown, words) if summary.tier else None,
-        "entries": [_entry(posting, lots.get(posting.source), words, now) for posting in person.postings],
+        "entries": [_entry(posting, lots.get(posting.source), words, now) for posting in postings],
+        "older": postings[-1].id if len(person.postings) > ENTRIES_SHOWN else None,
     }
 
 
@@ -113,12 +138,17 @@ def _entry(posting: Posting, lot: OpenLot | None, words: Words, now: dt.datetime
     a credit are today's, which may differ from those it was posted with."""
     if lot is not None:
         posting = replace(posting, usable_from=lot.usable_from, expires_at=lot.due)
+    return entry_words(posting, posting.amount > 0 and lot is not None and is_pending(lot, now), words)
+
+
+def entry_words(row: Row, is_waiting: bool, words: Words) -> dict[str, Any]:
+    """A line of the history; `is_waiting`: its points can't be used yet."""
     return {
-        "id": posting.id,
-        "at": posting.at,
-        "when": words.day(posting.at),
-        "what": what(posting, words),
-        "points": posting.amount,
-        "pending": posting.amount > 0 and lot is not None and is_pending(lot, now),
-        "why": why(posting, words),
+        "id": row.id,
+        "at": row.at,
+        "when": words.day(row.at),
+        "what": what(row, words),
+        "points": row.amount,
+        "pending": is_waiting,
+        "why": why(row, words),
     }

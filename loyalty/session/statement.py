@@ -67,18 +67,20 @@ class Person:
     member: Member
     debt: int
     lots: list[LotRow]
-    postings: list[Posting]  # newest business first
+    postings: list[Posting]  # newest business first; one more than is shown, if there are more
     notices: list[Notice]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A shop, its live programme, and the visitor. `person` is None for the anonymous and for who isn't mirrored yet;
-    `is_erased`: they asked to be forgotten."""
+    """A shop, its live programme, and the visitor. `accounts` is the platform's word for the shop's customer accounts,
+    empty while it isn't known; `person` is None for the anonymous and for who isn't mirrored yet; `is_erased`: they
+    asked to be forgotten."""
 
     name: str
     currency: str
     timezone: str
+    accounts: str
     number: int
     document: Document | None
     is_erased: bool
@@ -100,9 +102,18 @@ def asked(domain: str, customer_shopify_id: int | None, now: dt.datetime) -> Ask
 
 def found_in(text: str) -> Found:
     """What the statement's answer says."""
-    name, currency, timezone, programme, is_erased, person = orjson.loads(text)
+    name, currency, timezone, accounts, programme, is_erased, person = orjson.loads(text)
     number, document = programme or (0, None)
-    return Found(name, currency, timezone, number, document, bool(is_erased), _person(*person) if person else None)
+    return Found(
+        name,
+        currency,
+        timezone,
+        accounts or "",
+        number,
+        document,
+        bool(is_erased),
+        _person(*person) if person else None,
+    )
 
 
 def _person(
@@ -168,7 +179,7 @@ def _posting(
 # it is of, `adjustment:7` or `expiry:adjustment:7:…`.
 _TEXT = """
 SELECT cast({array}(
-    s.name, s.currency, s.timezone,
+    s.name, s.currency, s.timezone, s.storefront_theme ->> 'accounts',
     {json}((
         SELECT {array}(v.number, {json}(v.document)) FROM loyalty_programmeversion v
         WHERE v.shop_id = s.id AND v.effective_from <= {now} AND s.storefront_off_at IS NULL
@@ -235,7 +246,7 @@ def statement(vendor: str) -> str:
         rows=rows,
         json=json,
         number=number,
-        shown=ENTRIES_SHOWN,
+        shown=ENTRIES_SHOWN + 1,
         points=Account.POINTS,
         installed=Shop.State.INSTALLED.value,
         **{name: f"{mark}{position}" for position, name in enumerate(names, 1)},

@@ -67,7 +67,9 @@ class Shop(models.Model):
         default=StorefrontDriver.SCRIPT_TAG,
         db_default=StorefrontDriver.SCRIPT_TAG,
     )
-    storefront_theme = models.JSONField(default=dict, db_default={})  # the published one: id, name, embed, read_at
+    storefront_theme = models.JSONField(
+        default=dict, db_default={}
+    )  # the published one: id, name, embed, accounts, read_at
     storefront_off_at = models.DateTimeField(null=True)  # since when staff let it show nothing
     storefront_seen = models.JSONField(default=dict, db_default={})  # kind of page -> when a visitor's script ran there
     storefront_problem = models.CharField(max_length=255, blank=True)  # why the loader couldn't be placed

@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
-import orjson
 import structlog
 from django.http import HttpResponse
 from django.urls import reverse
@@ -20,7 +19,7 @@ from retention_app.services.storefront import Driver, editor_url, store_url, sto
 from retention_app.shopify import bucket
 from retention_app.shopify.errors import ShopifyError
 from retention_app.views.admin_page import done, page
-from retention_app.views.storefront import built
+from retention_app.views.storefront import LOADER, panels, sizes
 from retention_app.words import Words, words_for
 
 log = structlog.get_logger(__name__)
@@ -133,8 +132,9 @@ def _theme(shop: Shop, words: Words) -> Row:
 
 
 def _weight(words: Words) -> Row:
-    sizes = orjson.loads(built("sizes.json").text)
-    loader, panel = (words.decimal(sizes[name] / 1000) for name in ("loader.js", "panel.js"))
+    bytes_of = sizes()
+    heaviest = max(bytes_of[f"{name}.js"] for name in panels())
+    loader, panel = (words.decimal(size / 1000) for size in (bytes_of[f"{LOADER}.js"], heaviest))
     means = _(
         "%(loader)s KB on each page, %(panel)s KB more when somebody opens the panel. Your page never waits for it."
     )

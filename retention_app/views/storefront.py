@@ -1,4 +1,4 @@
-"""The storefront script: the loader with a shop's public settings in front, and the panel's module it fetches."""
+"""The storefront script: the loader with a shop's public settings in front, and the modules it fetches."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pathlib import Path
 
 import orjson
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import conditional_page, require_safe
 
+from retention_app.languages import language_tag
 from retention_app.models import Shop
 
+LOADER, EARN = "loader", "earn"
 DIST = Path(__file__).resolve().parents[2] / "static/storefront/dist"
 MINUTES_5 = "public, max-age=300"
 FOREVER = "public, max-age=31536000, immutable"
@@ -31,8 +33,8 @@ class Built:
 
 @cache
 def built(name: str) -> Built:
-    """A file of `static/storefront/dist`, read once. Raises `FileNotFoundError` before `npm run build` has run."""
-    text = (DIST / name).read_text()
+    """A script of `static/storefront/dist`, read once. Raises `FileNotFoundError` before `npm run build` has run."""
+    text = (DIST / f"{name}.js").read_text()
     return Built(text, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
@@ -49,11 +51,29 @@ def loader(request: HttpRequest, public_id: str) -> HttpResponse:
 @gzip_page
 @conditional_page
 @require_safe
-def panel(request: HttpRequest, digest: str) -> HttpResponse:
-    """`/storefront/panel/<digest>.js`: the same for every shop. An address of an older build gets the present one,
+def module(request: HttpRequest, name: str, digest: str) -> HttpResponse:
+    """`/storefront/<name>/<digest>.js`: the same for every shop. An address of an older build gets the present one,
     kept for minutes only: its loader is replaced as soon."""
-    present = built("panel.js")
+    if name not in modules():
+        raise Http404
+    present = built(name)
     return _script(present.text, caching=FOREVER if digest == present.digest else MINUTES_5)
+
+
+def panels() -> list[str]:
+    """The panel's modules, one a language: `panel.pt-BR`."""
+    return [f"panel.{language_tag(code)}" for code, _name in settings.LANGUAGES]
+
+
+def modules() -> list[str]:
+    """What the loader fetches when it is due."""
+    return [EARN, *panels()]
+
+
+def sizes() -> dict[str, int]:
+    """The built scripts' compressed sizes in bytes: {"loader.js": 1900, …}."""
+    found: dict[str, int] = orjson.loads((DIST / "sizes.json").read_text())
+    return found
 
 
 def loader_text() -> str:
@@ -63,11 +83,16 @@ def loader_text() -> str:
     """
     public = {
         "proxy": "apps/encore",
-        "panel": settings.APP_URL + reverse("storefront_panel", args=[built("panel.js").digest]),
+        "panels": " ".join(map(_address, panels())),
+        "earn": _address(EARN),
         "login": "/account/login",
         "register": "/account/register",
     }
-    return f"{{const ENCORE={orjson.dumps(public).decode()};{built('loader.js').text}}}"
+    return f"{{const ENCORE={orjson.dumps(public).decode()};{built(LOADER).text}}}"
+
+
+def _address(name: str) -> str:
+    return settings.APP_URL + reverse("storefront_module", args=[name, built(name).digest])
 
 
 def _script(text: str, *, caching: str, status: int = 200) -> HttpResponse:

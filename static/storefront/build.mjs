@@ -1,14 +1,16 @@
 /**
- * Builds the storefront's two files into dist/: loader.js, which every page gets, and panel.js, an ES module fetched
- * when the panel is opened. Prints their sizes and fails when they are over budget.
+ * Builds the storefront's files into dist/: loader.js, which every page gets; earn.js, an ES module for the pages where
+ * something can be earned; and panel.<language>.js, an ES module with one language's words, fetched when the panel is
+ * opened. Prints their sizes and fails when they are over budget.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync } from "node:zlib";
 import { build, transform } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const BUDGET = { "loader.js": 2_500, "loader.js + panel.js": 9_000 }; // brotli bytes
+const BUDGET = { loader: 2_500, panel: 9_000 }; // brotli bytes: the loader alone; with the panel, in any language
+const languages = (await readdir(`${here}messages`)).map((file) => file.replace(".json", "")).sort();
 
 /** Imports style sheets as minified text, for adoptedStyleSheets. */
 const cssAsText = {
@@ -22,17 +24,30 @@ const cssAsText = {
 };
 
 const shared = { bundle: true, minify: true, target: "es2020", charset: "utf8", legalComments: "none", plugins: [cssAsText] };
-const entry = (name) => ({ entryPoints: [`${here}src/${name}.ts`], outfile: `${here}dist/${name}.js` });
+const file = (source, name, more) =>
+  build({ ...shared, entryPoints: [`${here}src/${source}.ts`], outfile: `${here}dist/${name}.js`, ...more });
 await Promise.all([
-  build({ ...shared, ...entry("loader"), format: "iife" }),
-  build({ ...shared, ...entry("panel"), format: "esm" }),
+  file("loader", "loader", { format: "iife" }),
+  file("earn", "earn", { format: "esm" }),
+  ...languages.map((language) =>
+    file("panel", `panel.${language}`, { format: "esm", alias: { words: `${here}messages/${language}.json` } }),
+  ),
 ]);
 
-const brotli = async (name) => brotliCompressSync(await readFile(`${here}dist/${name}`)).length;
-const files = { "loader.js": await brotli("loader.js"), "panel.js": await brotli("panel.js") };
-await writeFile(`${here}dist/sizes.json`, JSON.stringify(files));
-const sizes = { "loader.js": files["loader.js"], "loader.js + panel.js": files["loader.js"] + files["panel.js"] };
-for (const [what, bytes] of Object.entries(sizes)) {
-  console.log(`storefront: ${what} ${bytes} of ${BUDGET[what]} bytes (brotli)`);
-  if (bytes > BUDGET[what]) process.exitCode = 1;
+const sizes = {};
+for (const name of ["loader", "earn", ...languages.map((language) => `panel.${language}`)]) {
+  sizes[`${name}.js`] = brotliCompressSync(await readFile(`${here}dist/${name}.js`)).length;
+}
+await writeFile(`${here}dist/sizes.json`, JSON.stringify(sizes));
+
+const row = (...cells) => console.log(cells.map((cell, i) => String(cell)[i ? "padStart" : "padEnd"](i ? 8 : 24)).join(""));
+row("storefront (brotli)", "bytes", "budget");
+const judged = (what, bytes, budget) => {
+  row(what, bytes, budget);
+  if (bytes > budget) process.exitCode = 1;
+};
+judged("loader", sizes["loader.js"], BUDGET.loader);
+row("earn", sizes["earn.js"], "");
+for (const language of languages) {
+  judged(`loader + panel.${language}`, sizes["loader.js"] + sizes[`panel.${language}.js`], BUDGET.panel);
 }

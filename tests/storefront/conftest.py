@@ -30,7 +30,7 @@ def built() -> Path:
     """The folder of the built files, built anew when a source is younger."""
     dist = SOURCES / "dist"
     sources = [SOURCES / "build.mjs", *SOURCES.glob("src/*"), *SOURCES.glob("messages/*")]
-    outputs = [dist / "loader.js", dist / "panel.js"]
+    outputs = [dist / "loader.js", dist / "earn.js", dist / "panel.es.js"]
     youngest = max(path.stat().st_mtime for path in sources)
     if not all(path.exists() and path.stat().st_mtime >= youngest for path in outputs):
         subprocess.run(["node", "static/storefront/build.mjs"], cwd=ROOT, check=False, timeout=60)

@@ -19,7 +19,8 @@ DIST = Path(__file__).parents[2] / "static/storefront/dist"
 STRICT_CSP = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'"
 SETTINGS = {
     "proxy": "apps/encore",
-    "panel": "/storefront/panel/test.js",
+    "panels": " ".join(f"/storefront/panel.{tag}/test.js" for tag in ("en", "zh-Hans", "zh-Hant", "pt-BR", "es")),
+    "earn": "/storefront/earn/test.js",
     "login": "/account/login",
     "register": "/account/register",
 }
@@ -29,6 +30,17 @@ PROGRAMME = {
     "name": "Aurora Rewards",
     "earn": {"points": 1, "per": "R$1.00"},
     "worth": {"points": 100, "amount": "R$5.00"},
+    "tiers": True,
+}
+RULES = {
+    "earn": ["Every R$1.00 spent earns 1 point.", "Points can be used 14 days after payment."],
+    "tiers": {
+        "text": ["Your tier follows what you spend in 12 months."],
+        "levels": [
+            {"name": "Silver", "from": "From R$70.00", "gives": "Your orders count 1.25×"},
+            {"name": "Gold", "from": "From R$200.00", "gives": "Your orders count 1.5×"},
+        ],
+    },
 }
 ENTRIES = [
     {
@@ -60,12 +72,25 @@ ENTRIES = [
     },
 ]
 NOTHING_COMES: dict[str, Any] = {"debt": 0, "pending": [], "expiring": [], "tier": None}
-MEMBER = {"first_name": "Ana", "points": 1240, "worth": "R$62.00", **NOTHING_COMES, "entries": ENTRIES}
+MEMBER = {"first_name": "Ana", "points": 1240, "worth": "R$62.00", **NOTHING_COMES, "entries": ENTRIES, "older": None}
 
 
-def session(member: dict[str, Any] | None = None, programme: dict[str, Any] | None = PROGRAMME) -> dict[str, Any]:
+def session(
+    member: dict[str, Any] | None = None,
+    programme: dict[str, Any] | None = PROGRAMME,
+    locale: str = "en",
+    accounts: str = "classic",
+) -> dict[str, Any]:
     """A proxy answer: anonymous by default."""
-    return {"shop": {"name": "Aurora", "currency": "BRL"}, "programme": programme, "member": member}
+    text = f"{member['points']:,}" if member and isinstance(member["points"], int) else "Rewards"
+    return {
+        "locale": locale,
+        "shop": {"name": "Aurora", "currency": "BRL"},
+        "programme": programme,
+        "accounts": accounts,
+        "launcher": {"text": text, "name": f"Rewards, {text} points" if member else text},
+        "member": member,
+    }
 
 
 @dataclass
@@ -80,6 +105,11 @@ class StubShop:
     css: str = ""
     loaders: int = 1
     panel: bool = True  # False: the panel's address answers 404
+    main: str = ""  # more of the page, as HTML
+    answers: dict[str, Any] = field(default_factory=lambda: {"programme": RULES})  # below the proxy; missing: 404
+    product: dict[str, Any] = field(default_factory=dict)  # /products/<handle>.js
+    cart: dict[str, Any] = field(default_factory=dict)  # /cart.js
+    questions: list[tuple[str, dict[str, list[str]]]] = field(default_factory=list)  # what else the proxy was asked
     asked: list[dict[str, list[str]]] = field(default_factory=list)  # queries of the session calls
     unchanged: int = 0  # answers that whoever asked had already
     told: list[str] = field(default_factory=list)  # paths of what was posted
@@ -94,7 +124,7 @@ class StubShop:
             '<link rel="icon" href="/icon.svg"><link rel="stylesheet" href="/theme.css">'
             '<script src="/theme.js"></script>'
             f"{scripts}</head><body><main><h1>Aurora</h1><p>Coffee, tea and the cups they deserve.</p>"
-            '<a href="/products/coffee" id="first">Coffee</a></main></body></html>'
+            f'<a href="/products/coffee" id="first">Coffee</a>{self.main}</main></body></html>'
         )
 
     def body(self, path: str, query: str) -> tuple[int, str, bytes]:
@@ -108,8 +138,19 @@ class StubShop:
         if path == "/storefront/abc.js":
             built = (DIST / "loader.js").read_text()
             return 200, script, f"{{const ENCORE={json.dumps(SETTINGS)};{built}}}".encode()
-        if path == SETTINGS["panel"]:
-            return (200, script, (DIST / "panel.js").read_bytes()) if self.panel else (404, script, b"")
+        if "/apps/encore/v1/" in path:
+            what = path.rpartition("/")[2]
+            self.questions.append((what, parse_qs(query)))
+            return (
+                (200 if what in self.answers else 404),
+                "application/json",
+                json.dumps(self.answers.get(what)).encode(),
+            )
+        if path.endswith("/test.js"):
+            module = path.split("/")[2]
+            return (200, script, (DIST / f"{module}.js").read_bytes()) if self.panel else (404, script, b"")
+        if path.endswith(".js") and path.startswith(("/products/", "/cart")):
+            return 200, "application/json", json.dumps(self.cart if "/cart" in path else self.product).encode()
         if path == "/theme.js":
             assigned = "" if self.shopify is None else f"window.Shopify={json.dumps(self.shopify)}"
             return 200, script, assigned.encode()

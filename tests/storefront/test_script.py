@@ -29,7 +29,7 @@ def test_loader_comes_behind_its_settings(client: Client, alpha: Shop, built: Pa
     found = re.fullmatch(r"\{const ENCORE=(\{.*?\});(.*)\}", answer.content.decode(), re.S)
     assert found
     public = json.loads(found[1])
-    assert public.keys() == {"proxy", "panel", "login", "register"}
+    assert public.keys() == {"proxy", "panels", "earn", "login", "register"}
     assert found[2] == (built / "loader.js").read_text()
 
 
@@ -63,17 +63,24 @@ def test_loader_is_only_read(client: Client, alpha: Shop) -> None:
     assert client.post(address(alpha)).status_code == 405
 
 
-def test_panel_named_by_the_loader_is_kept_for_good(client: Client, alpha: Shop, built: Path) -> None:
+def test_modules_named_by_the_loader_are_kept_for_good(client: Client, alpha: Shop, built: Path) -> None:
     text = client.get(address(alpha)).content.decode()
-    url = re.findall(r'"panel":"([^"]+)"', text)[0]
-    assert url.startswith(settings.APP_URL)
-    answer = client.get(url.removeprefix(settings.APP_URL))
-    assert answer.content == (built / "panel.js").read_bytes()
-    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    urls = re.findall(r"http[^ \"]+\.js", text.partition(";")[0])
+    names = [url.split("/")[-2] for url in urls]
+    assert names == ["panel.en", "panel.zh-Hans", "panel.zh-Hant", "panel.pt-BR", "panel.es", "earn"]
+    for name, url in zip(names, urls, strict=True):
+        answer = client.get(url.removeprefix(settings.APP_URL))
+        assert answer.content == (built / f"{name}.js").read_bytes()
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_panel_of_an_older_build_is_the_present_one_for_minutes(client: Client, built: Path) -> None:
-    answer = client.get(reverse("storefront_panel", args=["0" * 16]))
-    assert answer.content == (built / "panel.js").read_bytes()
+def test_module_of_an_older_build_is_the_present_one_for_minutes(client: Client, built: Path) -> None:
+    answer = client.get(reverse("storefront_module", args=["panel.en", "0" * 16]))
+    assert answer.content == (built / "panel.en.js").read_bytes()
     assert answer.headers["Cache-Control"] == "public, max-age=300"
+
+
+@pytest.mark.parametrize("name", ["panel.fr", "loader", "..", "sizes"])
+def test_nothing_else_is_a_module(client: Client, name: str) -> None:
+    assert client.get(reverse("storefront_module", args=[name, "0" * 16])).status_code == 404

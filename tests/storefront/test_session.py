@@ -20,7 +20,14 @@ from tests.orders import customer_row, line_row, order_row, refund_row
 from tests.visits import ask_session, receiver, session_of, signed
 
 ANA, OTHER = 8101, 8102
-NOTHING_COMES: dict[str, Any] = {"debt": 0, "pending": [], "claimed": None, "expiring": [], "tier": None}
+NOTHING_COMES: dict[str, Any] = {
+    "debt": 0,
+    "pending": [],
+    "claimed": None,
+    "expiring": [],
+    "tier": None,
+    "older": None,
+}
 
 
 def publish(shop: Shop, points: int = 1, **rules: Any) -> None:
@@ -44,20 +51,31 @@ def buy(shop: Shop, *orders: dict[str, Any]) -> None:
 
 
 def test_nothing_to_show_without_a_programme(alpha: Shop) -> None:
-    assert session_of(alpha) == {"shop": {"name": "Alpha", "currency": "USD"}, "programme": None, "member": None}
+    assert session_of(alpha) == {
+        "locale": "en",
+        "shop": {"name": "Alpha", "currency": "USD"},
+        "programme": None,
+        "accounts": "classic",
+        "launcher": {"text": "Rewards", "name": "Rewards"},
+        "member": None,
+    }
 
 
 def test_anonymous_visitor_reads_the_rules_and_nobodys_points(beta: Shop) -> None:
     publish(beta)
     buy(beta, order_row(1042, ANA, 10_800))
     assert session_of(beta) == {
+        "locale": "en",
         "shop": {"name": "Beta", "currency": "BRL"},
         "programme": {
             "version": 1,
             "name": "Beta Rewards",
             "earn": {"points": 1, "per": "R$1.00"},
             "worth": {"points": 100, "amount": "R$5.00"},
+            "tiers": False,
         },
+        "accounts": "classic",
+        "launcher": {"text": "Rewards", "name": "Rewards"},
         "member": None,
     }
 

@@ -4,6 +4,12 @@ declare module "*.css" {
   export default css;
 }
 
+/** The messages of the language this build of the panel speaks. */
+declare module "words" {
+  const words: typeof import("../messages/en.json");
+  export default words;
+}
+
 /** Written by the server in front of the built loader; a block-scoped constant, never a global. None in a theme. */
 declare const ENCORE: import("./types").Settings | undefined;
 
@@ -12,6 +18,9 @@ interface Window {
     locale?: string;
     designMode?: boolean;
     Checkout?: unknown;
+    currency?: { active?: string };
     routes?: { root?: string };
+    customerPrivacy?: { preferencesProcessingAllowed(): boolean };
+    loadFeatures?: (features: { name: string; version: string }[], done: (error?: unknown) => void) => void;
   };
 }

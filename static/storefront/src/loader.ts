@@ -2,39 +2,40 @@
  * The storefront loader: asks the app proxy who is here, draws the launcher, and fetches the panel when it is opened.
  *
  * It lives on other people's pages: it stores nothing, leaves no global behind (one symbol marks that it ran), moves
- * nothing on the page, and when anything is missing, slow or refused it draws nothing.
+ * nothing on the page, and when anything is missing, slow or refused it draws nothing. The words come with the answer,
+ * in the language the server chose for this page.
  */
-import { launcher as en } from "../messages/en.json";
-import { launcher as zhHant } from "../messages/zh-Hant.json";
 import launcherCss from "./launcher.css";
+import { KEY } from "./memory";
 import pageCss from "./page.css";
-import { grouped, plural } from "./plural";
-import type { Launcher, Locale, Panel, Session, Settings } from "./types";
+import type { Earn, Launcher, Panel, Session, Settings } from "./types";
 
 const PATIENCE = 8000; // milliseconds until an answer counts as refused
 
 const shopify = window.Shopify ?? {};
 const base = String(shopify.routes?.root ?? "/").replace(/\/$/, "");
-const locale: Locale = /^zh.*(hant|tw|hk|mo)/i.test(shopify.locale || document.documentElement.lang) ? "zh-Hant" : "en";
-const words = locale == "en" ? en : zhHant;
+const path = location.pathname.slice(base.length);
 
 /** What the server wrote in front of this script, or the theme's app embed says in the page. */
 let settings: Settings;
-/** Which kind of page this is: "products" of /products/mug. */
-const kind = location.pathname.slice(base.length).split("/")[1];
 let last: Session | undefined;
 let tag = "";
 
-/** The session, or undefined when the answer isn't one. Rejects when the network fails. */
-async function ask(): Promise<Session | undefined> {
-  const response = await fetch(`${base}/${settings.proxy}/v1/session?locale=${locale}&page=${kind}`, {
-    headers: { accept: "application/json", ...(tag && { "if-none-match": tag }) },
+async function get(what: string, query: Record<string, string>, headers = {}): Promise<Response> {
+  return fetch(`${base}/${settings.proxy}/v1/${what}?${new URLSearchParams(query)}`, {
+    headers: { accept: "application/json", ...headers },
     signal: AbortSignal.timeout(PATIENCE),
   });
+}
+
+/** The session, or undefined when the answer isn't one. Rejects when the network fails. */
+async function ask(): Promise<Session | undefined> {
+  const query = { locale: shopify.locale || document.documentElement.lang, page: path.split("/")[1] ?? "" };
+  const response = await get("session", query, tag && { "if-none-match": tag });
   if (response.status == 304) return last;
   const session: Session = await response.json();
-  const { programme, member } = session;
-  const usable = response.ok && (programme === null || (programme.name && programme.earn && programme.worth));
+  const { programme, member, launcher } = session;
+  const usable = response.ok && (programme === null || (programme.name && programme.earn && programme.worth && launcher.name));
   if (usable && (member === null || (Number.isInteger(member.points) && Array.isArray(member.entries)))) {
     tag = response.headers.get("etag") ?? "";
     return (last = session);
@@ -62,36 +63,49 @@ function draw(session: Session): void {
   button.type = "button";
   button.part.add("launcher");
   button.className = "launcher";
-  button.lang = locale;
   button.ariaHasPopup = "dialog";
   button.append(document.createElement("i"), figure);
   root.append(button);
 
-  const show = (): void => {
-    const points = launcher.session.member?.points;
-    figure.textContent = points === undefined ? words.label : grouped(locale, points);
-    button.ariaLabel = points === undefined ? words.label : plural(locale, words, points);
-  };
   const launcher: Launcher = {
-    root, button, locale, base, settings, session,
+    root, button, settings, session,
+    path: (path) => (path.startsWith(`${base}/`) ? path : base + path), // a theme's addresses have the root already
+    async get(what, query) {
+      const response = await get(what, { ...query, locale: launcher.session.locale });
+      if (!response.ok) throw response;
+      return response.json();
+    },
+    show() {
+      const { earns, session } = launcher;
+      const { text, name } = session.launcher;
+      button.lang = session.locale;
+      button.classList.toggle("earns", !!earns);
+      figure.textContent = earns ? earns.figure : text;
+      button.ariaLabel = earns ? `${name}. ${earns.text}` : name;
+    },
     async refresh() {
       const answer = await ask().catch(() => undefined);
       if (!answer) return false;
       launcher.session = answer;
       if (!answer.programme) host.remove();
-      show();
+      launcher.show();
       return true;
     },
   };
-  show();
+  launcher.show();
   button.onclick = async () => {
     try {
-      const panel: Panel = await import(settings.panel);
+      const { locale } = launcher.session;
+      const panel: Panel = await import(settings.panels.split(" ").find((url) => url.includes(`panel.${locale}`))!);
       panel.open(launcher);
     } catch {
       // the panel couldn't be fetched: the button stays, the page doesn't notice
     }
   };
+  if (session.member) localStorage.removeItem(KEY); // what a guest's browser remembered is theirs now
+  if (/\/products\/.|^\/cart$/.test(path)) {
+    import(settings.earn).then((earn: Earn) => earn.watch(launcher, path)).catch(() => {});
+  }
   // A page brought back by Back or Forward may belong to somebody who has signed out since.
   addEventListener("pageshow", (event) => event.persisted && launcher.refresh());
   document.body.append(host);
@@ -115,7 +129,7 @@ function whenIdle(): void {
 
 const mark = Symbol.for("encore");
 const marked = window as unknown as Record<symbol, boolean>;
-const checkout = shopify.Checkout || /^(\/\d+)?\/checkouts?(\/|$)/.test(location.pathname.slice(base.length));
+const checkout = shopify.Checkout || /^(\/\d+)?\/checkouts?(\/|$)/.test(path);
 
 if (!marked[mark] && !shopify.designMode && !checkout) {
   marked[mark] = true;

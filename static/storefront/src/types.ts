@@ -2,15 +2,22 @@
 export interface Settings {
   /** Path of the app proxy below the shop's root, without slashes at its ends: `apps/encore`. */
   proxy: string;
-  /** Absolute address of the panel's module. */
-  panel: string;
+  /** Absolute addresses of the panel's modules, one a language (`panel.pt-BR` is in its name), separated by spaces. */
+  panels: string;
+  /** Absolute address of the module that says what can be earned. */
+  earn: string;
   /** Paths of the shop's account pages, from its root: `/account/login`, `/account/register`. */
   login: string;
   register: string;
 }
 
-/** The answer of `<proxy>/v1/session`. Money and dates arrive as text in the asked language. */
+/** The answer of `<proxy>/v1/session`. Money and dates arrive as text in the answer's language. */
 export interface Session {
+  /** The language the answer is written in: `pt-BR`. */
+  locale: string;
+  launcher: { text: string; name: string };
+  /** Shopify's new customer accounts sign in with a code and have no page to register. */
+  accounts: "new" | "classic";
   programme: Programme | null;
   member: Member | null;
 }
@@ -19,6 +26,27 @@ export interface Programme {
   name: string;
   earn: { points: number; per: string };
   worth: { points: number; amount: string };
+  /** Whether it has tiers. */
+  tiers: boolean;
+}
+
+/** The answer of `<proxy>/v1/programme`: the rules in sentences. */
+export interface Rules {
+  earn: string[];
+  tiers: { text: string[]; levels: { name: string; from: string; gives: string }[] } | null;
+}
+
+/** The answer of `<proxy>/v1/history`: entries older than some, and from which on there are more. */
+export interface History {
+  entries: Entry[];
+  older: number | null;
+}
+
+/** The answer of `<proxy>/v1/earns`: what a basket earns, in words and as `+36`. */
+export interface Earns {
+  points: number;
+  text: string;
+  figure: string;
 }
 
 export interface Member {
@@ -36,7 +64,11 @@ export interface Member {
   expiring: { points: number; when: string }[];
   /** Null without tiers; its name is null while the member has none. */
   tier: Tier | null;
+  /** Guest orders that became this member's lately. */
+  claimed?: { points: number; orders: number } | null;
   entries: Entry[];
+  /** The id of the last entry here, if there are older ones. */
+  older: number | null;
 }
 
 export interface Tier {
@@ -61,22 +93,30 @@ export interface Entry {
   why: string[];
 }
 
-export type Locale = "en" | "zh-Hant";
-
-/** What the loader hands to the panel: its button, the last answer and the way to ask again. */
+/** What the loader hands to its modules: its button, the last answer and the way to ask again. */
 export interface Launcher {
   root: ShadowRoot;
   button: HTMLButtonElement;
-  locale: Locale;
-  /** The shop's root with no slash at its end: "" or "/pt-br". */
-  base: string;
   settings: Settings;
   session: Session;
-  /** Asks the server once more and redraws the button; false when the answer is unusable. */
+  /** What the page's product or basket earns, where the theme has no place for it. */
+  earns?: Earns;
+  /** A path of the shop, below its root in the visitor's language. */
+  path(path: string): string;
+  /** Asks `<proxy>/v1/<what>` in the session's language. Rejects when the answer is no good one. */
+  get<T>(what: string, query?: Record<string, string>): Promise<T>;
+  /** Writes session and earnings on the button. */
+  show(): void;
+  /** Asks for the session once more and redraws the button; false when the answer is unusable. */
   refresh(): Promise<boolean>;
 }
 
 /** The panel's module. */
 export interface Panel {
   open(launcher: Launcher): void;
+}
+
+/** The module for pages where something can be earned. */
+export interface Earn {
+  watch(launcher: Launcher, path: string): void;
 }

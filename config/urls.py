@@ -2,6 +2,7 @@
 
 from django.urls import include, path, re_path
 
+from loyalty import views_storefront
 from retention_app.api import docs
 from retention_app.api.view import Nothing
 from retention_app.views import admin, auth, health, storefront
@@ -15,6 +16,7 @@ urlpatterns = [
     path("auth/patch-id-token", auth.patch_id_token, name="patch_id_token"),
     path("storefront/<str:public_id>.js", storefront.loader, name="storefront_loader"),
     path("storefront/<str:name>/<str:digest>.js", storefront.module, name="storefront_module"),
+    re_path(r"^proxy/?$", views_storefront.page, name="proxy_page"),  # the platform leaves the slash as it was typed
     path("proxy/v1/", include("loyalty.proxy_urls")),
     path("app/", include("retention_app.app_urls")),
     path("app/loyalty/", include("loyalty.urls")),

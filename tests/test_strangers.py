@@ -68,6 +68,7 @@ STAFF = {
     "loyalty:tiers": "/app/loyalty/tiers/",
 }
 SIGNED = {
+    "proxy_page": "/proxy/",
     "proxy_shown": "/proxy/v1/shown",
     "proxy_programme": "/proxy/v1/programme",
     "proxy_history": "/proxy/v1/history",

@@ -2,23 +2,27 @@
 
 import hashlib
 import hmac
+import html
 import time
 from collections.abc import Iterable
 from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
+from liquid.exceptions import LiquidError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from devstore import liquidity
 from devstore.config import AppSettings
 from devstore.shops import Shop
-from devstore.web import theme
+from devstore.web import blocks, theme
 from devstore.web.visit import Visit
 
+LIQUID = liquidity.environment({}, {}, "")
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 # Headers that belong to one connection, or that a visitor's browser and the app must not exchange through the shop.
@@ -58,8 +62,15 @@ def _app_is_down(request: Request) -> Response:
     return theme.show(visit, "message.html", 502, heading=heading, text=visit.text("Try again in a moment."))
 
 
-def _in_theme(request: Request, body: str, status: int) -> Response:
-    return theme.show(_visit(request), "app_page.html", status, body=body)
+def _in_theme(request: Request, source: str, status: int) -> Response:
+    """The app's Liquid, rendered with what the theme's own templates see. What goes wrong in it is said there."""
+    visit = _visit(request)
+    objects = blocks.objects_of(visit, "page", theme.customer_of(visit), None)
+    try:
+        body = LIQUID.from_string(source).render(**objects)
+    except LiquidError as error:
+        body = f"Liquid error: {html.escape(str(error.message))}"
+    return theme.show(visit, "app_page.html", status, body=body)
 
 
 async def forward(request: Request) -> Response:

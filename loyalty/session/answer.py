@@ -45,7 +45,7 @@ def answer(found: Found, is_logged_in: bool, words: Words, now: dt.datetime) -> 
     return {
         "locale": language_tag(words.locale),
         "shop": {"name": found.name, "currency": found.currency},
-        "programme": _programme(found, found.document, words) if found.document else None,
+        "programme": programme_words(found.name, found.number, found.document, words) if found.document else None,
         "accounts": "new" if found.accounts == NEW_ACCOUNTS else "classic",
         "launcher": launcher_words(member["points"] if member else None, words),
         "member": member,
@@ -60,12 +60,12 @@ def launcher_words(points: int | None, words: Words) -> dict[str, str]:
     return {"text": words.count(points), "name": name % {"points": words.count(points)}}
 
 
-def _programme(found: Found, document: Document, words: Words) -> dict[str, Any]:
+def programme_words(shop: str, number: int, document: Document, words: Words) -> dict[str, Any]:
     """The live rules as a shopper reads them: points per amount spent, amount per points."""
     earn, worth = document["earn"], document["worth"]
     return {
-        "version": found.number,
-        "name": gettext("%(shop)s Rewards") % {"shop": found.name},
+        "version": number,
+        "name": gettext("%(shop)s Rewards") % {"shop": shop},
         "earn": {"points": earn["points"], "per": words.money(earn["per_minor"])},
         "worth": {"points": worth["points"], "amount": words.money(worth["minor"])},
         "tiers": bool(document.get("tiers")),
@@ -79,13 +79,20 @@ def _member(person: Person, document: Document | None, words: Words, now: dt.dat
     lots = {lot.source: lot for lot in person.lots}
     postings = person.postings[:ENTRIES_SHOWN]
     return {
-        "first_name": person.first_name or None,
-        **_points(summary, words),
+        **member_words(person.first_name, summary, shown, words),
         "claimed": _claimed(person.member, now),
-        "expiring": _expiring(shown, words),
-        "tier": _tier(summary.tier, shown, words) if summary.tier else None,
         "entries": [_entry(posting, lots.get(posting.source), words, now) for posting in postings],
         "older": postings[-1].id if len(person.postings) > ENTRIES_SHOWN else None,
+    }
+
+
+def member_words(first_name: str, summary: MemberSummary, shown: list[Shown], words: Words) -> dict[str, Any]:
+    """What a member has, what comes, and their tier; all of it but the history."""
+    return {
+        "first_name": first_name or None,
+        **_points(summary, words),
+        "expiring": _expiring(shown, words),
+        "tier": _tier(summary.tier, shown, words) if summary.tier else None,
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 from django.utils.crypto import salted_hmac
 from rest_framework.decorators import api_view, throttle_classes
@@ -21,9 +21,9 @@ from rest_framework.views import APIView
 from loyalty.announcements import announcements_make
 from loyalty.estimates import Basket, BasketLine, estimate
 from loyalty.models import ProgrammeVersion
-from loyalty.selectors import history_page, programme_live
+from loyalty.selectors import history_page, order_earned, programme_live
 from loyalty.session.answer import entry_words
-from loyalty.storefront_words import earns_told, rules_told
+from loyalty.storefront_words import earned_told, earns_told, rules_told
 from retention_app.doors import ShopRequest, proxy_view
 from retention_app.models import Customer, Shop
 from retention_app.words import words_for
@@ -90,8 +90,14 @@ def history(request: Request) -> Response:
 @throttle_classes([VisitorThrottle])
 def earns(request: Request) -> Response:
     """`earns?of=product|cart&currency=&lines=<product>:<quantity>:<minor>,…&off=<minor>`: what that would earn, in
-    words. 404 where nothing can be said: no programme, or prices in another currency. 400 for what is no basket."""
+    words. `earns?order=<id>`: what an order earned the customer who is logged in, and whose it is.
+
+    404 where nothing can be said: no programme, prices in another currency, an order that isn't theirs or hasn't been
+    booked yet. 400 for what is no basket.
+    """
     visitor = cast(ShopRequest, request)
+    if "order" in request.query_params:
+        return Response(_earned(visitor, request.query_params["order"]))
     basket = _basket(request.query_params)
     version = _live(visitor.shop)
     if request.query_params.get("currency", "") not in ("", visitor.shop.currency):
@@ -101,6 +107,16 @@ def earns(request: Request) -> Response:
         raise NotFound
     found = estimate(visitor.shop, version, basket, customer_id)
     return Response(earns_told(basket, found, customer_id is not None, words_for(visitor.shop)))
+
+
+def _earned(visitor: ShopRequest, order: str) -> dict[str, Any]:
+    """Raises NotFound for an order that earned this customer nothing, as far as we know."""
+    _live(visitor.shop)
+    customer = Customer.objects.filter(shopify_id=visitor.customer_shopify_id or 0).first()
+    points = order_earned(customer, int(order)) if customer and _ID.fullmatch(order) else 0
+    if points <= 0:
+        raise NotFound
+    return earned_told(points, words_for(visitor.shop))
 
 
 def _live(shop: Shop) -> ProgrammeVersion:

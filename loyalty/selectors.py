@@ -443,6 +443,14 @@ def ledger_rows(customer: Customer, limit: int, before_id: int | None = None) ->
     ]
 
 
+def order_earned(customer: Customer, order_shopify_id: int) -> int:
+    """What an order was booked to earn this customer, its bonus for a first order included; 0 for any other's."""
+    sources = (f"order:{order_shopify_id}", f"first_order:{order_shopify_id}")
+    booked = Entry.objects.filter(order_shopify_id=order_shopify_id, source__in=sources)
+    booked = booked.filter(account__member__customer=customer, account__asset=Account.POINTS)
+    return int(booked.aggregate(sum=Coalesce(Sum("amount"), 0))["sum"])
+
+
 @dataclass(frozen=True)
 class HistoryPage:
     """Rows of a member's history, and the `before_id` of the page after it; None on the last."""

@@ -60,7 +60,17 @@ def earns_told(basket: Basket, found: Estimate, is_signed_in: bool, words: Words
     """The earn line, and its short form for the button."""
     points = found.points
     said = _earns(basket, found.certainty, is_signed_in, points) % {"points": words.count(points)}
-    return {"points": points, "text": said if points else "", "figure": f"+{words.count(points)}" if points else ""}
+    return {"points": points, "text": said if points else "", "figure": _figure(points, words)}
+
+
+def earned_told(points: int, words: Words) -> dict[str, Any]:
+    """The same of an order that was booked: nothing about it is open."""
+    said = ngettext("This order earns %(points)s point", "This order earns %(points)s points", points)
+    return {"points": points, "text": said % {"points": words.count(points)}, "figure": _figure(points, words)}
+
+
+def _figure(points: int, words: Words) -> str:
+    return f"+{words.count(points)}" if points else ""
 
 
 def _earns(basket: Basket, certainty: Certainty, is_signed_in: bool, points: int) -> str:

@@ -65,12 +65,15 @@ def _app_is_down(request: Request) -> Response:
 def _in_theme(request: Request, source: str, status: int) -> Response:
     """The app's Liquid, rendered with what the theme's own templates see. What goes wrong in it is said there."""
     visit = _visit(request)
+    visit.choose_language()
     objects = blocks.objects_of(visit, "page", theme.customer_of(visit), None)
     try:
         body = LIQUID.from_string(source).render(**objects)
     except LiquidError as error:
         body = f"Liquid error: {html.escape(str(error.message))}"
-    return theme.show(visit, "app_page.html", status, body=body)
+    response = theme.show(visit, "app_page.html", status, body=body)
+    visit.keep_session(response)
+    return response
 
 
 async def forward(request: Request) -> Response:

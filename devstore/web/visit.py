@@ -69,6 +69,12 @@ class Visit:
         """The language the person reads: the one asked for in the query, else the one chosen before, else English."""
         return str(self.session.get(f"{self.area}_locale", texts.ENGLISH))
 
+    def choose_language(self) -> None:
+        """Remember the language that the query asks for."""
+        asked = texts.known_locale(self.query("locale"))
+        if asked:
+            self.session[f"{self.area}_locale"] = asked
+
     # --- Session ---------------------------------------------------------------------------------------------------
 
     @property
@@ -180,9 +186,7 @@ def page(path: str, handler: Handler, *, methods: tuple[str, ...] = ("GET",), ar
         body = await request.body()
         visit = Visit(request, await request.form(), body)
         visit.area = area
-        asked = texts.known_locale(visit.query("locale"))
-        if asked:
-            visit.session[f"{area}_locale"] = asked
+        visit.choose_language()
         response = await run_in_threadpool(handler, visit)
         visit.keep_session(response)
         return response

@@ -58,7 +58,7 @@ class ScriptTag(Kind):
 
     def act(self, call: Outbound, session: Session) -> int:
         src = loader_url(call.shop)
-        answer = session.graphql("ScriptTagCreate", {"input": {"src": src, "displayScope": "ONLINE_STORE"}})
+        answer = session.graphql("ScriptTagCreate", {"input": {"src": src, "displayScope": "ALL"}})
         payload = answer["scriptTagCreate"]
         if payload["userErrors"]:
             log.info("script_tag_not_taken", reason=" ".join(error["message"] for error in payload["userErrors"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
@@ -62,10 +63,15 @@ def test_the_session_says_who_is_logged_in_and_a_visitor_cannot(api: httpx.Clien
 
 
 def test_liquid_is_shown_inside_the_theme(api: httpx.Client, installed: DummyApp) -> None:
-    installed.proxy_type, installed.proxy_body = "application/liquid", "<h1>Your points</h1>"
-    html = api.get("/apps/encore/page").text
-    assert "<h1>Your points</h1>" in html
+    installed.proxy_type = "application/liquid"
+    installed.proxy_body = (
+        "<h1>{{ shop.name }}, {{ request.locale.iso_code }}</h1>{% if customer %}in{% else %}out{% endif %}"
+    )
+    html = api.get("/apps/encore/page?locale=zh-TW").text
+    assert re.search(r"<h1>Aurora[^<]*, zh-TW</h1>out", html)
     assert 'class="brand"' in html
+    installed.proxy_body = "{{ 1 | no_filter }}"
+    assert "Liquid error" in api.get("/apps/encore/page").text
 
 
 def test_other_paths_under_apps_are_not_the_apps(api: httpx.Client, installed: DummyApp) -> None:

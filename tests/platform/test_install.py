@@ -21,7 +21,7 @@ from retention_app.shopify.errors import StaleIdToken, TransientError, Unauthori
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
 from tests.platform.conftest import Answer, Call, Platform, data, errors, pair
-from tests.platform.nodes import CLASSIC_ACCOUNTS, theme_node
+from tests.platform.nodes import ACCOUNTS, CLASSIC_ACCOUNTS, theme_node
 
 pytestmark = pytest.mark.django_db
 
@@ -297,7 +297,7 @@ class Tags:
         if call.operation == "ScriptTagsPage":
             return data(scriptTags=self.page(int(variables["after"] or 0)))
         if call.operation == "PublishedTheme":
-            return data(themes={"nodes": [theme_node()]})
+            return data(shop=ACCOUNTS, themes={"nodes": [theme_node()]})
         if call.operation == "ScriptTagDelete":
             del self.tags[int(variables["id"].rpartition("/")[2])]
             return data(scriptTagDelete={"deletedScriptTagId": variables["id"], "userErrors": []})
@@ -325,10 +325,10 @@ def placed(shop: Shop) -> tuple[int | None, str]:
     return shop.script_tag_id, shop.storefront_problem
 
 
-def test_loader_is_placed_on_the_online_store(shop: Shop, platform: Platform) -> None:
+def test_loader_is_placed_on_the_online_store_and_order_status(shop: Shop, platform: Platform) -> None:
     tags = Tags(platform)
     assert placed(shop) == (77, "")
-    assert tags.made == [{"src": f"{settings.APP_URL}/storefront/alpha-public-id.js", "displayScope": "ONLINE_STORE"}]
+    assert tags.made == [{"src": f"{settings.APP_URL}/storefront/alpha-public-id.js", "displayScope": "ALL"}]
 
 
 def test_loader_is_placed_once(shop: Shop, platform: Platform) -> None:

@@ -140,6 +140,30 @@ def test_signing_in_clears_what_the_browser_remembered(basket: StubShop, page: P
     assert page.evaluate("localStorage.length") == 0
 
 
+ORDER_STATUS = """Object.assign(window.Shopify ??= {}, { checkout: { order_id: 1042 }, Checkout: { OrderStatus: {
+  addContentBox(html) { document.querySelector("main").insertAdjacentHTML("beforeend", html); } } } });"""
+
+
+def test_an_order_says_what_it_earned_once_that_is_known(stub: StubShop, page: Page) -> None:
+    page.add_init_script(ORDER_STATUS)
+    stub.answer = session(MEMBER)
+    page.goto(f"{stub.url}/orders/0123")
+    page.get_by_role("button", name="Rewards").wait_for()
+    page.wait_for_timeout(300)
+    stub.answers["earns"] = told(108, "This order earns 108 points")
+    expect(page.locator("main")).to_contain_text("This order earns 108 points", timeout=5000)
+    assert asked(stub)[0] == {"order": ["1042"], "locale": ["en"]}
+
+
+def test_a_guest_who_has_bought_is_told_how_to_keep_the_points(basket: StubShop, page: Page) -> None:
+    page.add_init_script(CONSENT % "true" + ORDER_STATUS)
+    page.goto(f"{basket.url}/cart")
+    page.wait_for_function(f"() => {KEPT} == '120'")
+    page.goto(f"{basket.url}/orders/0123")
+    expect(page.locator("main")).to_contain_text("Your last basket: about 120 points.")
+    expect(page.locator("main").get_by_role("link", name="Sign in")).to_have_attribute("href", "/account/login")
+
+
 def test_without_the_platforms_privacy_api_nothing_is_kept(basket: StubShop, page: Page) -> None:
     page.goto(f"{basket.url}/cart")
     page.get_by_role("button", name="Rewards. This basket").wait_for()

@@ -178,6 +178,18 @@ def test_what_is_no_basket_is_refused(alpha: Shop, query: dict[str, str]) -> Non
     assert ask(alpha, "earns", **query) == 400
 
 
+def test_an_order_says_what_it_earned_to_its_own_customer(alpha: Shop) -> None:
+    publish(alpha, bonuses={"order": None, "first_order": 20})
+    buy(alpha, order_row(1042, ANA, 10_800), order_row(1043, OTHER, 500), order_row(1044, ANA, 0))
+    assert ask(alpha, "earns", ANA, order="1042") == {
+        "points": 128,
+        "text": "This order earns 128 points",
+        "figure": "+128",
+    }
+    for who, order in ((ANA, "1043"), (ANA, "1044"), (ANA, "1"), (ANA, "x"), (ANA, ""), (None, "1042"), (999, "1042")):
+        assert ask(alpha, "earns", who, order=order) == 404
+
+
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 QUESTIONS = {

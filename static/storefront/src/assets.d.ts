@@ -17,7 +17,9 @@ interface Window {
   Shopify?: {
     locale?: string;
     designMode?: boolean;
-    Checkout?: unknown;
+    /** On checkout and order status; only the latter takes boxes of others. */
+    Checkout?: { OrderStatus?: { addContentBox(html: string): void } };
+    checkout?: { order_id?: number };
     currency?: { active?: string };
     routes?: { root?: string };
     customerPrivacy?: { preferencesProcessingAllowed(): boolean };

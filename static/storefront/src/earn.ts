@@ -1,11 +1,13 @@
 /**
- * The earn line: what the product on this page, or the basket, earns. The server reckons; this module only tells it
+ * The earn line: what the product on this page, the basket, or the order just placed earns. The server reckons; this module only tells it
  * what the page sells. The line stands in the theme's block, whose height is reserved; without one the launcher says it.
  */
-import { remember } from "./memory";
+import { remember, remembered } from "./memory";
 import type { Earns, Launcher } from "./types";
 
 const LINES_MAX = 100;
+const LOOKS = 8; // for an order that the app hasn't heard of yet
+const EVERY = 2_500; // milliseconds between two of them
 
 interface Basket {
   /** `<product>:<quantity>:<minor units>` each, separated by commas. */
@@ -29,6 +31,33 @@ const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host{display:block}p{margin:0}");
 
 export function watch(launcher: Launcher, path: string): void {
+  if (path.startsWith("/orders/")) thank(launcher).catch(() => {});
+  else follow(launcher, path);
+}
+
+/** On the order's own page: what it earned its member, or how a guest keeps what their browser remembers. */
+async function thank(launcher: Launcher): Promise<void> {
+  const { checkout, Checkout } = window.Shopify ?? {};
+  const box = (line: HTMLElement): void => Checkout?.OrderStatus?.addContentBox(line.outerHTML);
+  if (!launcher.session.member) {
+    const points = await remembered();
+    if (points) box((await launcher.panel()).prompt(launcher, points));
+    return;
+  }
+  for (let look = 0; look < LOOKS; look++) {
+    try {
+      const { text } = await launcher.get<Earns>("earns", { order: String(checkout?.order_id) });
+      const line = document.createElement("p");
+      line.lang = launcher.session.locale;
+      line.textContent = text;
+      return box(line);
+    } catch {
+      await new Promise((wake) => setTimeout(wake, EVERY));
+    }
+  }
+}
+
+function follow(launcher: Launcher, path: string): void {
   const handle = /\/products\/([^/]+)/.exec(path)?.[1];
   const json = async <T>(url: string): Promise<T> => (await fetch(launcher.path(url))).json();
   let product: Product | undefined;

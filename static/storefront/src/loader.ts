@@ -75,6 +75,8 @@ function draw(session: Session): void {
       if (!response.ok) throw response;
       return response.json();
     },
+    panel: (): Promise<Panel> =>
+      import(settings.panels.split(" ").find((url) => url.includes(`panel.${launcher.session.locale}`))!),
     show() {
       const { earns, session } = launcher;
       const { text, name } = session.launcher;
@@ -95,15 +97,13 @@ function draw(session: Session): void {
   launcher.show();
   button.onclick = async () => {
     try {
-      const { locale } = launcher.session;
-      const panel: Panel = await import(settings.panels.split(" ").find((url) => url.includes(`panel.${locale}`))!);
-      panel.open(launcher);
+      (await launcher.panel()).open(launcher);
     } catch {
       // the panel couldn't be fetched: the button stays, the page doesn't notice
     }
   };
   if (session.member) localStorage.removeItem(KEY); // what a guest's browser remembered is theirs now
-  if (/\/products\/.|^\/cart$/.test(path)) {
+  if (/\/products\/.|^\/cart$|^\/orders\/./.test(path)) {
     import(settings.earn).then((earn: Earn) => earn.watch(launcher, path)).catch(() => {});
   }
   // A page brought back by Back or Forward may belong to somebody who has signed out since.
@@ -129,7 +129,7 @@ function whenIdle(): void {
 
 const mark = Symbol.for("encore");
 const marked = window as unknown as Record<symbol, boolean>;
-const checkout = shopify.Checkout || /^(\/\d+)?\/checkouts?(\/|$)/.test(path);
+const checkout = (shopify.Checkout && !shopify.Checkout.OrderStatus) || /^(\/\d+)?\/checkouts?(\/|$)/.test(path);
 
 if (!marked[mark] && !shopify.designMode && !checkout) {
   marked[mark] = true;

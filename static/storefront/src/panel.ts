@@ -348,6 +348,11 @@ class RewardsPanel {
   }
 }
 
+export function prompt({ settings, session, path }: Launcher, points: number): HTMLElement {
+  const text = plural(session.locale, words.guest, points);
+  return h("p", { lang: session.locale }, `${text} `, h("a", { href: path(settings.login) }, words.signIn));
+}
+
 const panels = new WeakMap<Launcher, RewardsPanel>();
 
 /** Opens the panel of a launcher, with the last answer first and a fresh one at once. */

@@ -105,6 +105,8 @@ export interface Launcher {
   path(path: string): string;
   /** Asks `<proxy>/v1/<what>` in the session's language. Rejects when the answer is no good one. */
   get<T>(what: string, query?: Record<string, string>): Promise<T>;
+  /** The panel's module in the session's language. */
+  panel(): Promise<Panel>;
   /** Writes session and earnings on the button. */
   show(): void;
   /** Asks for the session once more and redraws the button; false when the answer is unusable. */
@@ -114,6 +116,8 @@ export interface Launcher {
 /** The panel's module. */
 export interface Panel {
   open(launcher: Launcher): void;
+  /** What a guest is told of their basket's points, with the way to keep them. */
+  prompt(launcher: Launcher, points: number): HTMLElement;
 }
 
 /** The module for pages where something can be earned. */

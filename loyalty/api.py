@@ -23,7 +23,7 @@ from loyalty.estimates import Basket, BasketLine, estimate
 from loyalty.models import ProgrammeVersion
 from loyalty.selectors import history_page, order_earned, programme_live
 from loyalty.session.answer import entry_words
-from loyalty.storefront_words import earned_told, earns_told, rules_told
+from loyalty.storefront_words import NOTHING_TO_SAY, earned_told, earns_told, rules_told
 from retention_app.doors import ShopRequest, proxy_view
 from retention_app.models import Customer, Shop
 from retention_app.words import words_for
@@ -92,30 +92,24 @@ def earns(request: Request) -> Response:
     """`earns?of=product|cart&currency=&lines=<product>:<quantity>:<minor>,…&off=<minor>`: what that would earn, in
     words. `earns?order=<id>`: what an order earned the customer who is logged in, and whose it is.
 
-    404 where nothing can be said: no programme, prices in another currency, an order that isn't theirs or hasn't been
-    booked yet. 400 for what is no basket.
+    No points and no words where nothing can be said: prices in another currency, an order that isn't theirs or hasn't
+    been booked yet. 404 without a programme, 400 for what is no basket.
     """
     visitor = cast(ShopRequest, request)
+    version = _live(visitor.shop)
     if "order" in request.query_params:
         return Response(_earned(visitor, request.query_params["order"]))
     basket = _basket(request.query_params)
-    version = _live(visitor.shop)
-    if request.query_params.get("currency", "") not in ("", visitor.shop.currency):
-        raise NotFound
     customer_id = visitor.customer_shopify_id
-    if customer_id is not None and customer_id > _BIGINT_MAX:
-        raise NotFound
+    if request.query_params.get("currency", "") not in ("", visitor.shop.currency) or (customer_id or 0) > _BIGINT_MAX:
+        return Response(NOTHING_TO_SAY)
     found = estimate(visitor.shop, version, basket, customer_id)
     return Response(earns_told(basket, found, customer_id is not None, words_for(visitor.shop)))
 
 
 def _earned(visitor: ShopRequest, order: str) -> dict[str, Any]:
-    """Raises NotFound for an order that earned this customer nothing, as far as we know."""
-    _live(visitor.shop)
     customer = Customer.objects.filter(shopify_id=visitor.customer_shopify_id or 0).first()
     points = order_earned(customer, int(order)) if customer and _ID.fullmatch(order) else 0
-    if points <= 0:
-        raise NotFound
     return earned_told(points, words_for(visitor.shop))
 
 

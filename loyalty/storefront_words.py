@@ -22,7 +22,7 @@ def rules_told(document: Mapping[str, Any], words: Words) -> dict[str, Any]:
     told = sentences(complete, words)
     tiers = complete["tiers"]
     return {
-        "earn": told.earn + [line.text for line in told.lines if line.key in _TIME_TOLD],
+        "earn": told.earn + told.worth + [line.text for line in told.lines if line.key in _TIME_TOLD],
         "tiers": tiers
         and {
             "text": [your_tier(tiers["by"], tiers["period"])],
@@ -56,21 +56,24 @@ def your_tier(by: TierBy, period: TierPeriod) -> str:
     }[by, period]
 
 
+NOTHING_TO_SAY = {"points": 0, "text": "", "figure": ""}
+
+
 def earns_told(basket: Basket, found: Estimate, is_signed_in: bool, words: Words) -> dict[str, Any]:
     """The earn line, and its short form for the button."""
-    points = found.points
-    said = _earns(basket, found.certainty, is_signed_in, points) % {"points": words.count(points)}
-    return {"points": points, "text": said if points else "", "figure": _figure(points, words)}
+    return _line(_earns(basket, found.certainty, is_signed_in, found.points), found.points, words)
 
 
 def earned_told(points: int, words: Words) -> dict[str, Any]:
     """The same of an order that was booked: nothing about it is open."""
     said = ngettext("This order earns %(points)s point", "This order earns %(points)s points", points)
-    return {"points": points, "text": said % {"points": words.count(points)}, "figure": _figure(points, words)}
+    return _line(said, points, words)
 
 
-def _figure(points: int, words: Words) -> str:
-    return f"+{words.count(points)}" if points else ""
+def _line(said: str, points: int, words: Words) -> dict[str, Any]:
+    if not points:
+        return NOTHING_TO_SAY
+    return {"points": points, "text": said % {"points": words.count(points)}, "figure": f"+{words.count(points)}"}
 
 
 def _earns(basket: Basket, certainty: Certainty, is_signed_in: bool, points: int) -> str:

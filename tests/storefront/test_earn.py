@@ -146,10 +146,11 @@ ORDER_STATUS = """Object.assign(window.Shopify ??= {}, { checkout: { order_id: 1
 
 def test_an_order_says_what_it_earned_once_that_is_known(stub: StubShop, page: Page) -> None:
     page.add_init_script(ORDER_STATUS)
-    stub.answer = session(MEMBER)
+    stub.answer, stub.answers["earns"] = session(MEMBER), told(0, "")
     page.goto(f"{stub.url}/orders/0123")
     page.get_by_role("button", name="Rewards").wait_for()
     page.wait_for_timeout(300)
+    assert page.locator("main").inner_text().endswith("Coffee")
     stub.answers["earns"] = told(108, "This order earns 108 points")
     expect(page.locator("main")).to_contain_text("This order earns 108 points", timeout=5000)
     assert asked(stub)[0] == {"order": ["1042"], "locale": ["en"]}

@@ -28,6 +28,7 @@ TIERS = {
 }
 TEA = {"key": "tea", "label": "tag:tea", "name": "Tea", "percent": 200, "from": None, "until": None}
 ORDER_BONUS = {"order": {"from_minor": 100_000, "points": 500}, "first_order": 20}
+NOTHING = {"points": 0, "text": "", "figure": ""}
 NUMBER_OF_QUERIES = 9  # of any of these answers, with the door's and the savepoints of a test
 
 
@@ -51,6 +52,7 @@ def test_the_rules_are_sentences_to_the_shopper(beta: Shop) -> None:
     assert told == {
         "earn": [
             "Every R$1.00 spent earns 1 point.",
+            "100 points are worth R$5.00.",
             "Points can be used 14 days after payment.",
             "Points never expire.",
         ],
@@ -151,9 +153,9 @@ def test_what_is_not_known_makes_it_about(alpha: Shop, beta: Shop) -> None:
 
 def test_other_money_earns_nothing_that_could_be_told(alpha: Shop) -> None:
     publish(alpha)
-    assert ask(alpha, "earns", lines="70:1:3600", currency="EUR") == 404
+    assert ask(alpha, "earns", lines="70:1:3600", currency="EUR") == NOTHING
     assert ask(alpha, "earns", lines="70:1:3600", currency="USD")["points"] == 36
-    assert ask(alpha, "earns", lines="70:1:0") == {"points": 0, "text": "", "figure": ""}
+    assert ask(alpha, "earns", lines="70:1:0") == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_an_order_says_what_it_earned_to_its_own_customer(alpha: Shop) -> None:
         "figure": "+128",
     }
     for who, order in ((ANA, "1043"), (ANA, "1044"), (ANA, "1"), (ANA, "x"), (ANA, ""), (None, "1042"), (999, "1042")):
-        assert ask(alpha, "earns", who, order=order) == 404
+        assert ask(alpha, "earns", who, order=order) == NOTHING
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------

@@ -45,15 +45,14 @@ async function thank(launcher: Launcher): Promise<void> {
     return;
   }
   for (let look = 0; look < LOOKS; look++) {
-    try {
-      const { text } = await launcher.get<Earns>("earns", { order: String(checkout?.order_id) });
+    const { text } = await launcher.get<Earns>("earns", { order: String(checkout?.order_id) });
+    if (text) {
       const line = document.createElement("p");
       line.lang = launcher.session.locale;
       line.textContent = text;
       return box(line);
-    } catch {
-      await new Promise((wake) => setTimeout(wake, EVERY));
     }
+    await new Promise((wake) => setTimeout(wake, EVERY));
   }
 }
 

@@ -183,9 +183,11 @@ class RewardsPanel {
     const link = (id: "login" | "register", text: string, className = ""): Child =>
       h("a", { id, className, href: path(settings[id]) }, text);
     const isNew = session.accounts == "new";
-    const lead = this.remembered ? plural(this.locale, words.guest, this.remembered) : words.invitation;
+    const lead = this.remembered
+      ? h("p", { className: "guest" }, plural(this.locale, words.guest, this.remembered))
+      : h("p", { className: "lead" }, words.invitation);
     return [
-      h("div", { className: "hero" }, h("p", { className: "lead" }, lead)),
+      h("div", { className: "hero" }, lead),
       ...(this.remembered ? [] : [this.values(programme)]),
       h(
         "p",
@@ -235,13 +237,11 @@ class RewardsPanel {
 
   /** A page inside: the programme's rules in the server's sentences. */
   private inside(page: Page): Child[] {
-    const { programme, member } = this.launcher.session;
+    const { member } = this.launcher.session;
     const { rules } = this;
     if (!rules) return [h("p", { className: "inside", role: "status" }, this.failed ? words.failed : "…")];
     const lines = (texts: string[]): Child[] => texts.map((text) => h("p", {}, text));
-    if (page == "earn") {
-      return [h("div", { className: "inside" }, ...lines(rules.earn)), this.values(programme!)];
-    }
+    if (page == "earn") return [h("div", { className: "inside" }, ...lines(rules.earn))];
     const held = member?.tier?.name;
     const level = ({ name, from, gives }: { name: string; from: string; gives: string }): Child =>
       h(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from devstore.extension import Extension, ExtensionError
-from tests.devstore.conftest import API_KEY, EXTENSION, Devstore, Start
+from tests.devstore.conftest import API_KEY, EXTENSION, ROOT, Devstore, Start
 
 READ = """
 query ($names: [String!]) {
@@ -167,6 +167,21 @@ def test_an_app_block_is_where_it_was_added(devstore: Devstore) -> None:
     assert template["block_order"][-1].startswith("earn_line_")
     devstore.post("themes/blocks", block="earn-line", on=False, template="product")
     assert "earn-line" not in devstore.http.get(product).text
+
+
+def test_the_apps_own_blocks_are_drawn_on_product_and_cart(start: Start) -> None:
+    devstore = start(extension=ROOT / "extensions/storefront")
+    devstore.post("themes/blocks", block="encore-rewards", on=True)
+    for template, path in (("product", f"/products/{handle(devstore)}"), ("cart", "/cart")):
+        assert "data-encore-earn" not in devstore.http.get(path).text
+        devstore.post("themes/blocks", block="earn-line", on=True, template=template)
+        page = devstore.http.get(path).text
+        assert page.count("data-encore-earn") == 1
+        assert "Liquid error" not in page
+    (panels,) = re.findall(r'data-panels="([^"]+)"', devstore.http.get("/").text)
+    (earn,) = re.findall(r'data-earn="([^"]+)"', devstore.http.get("/").text)
+    for address in [*panels.split(), earn]:
+        assert devstore.http.get(address.removeprefix("http://127.0.0.1:8700")).status_code == 200, address
 
 
 # --- the Admin API -------------------------------------------------------------------------------------------------

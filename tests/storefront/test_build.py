@@ -25,7 +25,11 @@ LANGUAGES = [path.stem for path in sorted(MESSAGES.glob("*.json"))]
 
 @pytest.mark.parametrize(
     ("files", "budget"),
-    [(["loader.js"], 2_500), (["earn.js"], 1_500), *((["loader.js", f"panel.{language}.js"], 9_000) for language in LANGUAGES)],
+    [
+        (["loader.js"], 2_500),
+        (["earn.js"], 1_500),
+        *((["loader.js", f"panel.{language}.js"], 9_000) for language in LANGUAGES),
+    ],
     ids=["loader", "earn", *LANGUAGES],
 )
 def test_files_fit_their_budget(built: Path, files: list[str], budget: int) -> None:

@@ -30,6 +30,7 @@ from retention_app.doors import ShopRequest, proxy_view
 from retention_app.models import Customer
 from retention_app.words import Words, words_for
 
+LIQUID = "application/liquid; charset=utf-8"
 ENTRIES_A_PAGE = 20
 _ID = re.compile(r"[0-9]{1,18}")
 
@@ -49,7 +50,7 @@ def page(request: HttpRequest) -> HttpResponse:
         return _liquid("loyalty/storefront/language.html", {})
     version = None if visitor.shop.storefront_off_at else programme_live(visitor.shop.id)
     if version is None:
-        return HttpResponse(status=404)
+        return HttpResponse(status=404, content_type=LIQUID)
     return _liquid("loyalty/storefront/page.html", _content(visitor, version))
 
 
@@ -64,6 +65,7 @@ def _content(visitor: ShopRequest, version: ProgrammeVersion) -> dict[str, Any]:
         "values": _values(programme, messages),
         "rules": rules_told(version.document, words),
         "is_new_accounts": visitor.shop.storefront_theme.get("accounts") == NEW_ACCOUNTS,
+        "is_signed_in": number is not None,
         "say": {key: messages.say(key) for key in _SAID},
         "locale": visitor.GET["locale"],
         "member": _member(customer, version, words, messages) if customer else None,
@@ -129,7 +131,7 @@ def _history(customer: Customer, before: str, words: Words, messages: Messages) 
 
 
 def _liquid(template: str, context: dict[str, Any]) -> HttpResponse:
-    return HttpResponse(render_to_string(template, _inert(context)), content_type="application/liquid; charset=utf-8")
+    return HttpResponse(render_to_string(template, _inert(context)), content_type=LIQUID)
 
 
 def _inert(value: Any) -> Any:

@@ -41,7 +41,9 @@ def test_the_button_comes_by_the_theme_and_goes_by_one_switch(tmp_path: Path, br
 
         expect_button(shopper, stack, shown=True)
         shopper.get_by_role("button", name=re.compile("^Rewards")).click()
-        expect(shopper.get_by_role("dialog")).to_contain_text("Harbor")
+        panel = shopper.get_by_role("dialog")
+        expect(panel).to_contain_text("Harbor")
+        expect(panel.get_by_role("link")).to_have_text(["Sign in or join"])  # new customer accounts
         merchant.reload()
         expect(admin_frame(merchant).get_by_text(re.compile("Last loaded .* on 1 kind of page"))).to_be_visible()
 
@@ -52,6 +54,7 @@ def test_the_button_comes_by_the_theme_and_goes_by_one_switch(tmp_path: Path, br
         screen.get_by_role("button", name="Switch everything on").click()
         expect(screen.get_by_role("button", name="Switch everything off")).to_be_visible()
         expect_button(shopper, stack, shown=True)
+        expect_line_and_page(shopper, stack)
 
         other = next(
             one for one in stack.devstore("GET", "/devstore/themes", **HARBOR)["themes"] if one["role"] != "MAIN"
@@ -64,6 +67,22 @@ def test_the_button_comes_by_the_theme_and_goes_by_one_switch(tmp_path: Path, br
         expect_button(shopper, stack, shown=False)
         assert not problems
         assert stack.dead() == []
+
+
+def expect_line_and_page(shopper: Page, stack: Stack) -> None:
+    """The theme's block says what a product earns, and the store has a page of the programme."""
+    stack.devstore(
+        "POST", "/devstore/themes/blocks", {"block": "earn-line", "on": True, "template": "product"}, **HARBOR
+    )
+    product = stack.devstore("GET", "/devstore/products", **HARBOR)["products"][0]
+    shopper.goto(f"{stack.devstore_url}/products/{product['handle']}?shop=harbor")
+    expect(shopper.locator("[data-encore-earn]")).to_have_text(re.compile(r"^Members earn at least [\d,]+ points$"))
+    shopper.goto(f"{stack.devstore_url}/apps/encore")
+    shopper.wait_for_url("**/apps/encore?locale=en")
+    expect(shopper.get_by_role("heading", name=re.compile("Harbor.* Rewards"))).to_be_visible()
+    expect(shopper.get_by_role("link", name="Sign in or join")).to_have_attribute(
+        "href", re.compile("/customer_authentication/login")
+    )
 
 
 def settings_of(merchant: Page, stack: Stack) -> FrameLocator:

@@ -165,6 +165,18 @@ def test_a_guest_who_has_bought_is_told_how_to_keep_the_points(basket: StubShop,
     expect(page.locator("main").get_by_role("link", name="Sign in")).to_have_attribute("href", "/account/login")
 
 
+def test_a_browser_that_refuses_storage_sees_everything_all_the_same(basket: StubShop, page: Page) -> None:
+    refused = (
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"
+    )
+    page.add_init_script(CONSENT % "true" + refused)
+    for answer, name in ((session(), "Rewards. This basket"), (session(MEMBER), "Rewards, 1,240 points. This basket")):
+        basket.answer = answer
+        page.goto(f"{basket.url}/cart")
+        page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+
 def test_without_the_platforms_privacy_api_nothing_is_kept(basket: StubShop, page: Page) -> None:
     page.goto(f"{basket.url}/cart")
     page.get_by_role("button", name="Rewards. This basket").wait_for()

@@ -48,6 +48,13 @@ def test_the_anonymous_see_the_programme_and_how_to_sign_in(alpha: Shop) -> None
     assert "History" not in html
 
 
+def test_who_is_signed_in_but_not_known_yet_is_not_asked_to_sign_in(alpha: Shop) -> None:
+    publish(alpha)
+    html = drawn(get(alpha, 999))
+    assert "Alpha Rewards" in html
+    assert "<a " not in html
+
+
 def test_a_member_reads_everything_without_a_script(alpha: Shop) -> None:
     publish(alpha, tiers=TIERS, waiting={"days": 14, "after": "payment"})
     buy(alpha, order_row(1042, ANA, 10_800, processed_at=clock.now()))

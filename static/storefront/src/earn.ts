@@ -61,6 +61,7 @@ function follow(launcher: Launcher, path: string): void {
   const json = async <T>(url: string): Promise<T> => (await fetch(launcher.path(url))).json();
   let product: Product | undefined;
   let told: string | undefined;
+  let points = 0;
 
   /** The chosen variant, by the product form's own field, or the first. */
   const onProduct = async (handle: string): Promise<Basket> => {
@@ -90,17 +91,20 @@ function follow(launcher: Launcher, path: string): void {
       const earns = basket.lines ? await launcher.get<Earns>("earns", query) : { points: 0, text: "", figure: "" };
       if (told != asked) return; // the basket has changed since
       tell(launcher, earns);
-      const keep = (): void => {
-        if (!handle && earns.points && !launcher.session.member) remember(earns.points).catch(() => {});
-      };
+      points = earns.points;
       keep();
-      document.addEventListener("visitorConsentCollected", keep);
     } catch {
       // no answer, no line
     }
   };
 
+  /** A guest's basket is remembered, if they let us; they may say so later. */
+  const keep = (): void => {
+    if (!handle && points && !launcher.session.member) remember(points).catch(() => {});
+  };
+
   look();
+  document.addEventListener("visitorConsentCollected", keep);
   if (handle) document.addEventListener("change", () => setTimeout(look));
   else {
     const changes = new PerformanceObserver((list) => {

@@ -6,7 +6,7 @@
  * in the language the server chose for this page.
  */
 import launcherCss from "./launcher.css";
-import { KEY } from "./memory";
+import { forget } from "./memory";
 import pageCss from "./page.css";
 import type { Earn, Launcher, Panel, Session, Settings } from "./types";
 
@@ -102,7 +102,7 @@ function draw(session: Session): void {
       // the panel couldn't be fetched: the button stays, the page doesn't notice
     }
   };
-  if (session.member) localStorage.removeItem(KEY); // what a guest's browser remembered is theirs now
+  if (session.member) forget(); // what a guest's browser remembered is theirs now
   if (/\/products\/.|^\/cart$|^\/orders\/./.test(path)) {
     import(settings.earn).then((earn: Earn) => earn.watch(launcher, path)).catch(() => {});
   }

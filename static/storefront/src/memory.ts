@@ -1,6 +1,6 @@
 /** What this browser remembers of a guest's last basket: about how many points. Only after consent, and nobody's. */
 
-export const KEY = "encore";
+const KEY = "encore";
 
 /** Whether the visitor lets the shop remember what they like, by the platform's Customer Privacy API. Without it: no. */
 function allowed(): Promise<boolean> {
@@ -13,10 +13,18 @@ function allowed(): Promise<boolean> {
   });
 }
 
+export function forget(): void {
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    // a browser that refuses storage has nothing to forget
+  }
+}
+
 /** Keeps the points if that is allowed; forgets them, and whatever was there, if it isn't. */
 export async function remember(points: number): Promise<void> {
   if (await allowed()) localStorage.setItem(KEY, String(points));
-  else localStorage.removeItem(KEY);
+  else forget();
 }
 
 /** About how many points the last basket was worth; 0 for none, and when remembering isn't allowed. */

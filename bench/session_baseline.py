@@ -64,7 +64,7 @@ def told(shop: Shop, customer_shopify_id: int | None) -> dict[str, Any]:
         "locale": language_tag(words.locale),
         "shop": {"name": shop.name, "currency": shop.currency},
         "programme": programme,
-        "accounts": "new" if shop.storefront_theme.get("accounts") == "NEW_CUSTOMER_ACCOUNTS" else "classic",
+        "accounts": "new" if shop.customer_accounts == Shop.CustomerAccounts.NEW else "classic",
         "launcher": _launcher(member, words),
         "member": member,
     }

@@ -8,12 +8,12 @@ import orjson
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import get_language
 
 from loyalty.preview import panel_answers
 from loyalty.rules.programme import Document
 from retention_app import clock
 from retention_app.doors import ShopRequest, embed, link_to, link_view
+from retention_app.languages import language_tag
 from retention_app.models import Shop
 from retention_app.words import Words
 
@@ -34,5 +34,5 @@ class Panel:
 @link_view
 def panel_frame(request: ShopRequest) -> HttpResponse:
     """The page in the frame: the storefront's script, which asks the page around it instead of the app proxy."""
-    context = {"language": get_language() or "en"}
+    context = {"language": language_tag(request.locale)}
     return embed(render(request, "loyalty/panel_frame.html", context), request.shop.domain, within="'self'")

@@ -23,7 +23,7 @@ from loyalty.announcements import upcoming
 from loyalty.api import VisitorThrottle
 from loyalty.models import ProgrammeVersion
 from loyalty.selectors import history_page, member_summary, programme_live
-from loyalty.session.answer import NEW_ACCOUNTS, entry_words, member_words, programme_words
+from loyalty.session.answer import entry_words, member_words, programme_words
 from loyalty.storefront_messages import Messages
 from loyalty.storefront_words import rules_told
 from retention_app.doors import ShopRequest, proxy_view
@@ -64,7 +64,7 @@ def _content(visitor: ShopRequest, version: ProgrammeVersion) -> dict[str, Any]:
         "programme": programme,
         "values": _values(programme, messages),
         "rules": rules_told(version.document, words),
-        "is_new_accounts": visitor.shop.storefront_theme.get("accounts") == NEW_ACCOUNTS,
+        "is_new_accounts": visitor.shop.customer_accounts == Shop.CustomerAccounts.NEW,
         "is_signed_in": number is not None,
         "say": {key: messages.say(key) for key in _SAID},
         "locale": visitor.GET["locale"],

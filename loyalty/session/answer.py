@@ -17,11 +17,11 @@ from loyalty.selectors import ComingDown, Expiring, MemberSummary, OpenLot, Tier
 from loyalty.session.statement import ENTRIES_SHOWN, Found, Person, Posting
 from loyalty.tier_words import quantity_text
 from retention_app.languages import language_tag
+from retention_app.models import Shop
 from retention_app.words import Words
 
 PENDING_SHOWN = 3  # dates
 CLAIM_TOLD = dt.timedelta(days=7)  # after it
-NEW_ACCOUNTS = "NEW_CUSTOMER_ACCOUNTS"
 
 
 class Row(Dated, Protocol):
@@ -46,7 +46,7 @@ def answer(found: Found, is_logged_in: bool, words: Words, now: dt.datetime) -> 
         "locale": language_tag(words.locale),
         "shop": {"name": found.name, "currency": found.currency},
         "programme": programme_words(found.name, found.number, found.document, words) if found.document else None,
-        "accounts": "new" if found.accounts == NEW_ACCOUNTS else "classic",
+        "accounts": "new" if found.accounts == Shop.CustomerAccounts.NEW else "classic",
         "launcher": launcher_words(member["points"] if member else None, words),
         "member": member,
     }

@@ -108,7 +108,7 @@ def found_in(text: str) -> Found:
         name,
         currency,
         timezone,
-        accounts or "",
+        accounts,
         number,
         document,
         bool(is_erased),
@@ -179,7 +179,7 @@ def _posting(
 # it is of, `adjustment:7` or `expiry:adjustment:7:…`.
 _TEXT = """
 SELECT cast({array}(
-    s.name, s.currency, s.timezone, s.storefront_theme ->> 'accounts',
+    s.name, s.currency, s.timezone, s.customer_accounts,
     {json}((
         SELECT {array}(v.number, {json}(v.document)) FROM loyalty_programmeversion v
         WHERE v.shop_id = s.id AND v.effective_from <= {now} AND s.storefront_off_at IS NULL

@@ -118,11 +118,10 @@ def _tags(session: Session) -> Iterator[dict[str, Any]]:
 
 
 def theme_read(shop_id: int) -> None:
-    """Look whether our app embed is on in the published theme, and how shoppers sign in. In the shop's scope, outside
-    transactions; raises `ShopifyError` when the platform refuses or fails."""
-    answer = Session(shop_id).graphql("PublishedTheme")
-    themes, accounts = answer["themes"]["nodes"], answer["shop"]["customerAccountsV2"]["customerAccountsVersion"]
-    found = {"read_at": clock.now().isoformat(), "accounts": accounts, **_told(themes[0])} if themes else {}
+    """Look whether our app embed is on in the published theme. In the shop's scope, outside transactions; raises
+    `ShopifyError` when the platform refuses or fails."""
+    themes = Session(shop_id).graphql("PublishedTheme")["themes"]["nodes"]
+    found = {"read_at": clock.now().isoformat(), **_told(themes[0])} if themes else {}
     Shop.objects.filter(id=shop_id, state=Shop.State.INSTALLED).update(storefront_theme=found)
 
 

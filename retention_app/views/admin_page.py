@@ -11,10 +11,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import get_language, to_locale
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from retention_app.doors import ShopRequest
+from retention_app.languages import language_tag
 from retention_app.screens import NavItem, engines
 from retention_app.views.trouble_banner import TroubleBanner, trouble_banner
 
@@ -36,7 +37,7 @@ class Shell:
     @property
     def language(self) -> str:
         """As HTML writes it: en, zh-Hant, pt-BR."""
-        return to_locale(self.language_code).replace("_", "-")
+        return language_tag(self.language_code)
 
     @property
     def languages(self) -> list[tuple[str, str]]:

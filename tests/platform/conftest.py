@@ -19,7 +19,7 @@ from pytest_django import Settings
 from retention_app import clock, intake
 from retention_app.models import Shop, WebhookDelivery
 from tests.conftest import make_shop
-from tests.platform.nodes import ACCOUNTS, customer_node, line_node, order_node, product_node, theme_node
+from tests.platform.nodes import customer_node, line_node, order_node, product_node, theme_node
 
 
 @dataclass
@@ -189,7 +189,7 @@ class Store:
 
     def answer(self, call: Call) -> Answer:
         if call.operation == "PublishedTheme":
-            return data(shop=ACCOUNTS, themes={"nodes": [self.theme]})
+            return data(themes={"nodes": [self.theme]})
         ids = call.body["variables"]["ids"]
         self.asked.append(ids)
         return data(nodes=[self.nodes.get(id_) for id_ in ids])

@@ -138,8 +138,5 @@ def theme_node(*blocks: Node, content: str | None = None, name: str = "Dawn") ->
     return {"id": "gid://shopify/OnlineStoreTheme/5", "name": name, "files": {"nodes": [{"body": body}]}}
 
 
-ACCOUNTS: Node = {"customerAccountsV2": {"customerAccountsVersion": "CLASSIC"}}  # of a shop
-
-
 def embed(block: str = "encore-rewards", **fields: Any) -> Node:
     return {"type": f"shopify://apps/encore/blocks/{block}/0192", "disabled": False, "settings": {}, **fields}

@@ -21,7 +21,7 @@ from retention_app.shopify.errors import StaleIdToken, TransientError, Unauthori
 from retention_app.tenancy import shop_scope
 from tests.conftest import id_token
 from tests.platform.conftest import Answer, Call, Platform, data, errors, pair
-from tests.platform.nodes import ACCOUNTS, CLASSIC_ACCOUNTS, theme_node
+from tests.platform.nodes import CLASSIC_ACCOUNTS, theme_node
 
 pytestmark = pytest.mark.django_db
 
@@ -297,7 +297,7 @@ class Tags:
         if call.operation == "ScriptTagsPage":
             return data(scriptTags=self.page(int(variables["after"] or 0)))
         if call.operation == "PublishedTheme":
-            return data(shop=ACCOUNTS, themes={"nodes": [theme_node()]})
+            return data(themes={"nodes": [theme_node()]})
         if call.operation == "ScriptTagDelete":
             del self.tags[int(variables["id"].rpartition("/")[2])]
             return data(scriptTagDelete={"deletedScriptTagId": variables["id"], "userErrors": []})

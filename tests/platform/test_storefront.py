@@ -17,7 +17,7 @@ from retention_app.models import AuditEntry, Shop
 from retention_app.services.storefront import BLOCK, embed_is_on, storefront_seen, theme_read
 from retention_app.tenancy import shop_scope
 from tests.platform.conftest import Platform, Store, data, delivery, errors
-from tests.platform.nodes import ACCOUNTS, embed, theme_node
+from tests.platform.nodes import embed, theme_node
 from tests.workers import work_off
 
 PAGE = "/app/settings/storefront/"
@@ -79,7 +79,7 @@ def test_publishing_another_theme_has_it_looked_at(shop: Shop, store: Store) -> 
 
 @pytest.mark.django_db
 def test_a_store_without_a_published_theme_has_none(shop: Shop, platform: Platform) -> None:
-    platform.script(data(shop=ACCOUNTS, themes={"nodes": []}))
+    platform.script(data(themes={"nodes": []}))
     with shop_scope(shop.id):
         theme_read(shop.id)
     shop.refresh_from_db()
@@ -137,7 +137,7 @@ def test_the_screen_says_what_is_and_what_to_do(
 @pytest.mark.django_db
 def test_looking_again_reads_the_theme_or_says_why_not(shop: Shop, merchant: Merchant, platform: Platform) -> None:
     staff = merchant(shop)
-    platform.script(data(shop=ACCOUNTS, themes={"nodes": [theme_node(embed())]}))
+    platform.script(data(themes={"nodes": [theme_node(embed())]}))
     assert staff.post(f"{PAGE}look/", headers={"HX-Request": "true"}).headers["HX-Trigger"] == '{"toast": "Checked"}'
     shop.refresh_from_db()
     assert shop.storefront_theme["embed"] is True

@@ -59,18 +59,18 @@ def test_the_frame_gets_a_token_of_the_chosen_staff_member_and_language(page: Pa
     page.goto("/admin")
     page.get_by_label("Language").select_option("zh-Hant")
     expect(page.get_by_role("heading", name="首頁")).to_be_visible()
-    viewer = page.get_by_label("操作身分").locator("option").nth(1).get_attribute("value")
+    helper = page.get_by_label("操作身分").locator("option").nth(1).get_attribute("value")
     with page.expect_navigation():
-        page.get_by_label("操作身分").select_option(viewer)
+        page.get_by_label("操作身分").select_option(helper)
     frame = open_app(page)
     query = httpx.URL(frame.url).params
     assert query["locale"] == "zh-TW"
     assert query["embedded"] == "1"
     assert query["shop"] == "aurora.myshopify.com"
     claims = jwt.decode(query["id_token"], SECRET, algorithms=["HS256"], audience="client-id")
-    assert claims["sub"] == viewer
+    assert claims["sub"] == helper
     again = jwt.decode(frame.evaluate("shopify.idToken()"), SECRET, algorithms=["HS256"], audience="client-id")
-    assert again["sub"] == viewer
+    assert again["sub"] == helper
     assert again["jti"] != claims["jti"]
 
 

@@ -83,7 +83,7 @@ def run(customers: int = CUSTOMERS, orders: int = ORDERS, repetitions: int = REP
 
     from loyalty.programme import draft_save, programme_publish
     from retention_app import clock, counts
-    from retention_app.models import Customer, Shop
+    from retention_app.models import Customer, Role, Shop, StaffMember
     from retention_app.tenancy import shop_scope
 
     settings.ALLOWED_HOSTS = ["testserver"]
@@ -94,6 +94,8 @@ def run(customers: int = CUSTOMERS, orders: int = ORDERS, repetitions: int = REP
     with shop_scope(shop.id):
         draft_save(shop.id, RULES, "1")
         programme_publish(shop.id, "1")
+        now = clock.now()
+        StaffMember.objects.create(shop=shop, actor="42", role=Role.OWNER, told_at=now, last_seen_at=now)
     made = _seconds(lambda: _fill(shop.id, customers, orders))
     client = Client(headers={"Authorization": f"Bearer {_id_token(shop)}"})
     with shop_scope(shop.id):

@@ -31,5 +31,6 @@ urlpatterns = [
     path("console/", include("retention_app.console_urls")),
 ]
 
+handler403 = admin.forbidden
 handler404 = admin.not_found
 handler500 = admin.server_error

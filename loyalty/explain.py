@@ -64,10 +64,11 @@ class Dated(Explained, Protocol):
     def expires_at(self) -> dt.datetime | None: ...
 
 
-def what(row: Explained, words: Words) -> str:
-    """What a row is about: "Order #1042", "Return from order #1031", "Adjusted by the store: Late parcel"."""
+def what(row: Explained, words: Words, by: str = "") -> str:
+    """What a row is about: "Order #1042", "Return from order #1031", "Adjusted by the store: Late parcel". `by` is who
+    of the store it was, for staff's eyes."""
     with _language_of(words):
-        name = _name(row.source, row)
+        name = _name(row.source, row, by)
         match row.explanation["kind"]:
             case "corrected" | "withdrawn" if row.order_name:
                 return gettext("Correction for order %(order)s") % {"order": row.order_name}
@@ -127,7 +128,7 @@ def reason_text(code: str) -> str:
     }.get(code, gettext("Other reason"))
 
 
-def _name(source: str, row: Explained) -> str:
+def _name(source: str, row: Explained, by: str) -> str:
     kind, _, rest = source.partition(":")
     order = {"order": row.order_name}
     match kind:
@@ -143,13 +144,15 @@ def _name(source: str, row: Explained) -> str:
             return gettext("First-order bonus taken back, order %(order)s") % order
         case "adjustment":
             reason = reason_text(row.adjustment.reason if row.adjustment else "")
+            if by:
+                return gettext("Adjusted by %(person)s: %(reason)s") % {"person": by, "reason": reason}
             return gettext("Adjusted by the store: %(reason)s") % {"reason": reason}
         case "spending" | "undo":
             return _spending_name(row.spending, undone=kind == "undo")
         case "expiry":
-            return gettext("Expired: %(what)s") % {"what": _name(rest[:-_DUE_LENGTH], row)}
+            return gettext("Expired: %(what)s") % {"what": _name(rest[:-_DUE_LENGTH], row, by)}
         case "late":
-            return gettext("Taken back later: %(what)s") % {"what": _name(rest.rpartition(":")[0], row)}
+            return gettext("Taken back later: %(what)s") % {"what": _name(rest.rpartition(":")[0], row, by)}
         case _:
             return gettext("Order %(order)s") % order
 

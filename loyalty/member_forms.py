@@ -13,9 +13,10 @@ from django.utils.translation import gettext as _
 from loyalty.explain import reason_text
 from loyalty.rules.programme import Document
 from loyalty.rules.reckoning import midnight
-from loyalty.staff import ADJUST_MAX, NOTE_MAX, REASONS
+from loyalty.staff import NOTE_MAX, REASONS
 from retention_app import clock
 from retention_app.models import Shop
+from retention_app.rights import POINTS_MAX
 from retention_app.words import words_for
 
 AUTOMATIC, NO_TIER = "automatic", "none"
@@ -52,16 +53,19 @@ class _MemberForm(forms.Form):
 
 
 class AdjustForm(_MemberForm):
-    """`points` is a whole number with a sign. `counts` is offered where tiers go by points."""
+    """`points` is a whole number with a sign, `most` at once. `counts` is offered where tiers go by points. `ask` asks
+    for what is above the limit; `is_over` once somebody typed that and hasn't asked."""
 
     points = forms.CharField(max_length=12)
     reason = forms.ChoiceField()
     note = forms.CharField(max_length=NOTE_MAX, required=False)
     counts = forms.BooleanField(required=False)
     expires = forms.CharField(max_length=10, required=False)
+    ask = forms.BooleanField(required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.most, self.is_over = most, False
         self.fields["reason"].choices = self.reasons  # type: ignore[attr-defined]
         labels = {
             "points": _("Points"),
@@ -69,6 +73,7 @@ class AdjustForm(_MemberForm):
             "note": _("Note for your team"),
             "counts": _("Tiers"),
             "expires": _("Expires on"),
+            "ask": _("Approval"),
         }
         for name, label in labels.items():
             self.fields[name].label = label
@@ -87,7 +92,7 @@ class AdjustForm(_MemberForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if "points" in cleaned:
-            cleaned["points"] = self._points(cleaned["points"])
+            cleaned["points"] = self._points(cleaned["points"], asks=bool(cleaned.get("ask")))
         if cleaned.get("reason") == "other" and not cleaned.get("note", "").strip():
             self.add_error("note", _("Say what the reason is."))
         cleaned["expires_at"] = self.midnight("expires")
@@ -96,16 +101,21 @@ class AdjustForm(_MemberForm):
         cleaned["counts"] = bool(cleaned.get("counts")) and self.may_count
         return cleaned
 
-    def _points(self, text: str) -> int:
+    def _points(self, text: str, *, asks: bool) -> int:
         digits = text.strip().replace("−", "-")
         sign = -1 if digits.startswith("-") else 1
         digits = digits.removeprefix("-").removeprefix("+").strip()
         if not (digits.isascii() and digits.isdecimal() and int(digits)):
             self.add_error("points", _("Enter a whole number like 50, or −50 to take points away."))
             return 0
-        if int(digits) > ADJUST_MAX:
-            most = words_for(self.shop).count(ADJUST_MAX)
+        words = words_for(self.shop)
+        if int(digits) > POINTS_MAX:
+            most = words.count(POINTS_MAX)
             self.add_error("points", _("The limit is %(most)s points at once. Nothing was changed.") % {"most": most})
+        elif int(digits) > self.most and not asks:
+            self.is_over = True
+            most = words.count(self.most)
+            self.add_error("points", _("Over your limit of %(most)s points. Nothing was changed.") % {"most": most})
         return sign * int(digits)
 
 

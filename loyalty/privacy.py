@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from loyalty.explain import reason_text, what, why
-from loyalty.models import Account, Adjustment, Announcement, Entry, Spending, TierChange, TierMove
+from loyalty.models import Account, Adjustment, AdjustmentRequest, Announcement, Entry, Spending, TierChange, TierMove
 from loyalty.selectors import ledger_rows
 from retention_app.models import Customer, Shop
 from retention_app.privacy.engines import EnginePrivacy
@@ -30,7 +30,11 @@ class LoyaltyPrivacy(EnginePrivacy):
 
     def customer_erase(self, customer_ids: Collection[int]) -> Mapping[str, int]:
         """Postings name orders and goods, nobody: they all stay, so that the ledger adds up. What staff noted goes."""
-        noted = [model.objects.filter(customer__in=customer_ids).exclude(note="") for model in (Adjustment, TierMove)]
+        of_person = {"customer__in": customer_ids}
+        noted = [
+            model.objects.filter(**of_person).exclude(note="") for model in (Adjustment, AdjustmentRequest, TierMove)
+        ]
+        AdjustmentRequest.objects.filter(**of_person).exclude(answer="").update(answer="")
         return {
             "entries_kept": Entry.objects.filter(account__member__customer_id__in=customer_ids).count(),
             "notes": sum(rows.update(note="") for rows in noted),
@@ -61,6 +65,16 @@ def _account(customer: Customer, words: Words) -> dict[str, Any]:
         "adjustments": [
             {"at": one.at, "points": one.points, "reason": reason_text(one.reason), "note": one.note}
             for one in Adjustment.objects.filter(customer=customer).order_by("at")
+        ],
+        "adjustments_asked_for": [
+            {
+                "at": one.at,
+                "points": one.points,
+                "reason": reason_text(one.reason),
+                "note": one.note,
+                "state": one.state,
+            }
+            for one in AdjustmentRequest.objects.filter(customer=customer).order_by("at")
         ],
         "spendings": list(
             Spending.objects.filter(customer=customer).order_by("at").values("at", "points", "state", "purpose")

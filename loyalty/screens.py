@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from loyalty import liability_words, selectors
+from loyalty.activity import Approvals, approval_text
 from loyalty.explain import reason_text, what, why
 from loyalty.models import Account, Adjustment, Lot, ProgrammeDraft, ProgrammeVersion, Setup, TierMove
 from loyalty.rules.programme import completed, worth_minor
@@ -22,8 +23,22 @@ from loyalty.staff import may_be_decided
 from loyalty.start import step_names
 from loyalty.tier_words import by_text, quantity_text
 from retention_app import clock
-from retention_app.models import Customer, Shop
-from retention_app.screens import Action, Card, Column, Definition, EngineScreens, Filter, Guide, NavItem, Stat, Tab
+from retention_app.models import Customer, Shop, StaffMember
+from retention_app.people import names_of
+from retention_app.rights import Right, may
+from retention_app.screens import (
+    Action,
+    AuditKind,
+    Card,
+    Column,
+    Definition,
+    EngineScreens,
+    Filter,
+    Guide,
+    NavItem,
+    Stat,
+    Tab,
+)
 from retention_app.tenancy import current_shop_id
 from retention_app.words import Words, words_for
 
@@ -76,11 +91,38 @@ class LoyaltyScreens(EngineScreens):
         if code == "loyalty.points.adjusted":
             said = {"points": data["points"], "reason": reason_text(data["why"])}
             return _("Points adjusted by %(points)s: %(reason)s") % said
+        if code in ("loyalty.points.asked", "loyalty.points.approved", "loyalty.points.refused"):
+            return approval_text(code, data)
+        if code == "export.liability":
+            return _("What you owe exported")
+        if code == "export.moves":
+            return _("Who moves exported")
         if code == "loyalty.tier.moved":
             if data["level"] is None:
                 return _("Customer moved back to the tier they reached")
             return _("Customer moved to %(tier)s") % {"tier": data["name"] or _("no tier")}
         return ""
+
+    def audit_change(self, code: str, data: Mapping[str, Any], words: Words) -> tuple[str, str] | None:
+        if code.startswith("loyalty.points."):
+            points = words.count(abs(data["points"]))
+            return "", f"−{points}" if data["points"] < 0 else f"+{points}"
+        if code == "loyalty.tier.moved":
+            return data.get("before") or _("no tier"), data["name"] or _("no tier")
+        if code == "loyalty.programme.published":
+            number = data["version"]
+            former = _("Version %(number)s") % {"number": number - 1} if number > 1 else ""
+            return former, _("Version %(number)s") % {"number": number}
+        return None
+
+    def audit_kinds(self) -> Sequence[AuditKind]:
+        return [
+            AuditKind("points", _("Points and tiers"), ("loyalty.points.", "loyalty.tier.")),
+            AuditKind("programme", _("Programme"), ("loyalty.programme.", "loyalty.period.")),
+        ]
+
+    def activity_sources(self) -> Sequence[Approvals]:
+        return (Approvals(),)
 
     def definitions(self) -> Sequence[Definition]:
         return [
@@ -200,14 +242,16 @@ class LoyaltyScreens(EngineScreens):
             _tier_card(summary.tier, selectors.tier_moved(customer) if summary.tier else None, words),
         ]
 
-    def profile_actions(self, shop: Shop, customer: Customer) -> Sequence[Action]:
+    def profile_actions(self, shop: Shop, customer: Customer, person: StaffMember) -> Sequence[Action]:
         live = selectors.programme_live(shop.id)
         if live is None or not may_be_decided(customer):
             return ()
-        adjust = Action(_("Adjust points"), reverse("member:adjust", args=[customer.id]), main=True)
-        if not completed(live.document)["tiers"]:
-            return [adjust]
-        return [adjust, Action(_("Move tier"), reverse("member:tier", args=[customer.id]))]
+        actions = []
+        if may(person, Right.POINTS):
+            actions.append(Action(_("Adjust points"), reverse("member:adjust", args=[customer.id]), main=True))
+        if may(person, Right.TIERS) and completed(live.document)["tiers"]:
+            actions.append(Action(_("Move tier"), reverse("member:tier", args=[customer.id])))
+        return actions
 
     def profile_tab_labels(self) -> Sequence[tuple[str, str]]:
         return [("points", _("Points"))]
@@ -219,12 +263,13 @@ class LoyaltyScreens(EngineScreens):
         before = params.get("before", "")
         rows = selectors.ledger_rows(customer, LEDGER_ROWS + 1, int(before[:18]) if before.isdecimal() else None)
         shown = rows[:LEDGER_ROWS]
+        names = _deciders(row.adjustment for row in shown)
         return Tab(
             "points",
             _("Points"),
             "loyalty/ledger.html",
             {
-                "rows": [_why(row, words) for row in shown],
+                "rows": [_why(row, words, names) for row in shown],
                 "older": shown[-1].id if len(rows) > LEDGER_ROWS else None,
                 "has_programme": selectors.programme_live(shop.id) is not None if not rows else True,
             },
@@ -291,7 +336,7 @@ def _tier_card(tier: TierStanding | None, moved: TierMove | None, words: Words) 
         said = {"tier": coming.to or _("no tier"), "day": words.day(coming.at(clock.now()))}
         certain, possible = _("down to %(tier)s on %(day)s"), _("down to %(tier)s from %(day)s, once they are told")
         notes.append((certain if coming.ends else possible) % said)
-    notes += _decided(moved)
+    notes += _decided(moved, _deciders([moved]))
     progress = round(tier.next.share * 100) if tier.next else None
     return Card(_("Tier"), tier.name or _("No tier"), notes, quiet=not tier.name, progress=progress)
 
@@ -308,15 +353,15 @@ def _member_totals() -> dict[str, int]:
     return sums
 
 
-def _why(row: LedgerRow, words: Words) -> WhyRow:
-    name = what(row, words)
+def _why(row: LedgerRow, words: Words, names: Mapping[str, str]) -> WhyRow:
+    name = what(row, words, names[row.adjustment.actor] if row.adjustment else "")
     return WhyRow(
         row=row,
         what=name,
         pending=_pending(row, words),
         order_name=_("Order %(order)s") % {"order": row.order_name},
         question=_question(row, name, words),
-        lines=[*why(row, words), *_decided(row.adjustment)],
+        lines=[*why(row, words), *_decided(row.adjustment, names)],
     )
 
 
@@ -340,11 +385,18 @@ def _question(row: LedgerRow, name: str, words: Words) -> str:
     return _("Why %(points)s points? %(what)s") % {"points": f"{sign}{amount}", "what": name}
 
 
-def _decided(made: Adjustment | TierMove | None) -> list[str]:
-    """Who of the staff decided it, and what they noted."""
+def _deciders(made: Iterable[Adjustment | TierMove | None]) -> Mapping[str, str]:
+    """The names of those who decided, and of those who approved it."""
+    return names_of(actor for one in made if one for actor in (one.actor, getattr(one, "approved_by", "")))
+
+
+def _decided(made: Adjustment | TierMove | None, names: Mapping[str, str]) -> list[str]:
+    """What staff noted, and who of them decided or approved it; who adjusted points stands in the row's name."""
     if made is None:
         return []
-    told = [_("By staff member %(person)s.") % {"person": made.actor}]
-    if made.note:
-        told.insert(0, _("Note: “%(note)s”") % {"note": made.note})
+    told = [_("Note: “%(note)s”") % {"note": made.note}] if made.note else []
+    if isinstance(made, TierMove):
+        told.append(_("By %(person)s.") % {"person": names[made.actor]})
+    elif made.approved_by:
+        told.append(_("Approved by %(person)s.") % {"person": names[made.approved_by]})
     return told

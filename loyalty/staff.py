@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -16,7 +17,7 @@ from django.db.models import QuerySet
 
 from loyalty import selectors
 from loyalty.ledger import MembersBusy, members_bring_up_to_date
-from loyalty.models import Adjustment, ProgrammeVersion, TierMove
+from loyalty.models import Adjustment, AdjustmentRequest, ProgrammeVersion, TierMove
 from loyalty.rules.programme import completed
 from retention_app import clock
 from retention_app.events import Fact, events_record
@@ -25,7 +26,7 @@ from retention_app.models import AuditEntry, Customer, DomainEvent, Shop
 log = structlog.get_logger(__name__)
 
 REASONS = ("goodwill", "late", "mistake", "gift", "moved", "misuse", "other")  # words: loyalty.explain.reason_text
-ADJUST_MAX = 500  # points at once, either sign
+ADJUST_MAX = 500  # points at once that a program gives or takes; people's limits are `retention_app.rights`
 NOTE_MAX = 500  # characters
 
 
@@ -36,9 +37,21 @@ class StaffRefused(ValueError):
 class KeyReused(Exception):
     """This key made another decision before; it is `made`."""
 
-    def __init__(self, made: Adjustment | TierMove) -> None:
+    def __init__(self, made: Adjustment | AdjustmentRequest | TierMove) -> None:
         super().__init__(str(made.pk))
         self.made = made
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points given to a customer, or taken (negative), and why. `counts`: towards tiers that go by points;
+    `expires_at`: of points given."""
+
+    points: int
+    reason: str
+    note: str = ""
+    counts: bool = False
+    expires_at: dt.datetime | None = None
 
 
 def may_be_decided(customer: Customer) -> bool:
@@ -57,33 +70,53 @@ def points_adjust(
     expires_at: dt.datetime | None = None,
     actor: str,
     key: str,
+    most: int = ADJUST_MAX,
 ) -> Adjustment:
-    """Give a customer points, or take some (negative). `counts`: towards tiers that go by points; `expires_at`: of
-    points given. The same key answers the adjustment there is.
+    """Give a customer points, or take some (negative), `most` at once. `counts`: towards tiers that go by points;
+    `expires_at`: of points given. The same key answers the adjustment there is.
 
     Raises `StaffRefused`, and `KeyReused` when the key made another adjustment.
     """
-    said = {"points": points, "reason": reason, "note": note.strip(), "counts": counts, "expires_at": expires_at}
-    if former := _former(Adjustment.objects.filter(key=key), customer, said):
+    wanted = Points(points, reason, note.strip(), counts, expires_at)
+    if former := former_of(Adjustment.objects.filter(key=key), customer, vars(wanted)):
         return former
-    _check(shop, customer)
-    if not 0 < abs(points) <= ADJUST_MAX:
-        raise StaffRefused(f"An adjustment is up to {ADJUST_MAX} points.")
-    if reason not in REASONS or (reason == "other" and not note.strip()):
-        raise StaffRefused("An adjustment has a reason.")
-    now = clock.now()
-    if expires_at is not None and (points < 0 or expires_at <= now):
-        raise StaffRefused("Only points that are given expire, and not in the past.")
+    points_check(shop, customer, wanted, most=most)
     try:
         with transaction.atomic():
-            made = Adjustment.objects.create(shop=shop, customer=customer, at=now, actor=actor, key=key, **said)
+            made = adjustment_book(customer, wanted, actor, key=key)
             data = {"adjustment": made.id, "customer": customer.id, "points": points, "why": reason}
-            _tell(made, "points.adjusted", data)
+            _audit(made, "points.adjusted", data)
     except IntegrityError:
-        if former := _former(Adjustment.objects.filter(key=key), customer, said):  # made meanwhile
+        if former := former_of(Adjustment.objects.filter(key=key), customer, vars(wanted)):  # made meanwhile
             return former
         raise
-    _bring_up_to_date(customer)
+    bring_up_to_date(customer)
+    return made
+
+
+def points_check(shop: Shop, customer: Customer, wanted: Points, *, most: int) -> None:
+    """Raises `StaffRefused` when nobody may adjust these points now, or not so many at once."""
+    _check(shop, customer)
+    if not 0 < abs(wanted.points) <= most:
+        raise StaffRefused(f"An adjustment is up to {most} points.")
+    if wanted.reason not in REASONS or (wanted.reason == "other" and not wanted.note.strip()):
+        raise StaffRefused("An adjustment has a reason.")
+    if wanted.expires_at is not None and (wanted.points < 0 or wanted.expires_at <= clock.now()):
+        raise StaffRefused("Only points that are given expire, and not in the past.")
+
+
+def adjustment_book(customer: Customer, wanted: Points, actor: str, *, key: str, approved_by: str = "") -> Adjustment:
+    """Write the adjustment and its event, in the caller's transaction."""
+    made = Adjustment.objects.create(
+        shop_id=customer.shop_id,
+        customer=customer,
+        at=clock.now(),
+        actor=actor,
+        approved_by=approved_by,
+        key=key,
+        **vars(wanted),
+    )
+    _event(made, "points.adjusted")
     return made
 
 
@@ -103,7 +136,7 @@ def tier_move(
     Raises `StaffRefused`, and `KeyReused` when the key made another move.
     """
     said = {"level": level, "until": until, "note": note.strip()}
-    if former := _former(TierMove.objects.filter(key=key), customer, said):
+    if former := former_of(TierMove.objects.filter(key=key), customer, said):
         return former
     live = _check(shop, customer)
     now, tiers = clock.now(), completed(live.document)["tiers"]
@@ -118,13 +151,20 @@ def tier_move(
         with transaction.atomic():
             made = TierMove.objects.create(shop=shop, customer=customer, at=now, actor=actor, key=key, **said)
             names = {one["key"]: one["name"] for one in tiers["levels"]} if tiers else {}
-            data = {"move": made.id, "customer": customer.id, "level": level, "name": names.get(level or "", "")}
-            _tell(made, "tier.moved", data)
+            data = {
+                "move": made.id,
+                "customer": customer.id,
+                "level": level,
+                "name": names.get(level or "", ""),
+                "before": names.get(customer.tier, ""),
+            }
+            _audit(made, "tier.moved", data)
+            _event(made, "tier.moved")
     except IntegrityError:
-        if former := _former(TierMove.objects.filter(key=key), customer, said):  # made meanwhile
+        if former := former_of(TierMove.objects.filter(key=key), customer, said):  # made meanwhile
             return former
         raise
-    _bring_up_to_date(customer)
+    bring_up_to_date(customer)
     return made
 
 
@@ -136,9 +176,11 @@ def _check(shop: Shop, customer: Customer) -> ProgrammeVersion:
     return live
 
 
-def _tell(made: Adjustment | TierMove, type_: str, data: dict[str, Any]) -> None:
-    """The audit entry and the event of a decision."""
+def _audit(made: Adjustment | TierMove, type_: str, data: dict[str, Any]) -> None:
     AuditEntry.objects.create(shop_id=made.shop_id, code=f"loyalty.{type_}", actor=made.actor, at=made.at, data=data)
+
+
+def _event(made: Adjustment | TierMove, type_: str) -> None:
     fact = Fact(
         type=type_,
         key=f"{type_}:{made.id}",
@@ -149,10 +191,10 @@ def _tell(made: Adjustment | TierMove, type_: str, data: dict[str, Any]) -> None
     events_record([fact], origin=DomainEvent.Origin.LIVE)
 
 
-_Made = TypeVar("_Made", Adjustment, TierMove)
+_Made = TypeVar("_Made", Adjustment, AdjustmentRequest, TierMove)
 
 
-def _former(made: QuerySet[_Made], customer: Customer, said: Mapping[str, Any]) -> _Made | None:
+def former_of(made: QuerySet[_Made], customer: Customer, said: Mapping[str, Any]) -> _Made | None:
     """What the same key made before, if anything. Raises `KeyReused` when it said something else."""
     former = made.first()
     if former is None:
@@ -162,7 +204,8 @@ def _former(made: QuerySet[_Made], customer: Customer, said: Mapping[str, Any]) 
     return former
 
 
-def _bring_up_to_date(customer: Customer) -> None:
+def bring_up_to_date(customer: Customer) -> None:
+    """Post what was decided, so that the screen shows it."""
     try:
         members_bring_up_to_date([customer.id])
     except MembersBusy:

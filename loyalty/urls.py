@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty import views, views_preview, views_review, views_tiers, views_versions
+from loyalty import views, views_approvals, views_preview, views_review, views_tiers, views_versions
 
 app_name = "loyalty"
 urlpatterns = [
@@ -20,4 +20,6 @@ urlpatterns = [
     path("versions/<int:number>/withdraw/", views_versions.withdraw, name="withdraw"),
     path("tiers/", views_tiers.tiers, name="tiers"),
     path("backfill/", views_versions.backfill, name="backfill"),
+    path("approvals/<int:request_id>/approve/", views_approvals.approve, name="approve"),
+    path("approvals/<int:request_id>/refuse/", views_approvals.refuse, name="refuse"),
 ]

@@ -26,6 +26,8 @@ from loyalty.views_preview import Panel
 from retention_app import clock
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Order, Product, Shop
+from retention_app.people import names_of
+from retention_app.rights import Right
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
 
@@ -35,13 +37,13 @@ BRING_BACK_WITHIN = dt.timedelta(hours=24)  # how long the programme offers to b
 EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # a programme's beginning when all earlier orders count
 
 
-@shop_view()
+@shop_view(Right.READ)
 def overview(request: ShopRequest) -> HttpResponse:
     """One area so far: straight on to the programme."""
     return HttpResponseRedirect(reverse("loyalty:programme"))
 
 
-@shop_view()
+@shop_view(Right.PROGRAMME)
 def programme(request: ShopRequest) -> HttpResponse:
     """The live rules as sentences, what waits for its start, the way back to the former rules while these are new."""
     shop, words = request.shop, words_for(request.shop)
@@ -89,7 +91,7 @@ def changes(live: ProgrammeVersion | None, waiting: ProgrammeDraft | None, words
     return len(differences(completed(live.document) if live else None, completed(waiting.document), words))
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.PROGRAMME, methods=["GET", "POST"])
 def draft(request: ShopRequest) -> HttpResponse:
     """The editor. `#preview` renews while somebody types; saving keeps the draft and publishes nothing, adding and
     removing rows only shows the form anew."""
@@ -140,6 +142,7 @@ def draft_page(
         "changes": changes(live, waiting, words),
         "draft_revision": _revision_begun(request, kept, status),
         "overtaken_by": kept if status == 409 else None,
+        "person": names_of([kept.edited_by]).get(kept.edited_by, "") if kept and status == 409 else "",
         "products": Product.objects.order_by("title").values_list("title", flat=True)[:PRODUCTS_OFFERED],
         "preview": preview,
         "tried": _tried(request, preview, document, live) if preview and document else None,
@@ -221,7 +224,7 @@ def _added(request: ShopRequest, form: RulesForm) -> str:
     return ""
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.PROGRAMME, methods=["POST"])
 def discard(request: ShopRequest) -> HttpResponse:
     """Take the draft back to what was published last."""
     try:

@@ -15,15 +15,17 @@ from loyalty import liability, liability_words, sql
 from loyalty.books import NotClosable, period_close
 from loyalty.liability import AsOf, Worth
 from loyalty.models import Entry, PeriodClose
+from retention_app.audit import file_taken
 from retention_app.doors import ShopRequest, link_to, link_view, shop_view
 from retention_app.models import Shop
 from retention_app.money import exponent
+from retention_app.rights import Right
 from retention_app.spreadsheet import csv_file
 from retention_app.views.admin_page import done, is_part, page, take
 from retention_app.words import words_for
 
 
-@shop_view()
+@shop_view(Right.READ)
 def liability_page(request: ShopRequest) -> HttpResponse:
     """`?on=` a day, today without; `#movements` is what takes longer."""
     shop, words = request.shop, words_for(request.shop)
@@ -64,7 +66,7 @@ def _as_of(text: str, shop: Shop) -> AsOf:
     return liability.as_of(day, shop.timezone)
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.PROGRAMME, methods=["POST"])
 def close(request: ShopRequest, year: int, month: int) -> HttpResponse:
     """Close the books of a month."""
     try:
@@ -74,9 +76,10 @@ def close(request: ShopRequest, year: int, month: int) -> HttpResponse:
     return done(request, reverse("liability:page"), toast=_("Books closed"))
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.READ, methods=["POST"])
 def download(request: ShopRequest, on: str, table: str) -> HttpResponse:
     """Send the browser to a table's file."""
+    file_taken(shop=request.shop, actor=request.actor, what="liability", on=on, table=table)
     return take(request, link_to(request.shop, reverse("liability:file", args=[_as_of(on, request.shop).day, table])))
 
 

@@ -10,44 +10,46 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from loyalty import selectors
+from loyalty.approvals import adjustment_ask
 from loyalty.member_forms import AUTOMATIC, AdjustForm, TierForm
 from loyalty.rules.programme import Document, completed
-from loyalty.staff import ADJUST_MAX, KeyReused, StaffRefused, may_be_decided, points_adjust, tier_move
+from loyalty.staff import KeyReused, Points, StaffRefused, may_be_decided, points_adjust, tier_move
 from retention_app.access import access_customer
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Customer
+from retention_app.rights import Right, points_limit
 from retention_app.views.admin_page import done, page
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.POINTS, methods=["GET", "POST"], look=Right.POINTS)
 def adjust(request: ShopRequest, customer_id: int) -> HttpResponse:
-    """Give or take points; back on the profile they are in the ledger."""
-    person = access_customer(request.shop, customer_id)
+    """Give or take points, or ask for it above one's limit; back on the profile they are in the ledger."""
+    shop, person = request.shop, access_customer(request.shop, customer_id)
+    most = points_limit(request.staff, shop)
 
-    def decide(form: AdjustForm) -> None:
+    def decide(form: AdjustForm) -> str:
         chosen = form.cleaned_data
-        points_adjust(
-            shop=request.shop,
-            customer=person,
-            points=chosen["points"],
-            reason=chosen["reason"],
-            note=chosen["note"],
-            counts=chosen["counts"],
-            expires_at=chosen["expires_at"],
-            actor=request.actor,
-            key=chosen["key"],
-        )
+        wanted = {name: chosen[name] for name in ("points", "reason", "counts", "expires_at")}
+        wanted["note"] = chosen["note"].strip()
+        if abs(chosen["points"]) > most:
+            adjustment_ask(shop=shop, customer=person, wanted=Points(**wanted), actor=request.actor, key=chosen["key"])
+            return _("Approval asked for")
+        points_adjust(shop=shop, customer=person, **wanted, actor=request.actor, key=chosen["key"], most=most)
+        return _("Points adjusted")
+
+    def form_of(*given: Any, document: Document, **initial: Any) -> AdjustForm:
+        return AdjustForm(*given, shop=shop, document=document, most=most, **initial)
 
     initial = {"key": AdjustForm.key_new()}
-    return _decision(request, person, AdjustForm, initial, decide, "loyalty/adjust.html", _("Points adjusted"))
+    return _decision(request, person, form_of, initial, decide, "loyalty/adjust.html", most=most)
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.TIERS, methods=["GET", "POST"], look=Right.TIERS)
 def tier(request: ShopRequest, customer_id: int) -> HttpResponse:
     """Give a tier or take the member back to the automatic one."""
     person = access_customer(request.shop, customer_id)
 
-    def decide(form: TierForm) -> None:
+    def decide(form: TierForm) -> str:
         chosen = form.cleaned_data
         tier_move(
             shop=request.shop,
@@ -58,9 +60,13 @@ def tier(request: ShopRequest, customer_id: int) -> HttpResponse:
             actor=request.actor,
             key=chosen["key"],
         )
+        return _("Tier moved")
+
+    def form_of(*given: Any, document: Document, **initial: Any) -> TierForm:
+        return TierForm(*given, shop=request.shop, document=document, **initial)
 
     initial = {"key": TierForm.key_new(), "tier": AUTOMATIC}
-    return _decision(request, person, TierForm, initial, decide, "loyalty/tier_move.html", _("Tier moved"))
+    return _decision(request, person, form_of, initial, decide, "loyalty/tier_move.html", needs_tiers=True)
 
 
 _Form = TypeVar("_Form", AdjustForm, TierForm)
@@ -69,33 +75,35 @@ _Form = TypeVar("_Form", AdjustForm, TierForm)
 def _decision(
     request: ShopRequest,
     person: Customer,
-    form_class: type[_Form],
+    form_of: Callable[..., _Form],
     initial: Mapping[str, str],
-    decide: Callable[[_Form], None],
+    decide: Callable[[_Form], str],
     template: str,
-    toast: str,
+    *,
+    most: int = 0,
+    needs_tiers: bool = False,
 ) -> HttpResponse:
-    """The form, its refusals, and the decision."""
+    """The form, its refusals, and the decision, which answers what to say of it."""
     live = selectors.programme_live(request.shop.id)
     document = completed(live.document) if live else None
-    refusal = _refusal(person, document, form_class)
+    refusal = _refusal(person, document, needs_tiers=needs_tiers)
     context: dict[str, Any] = {
         "shop": request.shop,
         "customer": person,
         "refusal": refusal,
         "summary": selectors.member_summary(person, live),
-        "most": ADJUST_MAX,
+        "most": most,
     }
     if document is None or refusal:
         return page(request, template, context, current="customers", status=200 if request.method == "GET" else 422)
     if request.method == "GET":
-        context["form"] = form_class(initial=initial, shop=request.shop, document=document)
+        context["form"] = form_of(initial=initial, document=document)
         return page(request, template, context, current="customers")
-    form = context["form"] = form_class(request.POST, shop=request.shop, document=document)
+    form = context["form"] = form_of(request.POST, document=document)
     if not form.is_valid():
         return page(request, template, context, current="customers", status=422)
     try:
-        decide(form)
+        toast = decide(form)
     except KeyReused:
         form.add_error(None, _("This form has already decided something else. To decide again, open it again."))
         return page(request, template, context, current="customers", status=409)
@@ -105,7 +113,7 @@ def _decision(
     return done(request, reverse("admin:customer", args=[person.id]), toast=toast)
 
 
-def _refusal(person: Customer, document: Document | None, form_class: type[AdjustForm | TierForm]) -> str:
+def _refusal(person: Customer, document: Document | None, *, needs_tiers: bool) -> str:
     """Why nothing can be decided about this customer; empty when it can."""
     if person.merged_into_id is not None:
         return _("This customer was merged into another one. Decide there.")
@@ -113,6 +121,6 @@ def _refusal(person: Customer, document: Document | None, form_class: type[Adjus
         return _("This customer isn't in your store any more. Their points stay as they are.")
     if document is None:
         return _("Points start with your programme. Publish it first.")
-    if form_class is TierForm and not document["tiers"]:
+    if needs_tiers and not document["tiers"]:
         return _("Your programme has no tiers. Add them to a draft and publish it first.")
     return ""

@@ -20,9 +20,11 @@ from loyalty.programme import AlreadyScheduled, DraftConflict, NothingToPublish,
 from loyalty.rules.programme import Document, completed, worth_minor
 from loyalty.simulation import Totals, simulation_find, simulation_request, year
 from loyalty.views import city_of
+from retention_app.audit import file_taken
 from retention_app.customer_list import customers_found
 from retention_app.doors import ShopRequest, link_to, link_view, shop_view
 from retention_app.models import Shop
+from retention_app.rights import Right
 from retention_app.spreadsheet import csv_file
 from retention_app.views.admin_page import done, is_part, page, take
 from retention_app.words import Words, words_for
@@ -30,7 +32,7 @@ from retention_app.words import Words, words_for
 NAMES = 50  # members a page
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.PROGRAMME, methods=["GET", "POST"])
 def review(request: ShopRequest) -> HttpResponse:
     """What publishing the draft changes, and the button that does it once it is counted who moves."""
     shop = request.shop
@@ -237,7 +239,7 @@ def start_told(start: launch.Start, words: Words) -> str:
 # --- the names -------------------------------------------------------------------------------------------------------
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.PROGRAMME, methods=["GET", "POST"])
 def moves(request: ShopRequest) -> HttpResponse:
     """Who moves up or down, searched by name; a POST asks for the list as a file."""
     shop, published = request.shop, selectors.publications(request.shop.id)
@@ -246,6 +248,7 @@ def moves(request: ShopRequest) -> HttpResponse:
     if waiting is None or simulation is None or simulation.finished_at is None:
         return HttpResponseRedirect(reverse("loyalty:review"))
     if request.method == "POST":
+        file_taken(shop=shop, actor=request.actor, what="moves", simulation=simulation.id)
         return take(request, link_to(shop, reverse("loyalty:moves_file", args=[simulation.id])))
     way, after = request.GET.get("way", ""), request.GET.get("after", "")
     found = simulation.moves.select_related("customer").order_by("customer_id")

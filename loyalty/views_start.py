@@ -23,6 +23,7 @@ from loyalty.views_review import past_choices
 from retention_app import clock, sync
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
+from retention_app.rights import Right
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
 
@@ -34,7 +35,7 @@ FIELDS = {
 }  # what each step asks, by how its fields' names begin
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.PROGRAMME, methods=["GET", "POST"], look=Right.PROGRAMME)
 def step(request: ShopRequest) -> HttpResponse:
     """`?step=`: 1 to 5. `#preview` renews while somebody types. A POST keeps what was answered and goes on; the last
     one publishes."""
@@ -77,7 +78,7 @@ def _answered(shop: Shop, number: int, given: Mapping[str, str]) -> dict[str, st
     return flat
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.PROGRAMME, methods=["POST"])
 def dismiss(request: ShopRequest) -> HttpResponse:
     """Take the guide off Home for good."""
     Setup.objects.filter(dismissed_at=None).update(dismissed_at=clock.now())

@@ -20,6 +20,7 @@ from loyalty.sentences import sentences, threshold, times
 from retention_app.charts import Bar, BarChart, bar_chart, share_chart
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
+from retention_app.rights import Right
 from retention_app.views.admin_page import page
 from retention_app.words import Words, words_for
 
@@ -35,7 +36,7 @@ class TierRow:
     people: TierPeople
 
 
-@shop_view()
+@shop_view(Right.READ)
 def tiers(request: ShopRequest) -> HttpResponse:
     """The live tiers with their people, the highest first."""
     shop, words = request.shop, words_for(request.shop)

@@ -26,6 +26,8 @@ from loyalty.rules.programme import completed
 from loyalty.sentences import Sentences, sentences
 from loyalty.views import EVER, draft_page, revision_named, revision_of
 from retention_app.doors import ShopRequest, shop_view
+from retention_app.people import names_of
+from retention_app.rights import Right
 from retention_app.views.admin_page import done, page
 from retention_app.words import words_for
 
@@ -38,20 +40,23 @@ class VersionRow:
     sentences: Sentences
     state: str
     former: int | None  # the version to compare with
+    person: str  # who published it
 
 
-@shop_view()
+@shop_view(Right.READ)
 def versions(request: ShopRequest) -> HttpResponse:
     """What was published when, newest first."""
     shop, words = request.shop, words_for(request.shop)
     published = selectors.publications(shop.id)
     found = published.versions
+    names = names_of(version.published_by for version in found)
     rows = [
         VersionRow(
             version,
             sentences(completed(version.document), words),
             published.state(version),
             found[place + 1].number if place + 1 < len(found) else None,
+            names.get(version.published_by, ""),
         )
         for place, version in enumerate(found)
     ]
@@ -64,7 +69,7 @@ def _counting_from_later() -> bool:
     return counting is not None and counting.year > EVER.year
 
 
-@shop_view()
+@shop_view(Right.READ)
 def version(request: ShopRequest, number: int) -> HttpResponse:
     """A version's rules, or how they differ from those of the version `against`."""
     shop, words = request.shop, words_for(request.shop)
@@ -79,6 +84,7 @@ def version(request: ShopRequest, number: int) -> HttpResponse:
     context: dict[str, Any] = {
         "shop": shop,
         "version": shown,
+        "person": names_of([shown.published_by]).get(shown.published_by, ""),
         "state": published.state(shown),
         "live": published.live,
         "draft_revision": revision_of(ProgrammeDraft.objects.first()),
@@ -94,7 +100,7 @@ def version(request: ShopRequest, number: int) -> HttpResponse:
     return page(request, "loyalty/version.html", context, current="loyalty")
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.PROGRAMME, methods=["POST"])
 def bring_back(request: ShopRequest, number: int) -> HttpResponse:
     """Make an earlier version's rules the draft, to be reviewed."""
     try:
@@ -108,7 +114,7 @@ def bring_back(request: ShopRequest, number: int) -> HttpResponse:
     return done(request, reverse("loyalty:review"), toast=_("Review it first"))
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.PROGRAMME, methods=["POST"])
 def withdraw(request: ShopRequest, number: int) -> HttpResponse:
     """Take a version back before it starts."""
     try:
@@ -120,7 +126,7 @@ def withdraw(request: ShopRequest, number: int) -> HttpResponse:
     return done(request, reverse("loyalty:programme"), toast=_("Version %(number)s is cancelled") % {"number": number})
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.PROGRAMME, methods=["GET", "POST"], look=Right.PROGRAMME)
 def backfill(request: ShopRequest) -> HttpResponse:
     """Count orders from an earlier day too: what that brings, then the decision."""
     shop, words = request.shop, words_for(request.shop)

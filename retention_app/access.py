@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import Http404
 
 from retention_app import clock
-from retention_app.models import ApiKey, Customer, PrivacyExport, Shop
+from retention_app.models import ApiKey, Customer, PrivacyExport, Shop, StaffMember
 from retention_app.selectors import customers_present
 
 
@@ -31,6 +31,14 @@ def access_api_key(shop: Shop, key_id: int) -> ApiKey:
     if key is None:
         raise Http404("key")
     return key
+
+
+def access_staff(shop: Shop, person_id: int) -> StaffMember:
+    """A person of the shop's staff. Raises `Http404`."""
+    person = StaffMember.objects.filter(shop_id=shop.id, id=person_id).first()
+    if person is None:
+        raise Http404("staff")
+    return person
 
 
 def access_privacy_export(shop: Shop, request_id: int) -> PrivacyExport:

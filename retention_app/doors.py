@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import structlog
 from django.conf import settings
 from django.core import signing
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -25,9 +26,11 @@ from django.utils.translation import gettext as _
 
 from retention_app import clock
 from retention_app.languages import language_for, visitor_language
-from retention_app.models import Shop
+from retention_app.models import Shop, StaffMember
+from retention_app.rights import Right, may
 from retention_app.selectors import installed_shops
 from retention_app.services.install import shop_opened
+from retention_app.services.staff import staff_seen
 from retention_app.shopify import bucket, signature
 from retention_app.shopify.auth import PATCH_PATH, InvalidIdToken, Staff, is_shop_domain, staff_from
 from retention_app.shopify.errors import ShopifyError, StaleIdToken
@@ -49,6 +52,8 @@ class ShopRequest(HttpRequest):
 
     shop: Shop
     actor: str  # the platform's id of the person, for the audit
+    staff: StaffMember  # the person; of the admin only
+    right: Right  # what changing something on this page takes
     locale: str  # Django's code of the language answers are written in
     customer_shopify_id: int | None  # through the app proxy: who the platform says is logged in
 
@@ -57,9 +62,11 @@ _Response = TypeVar("_Response", bound=HttpResponseBase)
 View = Callable[..., HttpResponseBase]  # its first argument is a `ShopRequest`
 
 
-def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
+def shop_view(right: Right, *, methods: Sequence[str] = ("GET",), look: Right = Right.READ) -> Callable[[View], View]:
     """Open a page or an action of the embedded admin to a shop's staff.
 
+    `right` is what changing something there takes, `look` what seeing it takes; who lacks it is told so, with 403. A
+    page that may be seen and not changed says so on top (`shell.may` hides what can't be done).
     The ID token comes in `Authorization` (fetch) or, for a document, in `?id_token=`; a document also installs the app
     where it isn't yet. Without a valid token a fetch is answered 401 with the header that makes App Bridge repeat it, a
     document is sent to the patch page once. There are no cookies, so nothing here can be forged across sites.
@@ -82,13 +89,22 @@ def shop_view(*, methods: Sequence[str] = ("GET",)) -> Callable[[View], View]:
                 return _not_installed(request, staff.shop_domain)
             request.shop, request.actor = shop, staff.user_id  # type: ignore[attr-defined]
             with shop_scope(shop.id), structlog.contextvars.bound_contextvars(actor=staff.user_id):
-                locale = language_for(request, staff.user_id)
-                return embed(_answer(view, request, locale, *args, **kwargs), shop.domain)
+                person = staff_seen(shop=shop, staff=staff)
+                request.staff, request.right = person, right  # type: ignore[attr-defined]
+                needed = look if request.method in ("GET", "HEAD") else right
+                opened = view if may(person, needed) else _forbidden
+                locale = language_for(request, person.language)
+                return embed(_answer(opened, request, locale, *args, **kwargs), shop.domain)
 
         door.csrf_exempt = True  # type: ignore[attr-defined]
         return door
 
     return decorate
+
+
+def _forbidden(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    """In place of a view that the person's role doesn't open: `handler403` says so."""
+    raise PermissionDenied
 
 
 def proxy_view(view: View) -> View:

@@ -12,12 +12,9 @@ from django.http import HttpRequest
 from django.utils.translation import get_supported_language_variant, to_locale
 from django.utils.translation.trans_real import parse_accept_lang_header
 
-from retention_app.models import StaffPreference
 
-
-def language_for(request: HttpRequest, actor: str) -> str:
-    """A code of settings.LANGUAGES, inside the shop's scope. One query."""
-    chosen = StaffPreference.objects.filter(actor=actor).values_list("language", flat=True).first()
+def language_for(request: HttpRequest, chosen: str) -> str:
+    """A code of settings.LANGUAGES; `chosen` is what the person chose, if anything."""
     accepted = [code for code, _quality in parse_accept_lang_header(request.headers.get("Accept-Language", ""))]
     for wanted in [chosen, request.GET.get("locale"), *accepted]:
         if supported := _supported(wanted):

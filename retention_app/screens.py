@@ -12,7 +12,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from retention_app.models import Customer, Shop
+from retention_app.activity.source import Source
+from retention_app.models import Customer, Shop, StaffMember
+from retention_app.words import Words
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,15 @@ class Tab:
     context: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class AuditKind:
+    """A kind of changes: how its permanent codes begin."""
+
+    key: str
+    label: str
+    prefixes: Sequence[str]
+
+
 class EngineScreens:
     """An engine's contributions. Every method answers nothing unless overridden; called inside the shop's scope."""
 
@@ -162,13 +173,26 @@ class EngineScreens:
         return customers
 
     def audit_text(self, code: str, data: Mapping[str, Any]) -> str:
-        """What staff changed, by the code of the audit entry; empty when it isn't this engine's."""
+        """What staff changed, by the code of the audit entry; empty when it isn't this engine's. `person` in the data
+        is the name of the colleague it is about (`staff`)."""
         return ""
+
+    def audit_change(self, code: str, data: Mapping[str, Any], words: Words) -> tuple[str, str] | None:
+        """What staff changed, before and after; None when it isn't this engine's, or nothing got another value."""
+        return None
+
+    def audit_kinds(self) -> Sequence[AuditKind]:
+        return ()
+
+    def activity_sources(self) -> Sequence[Source[Any]]:
+        """Rows of this engine that Activity shows."""
+        return ()
 
     def profile_cards(self, shop: Shop, customer: Customer) -> Sequence[Card]:
         return ()
 
-    def profile_actions(self, shop: Shop, customer: Customer) -> Sequence[Action]:
+    def profile_actions(self, shop: Shop, customer: Customer, person: StaffMember) -> Sequence[Action]:
+        """What this person of the staff may do about the customer."""
         return ()
 
     def profile_tab_labels(self) -> Sequence[tuple[str, str]]:

@@ -25,7 +25,7 @@ from psycopg import sql
 from pytest_django import Settings
 
 from retention_app import clock
-from retention_app.models import Shop, ShopToken
+from retention_app.models import Shop, ShopToken, StaffMember
 from retention_app.tenancy import shop_scope
 
 
@@ -89,12 +89,22 @@ def make_shop(name: str, **fields: Any) -> Shop:
         installed_at=now,
         **{"customer_accounts": "CLASSIC", **fields},
     )
-    contextvars.Context().run(_give_token, shop)  # whatever scope the test is in
+    contextvars.Context().run(_settle, shop)  # whatever scope the test is in
     return shop
 
 
-def _give_token(shop: Shop) -> None:
+def make_staff(shop: Shop, actor: str, role: str, name: str = "", **fields: Any) -> StaffMember:
+    """A person of the shop who was here just now, known to the platform."""
     now = clock.now()
+    told = {"role": role, "name": name, "told_at": now, "last_seen_at": now, **fields}
+    with shop_scope(shop.id):
+        return StaffMember.objects.update_or_create(shop_id=shop.id, actor=actor, defaults=told)[0]
+
+
+def _settle(shop: Shop) -> None:
+    """Give a shop its token and its owner, whose number is 42 everywhere."""
+    now = clock.now()
+    make_staff(shop, "42", "owner", "Olivia Owner", owns_account=True)
     with shop_scope(shop.id):
         ShopToken.objects.create(
             shop=shop,
@@ -151,11 +161,12 @@ def id_token(shop: Shop, **claims: Any) -> str:
 
 
 @pytest.fixture
-def merchant() -> Callable[[Shop], Client]:
-    """`merchant(shop)`: a client whose every request carries an ID token of that shop, as App Bridge sends it."""
+def merchant() -> Callable[..., Client]:
+    """`merchant(shop)`: a client whose every request carries an ID token of that shop, as App Bridge sends it; of its
+    owner, or of whom it is told."""
 
-    def client_of(shop: Shop) -> Client:
-        return Client(headers={"Authorization": f"Bearer {id_token(shop)}"})
+    def client_of(shop: Shop, actor: str = "42") -> Client:
+        return Client(headers={"Authorization": f"Bearer {id_token(shop, sub=actor)}"})
 
     return client_of
 

@@ -74,7 +74,7 @@ def send(client: Client, method: str, path: str, query: dict[str, str], form: di
 
 
 def filled(path: str, number: int) -> str:
-    for name in ("customer", "call", "request", "key"):
+    for name in ("customer", "call", "request", "key", "staff", "asked"):
         path = path.replace(f"{{{name}}}", str(number))
     return path.replace("/1/", f"/{number}/")
 

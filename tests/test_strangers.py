@@ -13,13 +13,14 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.http import urlencode
 
 from config.asgi import RECEIVERS, application
+from loyalty.models import AdjustmentRequest
 from retention_app import clock
 from retention_app.api.keys import api_key_create, api_key_revoke
 from retention_app.api.scopes import scopes
-from retention_app.models import ApiKey, Customer, Outbound, PrivacyExport, PrivacyRequest, Shop
+from retention_app.models import ApiKey, Customer, Outbound, PrivacyExport, PrivacyRequest, Shop, StaffMember
 from retention_app.outbound import outbound_request
 from retention_app.tenancy import shop_scope
-from tests.conftest import id_token
+from tests.conftest import id_token, make_staff
 from tests.deliveries import ask
 from tests.visits import SESSION, ask_session, signed
 
@@ -39,6 +40,12 @@ STAFF = {
     "admin:activity_retry": "/app/activity/call-{call}/retry/",
     "admin:activity_skip": "/app/activity/call-{call}/skip/",
     "admin:settings": "/app/settings/",
+    "admin:staff": "/app/settings/staff/",
+    "admin:staff_rules": "/app/settings/staff/rules/",
+    "admin:staff_person": "/app/settings/staff/{staff}/",
+    "admin:languages": "/app/settings/languages/",
+    "admin:audit": "/app/settings/audit/",
+    "admin:audit_export": "/app/settings/audit/export/",
     "admin:storefront": "/app/settings/storefront/",
     "admin:storefront_look": "/app/settings/storefront/look/",
     "admin:storefront_switch": "/app/settings/storefront/switch/",
@@ -66,6 +73,8 @@ STAFF = {
     "loyalty:withdraw": "/app/loyalty/versions/1/withdraw/",
     "loyalty:backfill": "/app/loyalty/backfill/",
     "loyalty:tiers": "/app/loyalty/tiers/",
+    "loyalty:approve": "/app/loyalty/approvals/{asked}/approve/",
+    "loyalty:refuse": "/app/loyalty/approvals/{asked}/refuse/",
 }
 SIGNED = {
     "proxy_page": "/proxy/",
@@ -74,6 +83,7 @@ SIGNED = {
     "proxy_history": "/proxy/v1/history",
     "proxy_earns": "/proxy/v1/earns",
     "admin:customers_file": "/app/customers/file/",
+    "admin:audit_file": "/app/settings/audit/file/",
     "admin:privacy_file": "/app/settings/privacy/{request}/file/",
     "loyalty:moves_file": "/app/loyalty/draft/review/moves/1.csv",
     "loyalty:panel_frame": "/app/loyalty/draft/panel/",
@@ -162,6 +172,10 @@ def theirs(beta: Shop) -> Customer:
             shop=beta, request=request, created_at=now, expires_at=now + dt.timedelta(days=1), content="Secret"
         )
         api_key_create(shop=beta, name="Secret", scopes=[], actor="42")
+        make_staff(beta, "77", "support", "Secret")
+        AdjustmentRequest.objects.create(
+            shop=beta, customer=customer, at=now, points=900, reason="gift", note="Secret", actor="77", key="theirs"
+        )
         return customer
 
 
@@ -170,7 +184,9 @@ def staff_path(name: str, customer: Customer) -> str:
     request = PrivacyRequest.objects.values_list("id", flat=True).get()
     with shop_scope(customer.shop_id):
         key = ApiKey.objects.values_list("id", flat=True).get()
-    return STAFF[name].format(customer=customer.id, call=call, request=request, key=key)
+        staff = StaffMember.objects.values_list("id", flat=True).get(name="Secret")
+        asked = AdjustmentRequest.objects.values_list("id", flat=True).get()
+    return STAFF[name].format(customer=customer.id, call=call, request=request, key=key, staff=staff, asked=asked)
 
 
 BAD_TOKENS: dict[str, dict[str, Any]] = {
@@ -215,6 +231,16 @@ def test_another_shop_finds_nothing_of_ours(alpha: Shop, theirs: Customer, name:
     answer = Client(headers={"Authorization": f"Bearer {id_token(alpha)}"}).get(staff_path(name, theirs))
     assert "{" not in STAFF[name] or answer.status_code in (404, 405)
     assert b"Secret" not in answer.content
+
+
+@pytest.mark.parametrize("name", ["admin:staff_person", "loyalty:approve", "loyalty:refuse", "member:adjust"])
+def test_another_shop_changes_nothing_of_ours(alpha: Shop, theirs: Customer, name: str) -> None:
+    client = Client(headers={"Authorization": f"Bearer {id_token(alpha)}"})
+    answer = client.post(staff_path(name, theirs), {"role": "viewer", "answer": "x", "key": "k" * 20})
+    assert answer.status_code == 404
+    with shop_scope(theirs.shop_id):
+        assert AdjustmentRequest.objects.get().state == "waiting"
+        assert StaffMember.objects.get(name="Secret").role == "support"
 
 
 # What each tells a shop's own visitor where no programme is published.

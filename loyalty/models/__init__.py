@@ -1,3 +1,4 @@
+from loyalty.models.approvals import AdjustmentRequest
 from loyalty.models.facts import Adjustment, Announcement, Spending, TierMove
 from loyalty.models.ledger import (
     Account,
@@ -23,6 +24,7 @@ from loyalty.models.programme import (
 __all__ = [
     "Account",
     "Adjustment",
+    "AdjustmentRequest",
     "Announcement",
     "Backfill",
     "Entry",

@@ -28,6 +28,7 @@ class Adjustment(_OfCustomer):
     counts = models.BooleanField(default=False)
     expires_at = models.DateTimeField(null=True)
     actor = models.CharField(max_length=64)  # the platform's user id
+    approved_by = models.CharField(max_length=64, blank=True, default="", db_default="")  # who let it go over a limit
     key = models.CharField(max_length=64)  # names the request that made it: the same one makes no second
 
     class Meta:

@@ -20,13 +20,15 @@ from retention_app.activity.received import Received
 from retention_app.activity.sent import Sent
 from retention_app.activity.source import Item, Source
 from retention_app.models import Shop, WebhookDelivery
+from retention_app.screens import engines
 from retention_app.words import Words
 
 PAGE_SIZE = 50
 LATE = dt.timedelta(minutes=2)  # what comes in later than this is told
 
-SOURCES: Sequence[Source[Any]] = (Received(), Sent(), Imports(), Checks(), Changes())
+OWN: Sequence[Source[Any]] = (Received(), Sent(), Imports(), Checks(), Changes())
 ATTENTION = "attention"
+ATTENTION_SHOWN = 3  # on Home
 
 
 class CursorUnreadable(ValueError):
@@ -41,9 +43,14 @@ class Page:
     older: str
 
 
+def sources() -> Sequence[Source[Any]]:
+    """The kernel's and the engines', in an order that cursors rely on."""
+    return (*OWN, *(source for engine in engines() for source in engine.activity_sources()))
+
+
 def source_named(key: str) -> Source[Any]:
     """Raises `Http404`."""
-    for source in SOURCES:
+    for source in sources():
         if source.key == key:
             return source
     raise Http404("activity")
@@ -56,7 +63,7 @@ def activity_page(shop: Shop, *, tab: str, since: dt.datetime, cursor: str, acto
     """
     before = _read_cursor(cursor) if cursor else None
     found: list[tuple[dt.datetime, int, int, Any]] = []
-    for rank, source in enumerate(SOURCES):
+    for rank, source in enumerate(sources()):
         if tab not in ("all", ATTENTION, source.tab) or (tab == ATTENTION and source.attention is None):
             continue
         rows = source.rows(shop)
@@ -68,7 +75,7 @@ def activity_page(shop: Shop, *, tab: str, since: dt.datetime, cursor: str, acto
     found.sort(key=lambda each: each[:3], reverse=True)
     shown = found[:PAGE_SIZE]
     items: dict[tuple[int, int], Item] = {}
-    for rank, source in enumerate(SOURCES):
+    for rank, source in enumerate(sources()):
         if its := [row for _at, of, _id, row in shown if of == rank]:
             items |= {(rank, item.row_id): item for item in source.items(shop, its, actor, words)}
     return Page(
@@ -79,7 +86,15 @@ def activity_page(shop: Shop, *, tab: str, since: dt.datetime, cursor: str, acto
 
 def attention_count(shop: Shop) -> int:
     """How much needs attention."""
-    return sum(source.rows(shop).filter(source.attention).count() for source in SOURCES if source.attention is not None)
+    return sum(
+        source.rows(shop).filter(source.attention).count() for source in sources() if source.attention is not None
+    )
+
+
+def attention(shop: Shop, actor: str, words: Words) -> list[Item]:
+    """The newest of what needs attention, for Home."""
+    found = activity_page(shop, tab=ATTENTION, since=clock.now(), cursor="", actor=actor, words=words)
+    return found.items[:ATTENTION_SHOWN]
 
 
 def minutes_late(shop: Shop) -> int:

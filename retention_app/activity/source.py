@@ -56,6 +56,15 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What somebody with the right to approve can make of a row."""
+
+    label: str
+    url: str
+    main: bool = False
+
+
+@dataclass(frozen=True)
 class Story:
     """A row told in full. `skipping` is what follows from giving it up; empty where that can't be done."""
 
@@ -66,6 +75,7 @@ class Story:
     tries: Sequence[tuple[dt.datetime, str]] = ()
     skipping: str = ""
     facts: Sequence[tuple[str, str]] = ()  # for support: label, value; nothing personal
+    decisions: Sequence[Decision] = ()
 
 
 class Source(ABC, Generic[Row]):

@@ -20,7 +20,7 @@ from retention_app.models.outbound import Outbound
 from retention_app.models.privacy import PrivacyExport, PrivacyRequest, Tombstone
 from retention_app.models.reconciliation import Reconciliation
 from retention_app.models.shop import Shop, ShopToken
-from retention_app.models.staff import StaffPreference
+from retention_app.models.staff import Role, StaffMember
 from retention_app.models.sync import SyncItem, SyncRun
 from retention_app.models.webhook import WebhookDelivery
 
@@ -47,10 +47,11 @@ __all__ = [
     "Reconciliation",
     "Refund",
     "RefundLine",
+    "Role",
     "Shop",
     "ShopCount",
     "ShopToken",
-    "StaffPreference",
+    "StaffMember",
     "SyncItem",
     "SyncRun",
     "Tombstone",

@@ -7,6 +7,7 @@ import secrets
 from django.db import models
 
 from retention_app.fields import EncryptedTextField
+from retention_app.models.staff import Role
 from retention_app.tenancy import ShopOwned
 
 
@@ -73,6 +74,10 @@ class Shop(models.Model):
     storefront_off_at = models.DateTimeField(null=True)  # since when staff let it show nothing
     storefront_seen = models.JSONField(default=dict, db_default={})  # kind of page -> when a visitor's script ran there
     storefront_problem = models.CharField(max_length=255, blank=True)  # why the loader couldn't be placed
+    role_new = models.CharField(  # of people who open the app after the first
+        max_length=16, choices=Role.choices, default=Role.SUPPORT, db_default=Role.SUPPORT
+    )
+    points_limits = models.JSONField(default=dict, db_default={})  # role -> points at once, where staff chose them
 
     def __str__(self) -> str:
         return self.domain

@@ -41,6 +41,8 @@ MARGIN = dt.timedelta(minutes=5)  # a token with less to live is refreshed befor
 LEASE_SECONDS = 120  # longer than the platform's answer can take, shorter than MARGIN
 PAUSE_SECONDS = 15  # between attempts while the platform fails and the old token still lives
 WAIT_SECONDS = 40.0  # the longest a caller waits for another process's refresh
+STAFF_TIMEOUT_SECONDS = 3.0  # a page waits for it
+NAME_MAX = 255  # characters
 IDLE = dt.timedelta(days=7)  # a pair older than this is refreshed, so that its refresh token never runs out
 
 
@@ -69,6 +71,18 @@ class Pair:
 
     def __repr__(self) -> str:
         return f"Pair(…, {self.expires_at})"
+
+
+@dataclass(frozen=True)
+class Associated:
+    """The person of an online token, as the platform knows them; empty texts where it doesn't share them."""
+
+    name: str
+    email: str
+    owns_account: bool
+
+    def __repr__(self) -> str:
+        return "Associated(…)"
 
 
 def shopify_app() -> ShopifyApp:
@@ -153,6 +167,37 @@ def exchange(details: IdTokenDetails) -> Pair:
     raise _error(failure)
 
 
+def associated_user(shop_domain: str, user_id: str, details: IdTokenDetails) -> Associated:
+    """Who a verified ID token speaks for, by one exchange for an online token, which is dropped. Asked once and for a
+    short time: a page waits for it. (Shopify names the person only there: `associated_user` beside the token.)
+
+    Raises `TransientError` when the platform doesn't say, or names somebody else.
+    """
+    wanted = {
+        "client_id": settings.SHOPIFY_API_KEY,
+        "client_secret": settings.SHOPIFY_API_SECRET,
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": details.token,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+        "requested_token_type": "urn:shopify:params:oauth:token-type:online-access-token",
+    }
+    try:
+        response = http().post(_endpoint(shop_domain), json=wanted, timeout=STAFF_TIMEOUT_SECONDS)
+        if response.status_code != 200:
+            raise TransientError(f"The platform doesn't say who the person is ({response.status_code}).")
+        user = response.json()["associated_user"]
+        if str(user["id"]) != user_id:
+            raise TransientError("The platform names another person.")
+        names = (str(user.get(part) or "").strip() for part in ("first_name", "last_name"))
+        return Associated(
+            name=" ".join(filter(None, names))[:NAME_MAX],
+            email=str(user.get("email") or "")[:NAME_MAX],
+            owns_account=user.get("account_owner") is True,
+        )
+    except (httpx.HTTPError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise TransientError(f"The platform doesn't say who the person is ({type(error).__name__}).") from error
+
+
 def redeem(shop_domain: str, code: str) -> Pair:
     """The code of an authorization grant → the shop's offline pair. Raises `GrantRefused` for a code that is unknown,
     used or another shop's; `AppRefused`, `ShopUnavailable` or `TransientError`."""
@@ -235,7 +280,7 @@ def _post(shop_domain: str, **wanted: str | int) -> tuple[Pair | None, str]:
     """Ask the shop's token endpoint ourselves: the pair it gave, or None and why not."""
     ours = {"client_id": settings.SHOPIFY_API_KEY, "client_secret": settings.SHOPIFY_API_SECRET}
     try:
-        response = http().post(f"https://{shop_domain}/admin/oauth/access_token", json={**ours, **wanted})
+        response = http().post(_endpoint(shop_domain), json={**ours, **wanted})
         if response.status_code in CLOSED_STATUSES:
             return None, "shop_closed"
         body = response.json()
@@ -254,6 +299,10 @@ def _post(shop_domain: str, **wanted: str | int) -> tuple[Pair | None, str]:
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError):
         return None, "unreadable_answer"
     return _whole(pair)
+
+
+def _endpoint(shop_domain: str) -> str:
+    return f"https://{shop_domain}/admin/oauth/access_token"
 
 
 def _whole(pair: Pair) -> tuple[Pair | None, str]:

@@ -58,6 +58,12 @@ def percent(share: float) -> str:
 
 
 @register.filter
+def and_list(names: list[str]) -> str:
+    """Ana, Bruno and Carla."""
+    return formatting.listing(names, _locale())
+
+
+@register.filter
 def person(customer: Customer) -> str:
     """A customer's name, else their e-mail address, else nothing: the platform withholds both."""
     return customer.name or customer.email

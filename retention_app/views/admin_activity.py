@@ -19,6 +19,7 @@ from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Outbound, Reconciliation, WebhookDelivery
 from retention_app.outbound import MayBeDone, NotStuck, outbound_retry, outbound_skip
 from retention_app.reconcile import reconciliation_start
+from retention_app.rights import Right
 from retention_app.services.deliveries import delivery_retry, delivery_skip
 from retention_app.views.admin_page import done, page
 from retention_app.words import words_for
@@ -39,7 +40,7 @@ class SkipForm(forms.Form):
         self.fields["reason"].error_messages["required"] = _("Say why in a few words.")
 
 
-@shop_view()
+@shop_view(Right.READ)
 def activity(request: ShopRequest) -> HttpResponse:
     """The list, newest first."""
     shop, words = request.shop, words_for(request.shop)
@@ -90,13 +91,14 @@ def _url(**params: str) -> str:
     return f"{reverse('admin:activity')}?{urlencode(chosen)}" if chosen else reverse("admin:activity")
 
 
-@shop_view()
+@shop_view(Right.READ)
 def item(request: ShopRequest, source: str, row_id: int) -> HttpResponse:
     """One row told in full."""
-    return _item_page(request, source, row_id, SkipForm())
+    return item_page(request, source, row_id, SkipForm())
 
 
-def _item_page(request: ShopRequest, key: str, row_id: int, form: SkipForm, status: int = 200) -> HttpResponse:
+def item_page(request: ShopRequest, key: str, row_id: int, form: forms.Form, status: int = 200) -> HttpResponse:
+    """The page of a row, with what was filled in there."""
     source, words = source_named(key), words_for(request.shop)
     row = source.row(request.shop, row_id)
     (shown,) = source.items(request.shop, [row], request.actor, words)
@@ -104,7 +106,7 @@ def _item_page(request: ShopRequest, key: str, row_id: int, form: SkipForm, stat
     return page(request, "retention_app/activity_item.html", context, current="activity", status=status)
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.STORE, methods=["POST"])
 def retry(request: ShopRequest, source: str, row_id: int) -> HttpResponse:
     """Try what needs attention once more."""
     row = source_named(source).row(request.shop, row_id)
@@ -121,13 +123,13 @@ def retry(request: ShopRequest, source: str, row_id: int) -> HttpResponse:
     return done(request, back, toast=_("Trying again"))
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.STORE, methods=["POST"])
 def skip(request: ShopRequest, source: str, row_id: int) -> HttpResponse:
     """Give up what needs attention, with a reason, unless Shopify has done it."""
     row = source_named(source).row(request.shop, row_id)
     form = SkipForm(request.POST)
     if not form.is_valid():
-        return _item_page(request, source, row_id, form, status=422)
+        return item_page(request, source, row_id, form, status=422)
     back, reason = reverse("admin:activity_item", args=[source, row_id]), form.cleaned_data["reason"]
     try:
         if isinstance(row, Outbound):
@@ -138,13 +140,13 @@ def skip(request: ShopRequest, source: str, row_id: int) -> HttpResponse:
             raise Http404("activity")
     except MayBeDone as error:
         form.add_error(None, str(error))
-        return _item_page(request, source, row_id, form, status=422)
+        return item_page(request, source, row_id, form, status=422)
     except NotStuck:
         return done(request, back, toast=_("Already taken care of"))
     return done(request, back, toast=_("Already done in Shopify") if row.state == Outbound.State.DONE else _("Skipped"))
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.STORE, methods=["POST"])
 def check(request: ShopRequest) -> HttpResponse:
     """Compare with the platform now."""
     row = reconciliation_start(shop_id=request.shop.id, kind=Reconciliation.Kind.ASKED, actor=request.actor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from retention_app.api.keys import KEYS_MAX, TooManyKeys, api_key_create, api_ke
 from retention_app.api.scopes import scopes, sentences
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import ApiKey
+from retention_app.people import names_of
+from retention_app.rights import Right
 from retention_app.views.admin_page import done, page
 from retention_app.words import Words, words_for
 
@@ -51,26 +53,29 @@ class KeyForm(forms.Form):
         return [(scope.code, str(scope.sentence)) for scope in scopes()]
 
 
-@shop_view()
+@shop_view(Right.KEYS)
 def keys(request: ShopRequest) -> HttpResponse:
     """The keys that work, then those that were revoked."""
     words = words_for(request.shop)
-    rows = [_row(key, request.actor, words) for key in api_keys(request.shop)]
+    found = list(api_keys(request.shop))
+    names = names_of(key.created_by for key in found)
+    rows = [_row(key, request.actor, names, words) for key in found]
     return page(request, "retention_app/api_keys.html", {"rows": rows}, current="settings")
 
 
-def _row(key: ApiKey, actor: str, words: Words) -> KeyRow:
-    made = _("Made by you %(moment)s.") if key.created_by == actor else _("Made by a colleague %(moment)s.")
+def _row(key: ApiKey, actor: str, names: Mapping[str, str], words: Words) -> KeyRow:
+    made = {"person": names.get(key.created_by, ""), "moment": words.moment(key.created_at)}
+    by_you, by_other = _("Made by you %(moment)s."), _("Made by %(person)s %(moment)s.")
     if key.revoked_at is not None:
         used = _("Revoked %(moment)s.") % {"moment": words.moment(key.revoked_at)}
     elif key.last_used_at is not None:
         used = _("Last used %(moment)s.") % {"moment": words.moment(key.last_used_at)}
     else:
         used = _("Not used yet.")
-    return KeyRow(key, sentences(key.scopes), made % {"moment": words.moment(key.created_at)}, used)
+    return KeyRow(key, sentences(key.scopes), (by_you if key.created_by == actor else by_other) % made, used)
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.KEYS, methods=["GET", "POST"], look=Right.KEYS)
 def key_new(request: ShopRequest) -> HttpResponse:
     """The form, and the new key: the only page that ever shows it."""
     form = KeyForm(request.POST if request.method == "POST" else None)
@@ -100,7 +105,7 @@ def _form_page(request: ShopRequest, form: KeyForm) -> HttpResponse:
     )
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.KEYS, methods=["POST"])
 def key_revoke(request: ShopRequest, key_id: int) -> HttpResponse:
     """Close a key for good."""
     api_key_revoke(key=access_api_key(request.shop, key_id), actor=request.actor)

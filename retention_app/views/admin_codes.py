@@ -15,6 +15,7 @@ from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Customer, DiscountCode, Outbound, Shop
 from retention_app.offers.codes import KeyReused, calls_for, discount_code_give, may_have_code, value_text
 from retention_app.offers.forms import CodeForm
+from retention_app.rights import Right
 from retention_app.screens import Tab
 from retention_app.views.admin_page import done, page
 
@@ -32,7 +33,7 @@ class CodeRow:
     url: str
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.CODES, methods=["GET", "POST"], look=Right.CODES)
 def code_give(request: ShopRequest, customer_id: int) -> HttpResponse:
     """The form, and giving the code; back on the profile it is in the list, waiting for the platform."""
     shop, person = request.shop, access_customer(request.shop, customer_id)

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from retention_app import customer_list
 from retention_app.access import access_customer
+from retention_app.audit import file_taken
 from retention_app.customer_list import (
     COUNT_MAX,
     CursorUnreadable,
@@ -26,6 +27,7 @@ from retention_app.customer_list import (
 from retention_app.doors import ShopRequest, link_to, link_view, shop_view
 from retention_app.models import Customer, Order, Shop
 from retention_app.money import exponent
+from retention_app.rights import Right
 from retention_app.screens import Card, Column, Filter, Tab, engines
 from retention_app.spreadsheet import csv_stream
 from retention_app.tenancy import shop_scope
@@ -36,7 +38,7 @@ from retention_app.words import Words, words_for
 ORDERS_SHOWN = 100
 
 
-@shop_view()
+@shop_view(Right.READ)
 def customers(request: ShopRequest) -> HttpResponse:
     """The list; searching and filtering renew `#results` and tell how many were found."""
     shop, words = request.shop, words_for(request.shop)
@@ -94,9 +96,11 @@ def _filters() -> list[Filter]:
     return own[:1] + [each for engine in engines() for each in engine.customer_filters()] + own[1:]
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.EXPORT, methods=["POST"])
 def export(request: ShopRequest) -> HttpResponse:
     """Send the browser to the file of everybody whom search and filters find."""
+    chosen = {each.key: request.GET[each.key] for each in _filters() if request.GET.get(each.key)}
+    file_taken(shop=request.shop, actor=request.actor, what="customers", filters=chosen, search="q" in request.GET)
     return take(request, link_to(request.shop, reverse("admin:customers_file"), request.GET.dict()))
 
 
@@ -195,7 +199,7 @@ def _announcement(found: CustomerPage, words: Words) -> str:
     }
 
 
-@shop_view()
+@shop_view(Right.POINTS)
 def customer(request: ShopRequest, customer_id: int) -> HttpResponse:
     """A customer's figures, ledger and orders."""
     shop, words = request.shop, words_for(request.shop)
@@ -212,7 +216,7 @@ def customer(request: ShopRequest, customer_id: int) -> HttpResponse:
         + [_spent_card(person, words)],
         "tabs": tabs,
         "tab": _tab(shop, person, chosen, request.GET),
-        "actions": [action for engine in engines() for action in engine.profile_actions(shop, person)],
+        "actions": [action for engine in engines() for action in engine.profile_actions(shop, person, request.staff)],
         "code_refusal": code_refusal(person),
     }
     return page(request, "retention_app/customer.html", context, current="customers")

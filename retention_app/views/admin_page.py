@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 from django.conf import settings
@@ -16,23 +17,47 @@ from django.utils.translation import gettext as _
 
 from retention_app.doors import ShopRequest
 from retention_app.languages import language_tag
+from retention_app.models import StaffMember
+from retention_app.people import owner_names
+from retention_app.rights import Right, may, role_name
 from retention_app.screens import NavItem, engines
 from retention_app.views.trouble_banner import TroubleBanner, trouble_banner
 
 LAUNCH_PARAMETERS = ("embedded", "hmac", "host", "id_token", "locale", "patched", "session", "shop", "timestamp")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shell:
     """What surrounds a page: navigation, languages, App Bridge, the shop's trouble if any. `path` is the page's own, to
-    come back to."""
+    come back to; `right` is what changing something on it takes."""
 
     current: str
     path: str = ""
     trouble: TroubleBanner | None = None
+    person: StaffMember | None = None
+    right: Right = Right.READ
     language_code: str = field(default_factory=lambda: get_language() or "en")
     api_key: str = field(default_factory=lambda: settings.SHOPIFY_API_KEY)
     app_bridge_url: str = field(default_factory=lambda: settings.APP_BRIDGE_URL)
+
+    @cached_property
+    def may(self) -> Mapping[str, bool]:
+        """What the person may do, by the rights' names: `shell.may.programme`."""
+        return {right.value: self.person is not None and may(self.person, right) for right in Right}
+
+    @property
+    def role(self) -> str:
+        return role_name(self.person.role if self.person else "")
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the person sees a page that others could change something on."""
+        return self.person is not None and not may(self.person, self.right)
+
+    @cached_property
+    def owners(self) -> list[str]:
+        """Who could change that. One query, for those who can't."""
+        return owner_names()
 
     @property
     def language(self) -> str:
@@ -58,7 +83,9 @@ def page(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, current: str, status: int = 200
 ) -> HttpResponse:
     """Render a screen. `current` is the prefix of its entry in the navigation."""
-    shell = Shell(current, own_path(request), trouble_banner(cast(ShopRequest, request).shop))
+    shop_request = cast(ShopRequest, request)
+    trouble = trouble_banner(shop_request.shop)
+    shell = Shell(current, own_path(request), trouble, shop_request.staff, shop_request.right)
     return render(request, template, {**context, "shell": shell}, status=status)
 
 

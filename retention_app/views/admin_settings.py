@@ -15,7 +15,10 @@ from retention_app.access import access_privacy_export
 from retention_app.doors import ShopRequest, link_to, link_view, shop_view
 from retention_app.models import ApiKey, AuditEntry, PrivacyExport, PrivacyRequest, Shop
 from retention_app.privacy.export import people_of
+from retention_app.rights import Right
+from retention_app.views.admin_languages import summary as languages_text
 from retention_app.views.admin_page import page, take
+from retention_app.views.admin_staff import summary as staff_text
 from retention_app.views.admin_storefront import summary
 from retention_app.words import Words, words_for
 
@@ -47,7 +50,7 @@ class RequestRow:
     has_file: bool
 
 
-@shop_view()
+@shop_view(Right.READ)
 def settings(request: ShopRequest) -> HttpResponse:
     """All settings with their present value."""
     waiting = PrivacyRequest.objects.filter(shop=request.shop).exclude(state=State.DONE).count()
@@ -59,8 +62,11 @@ def settings(request: ShopRequest) -> HttpResponse:
     )
     rows = [
         Setting(_("Storefront"), summary(request.shop), reverse("admin:storefront")),
+        Setting(_("Languages"), languages_text(request), reverse("admin:languages")),
+        Setting(_("Staff"), staff_text(request.shop), reverse("admin:staff")),
         Setting(_("API keys"), _api_keys_text(request.shop), reverse("admin:api_keys")),
         Setting(_("Privacy"), value, reverse("admin:privacy")),
+        Setting(_("Audit"), _("Who changed what, and when"), reverse("admin:audit")),
     ]
     return page(request, "retention_app/settings.html", {"settings": rows}, current="settings")
 
@@ -72,7 +78,7 @@ def _api_keys_text(shop: Shop) -> str:
     return ngettext("%(count)s key", "%(count)s keys", working) % {"count": words_for(shop).count(working)}
 
 
-@shop_view()
+@shop_view(Right.PRIVACY)
 def privacy(request: ShopRequest) -> HttpResponse:
     """What Shopify passed on from customers, newest first, with deadlines, outcomes and files."""
     words = words_for(request.shop)
@@ -123,7 +129,7 @@ def _outcome(request: PrivacyRequest, export: PrivacyExport | None, words: Words
     return _("The file was deleted after 30 days.")
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.PRIVACY, methods=["POST"])
 def privacy_download(request: ShopRequest, request_id: int) -> HttpResponse:
     """Send the browser to the file: a download is a navigation, which carries no ID token, so the link is signed."""
     export = access_privacy_export(request.shop, request_id)

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from retention_app import clock
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
+from retention_app.rights import Right
 from retention_app.services.storefront import Driver, editor_url, store_url, storefront_switch, theme_read
 from retention_app.shopify import bucket
 from retention_app.shopify.errors import ShopifyError
@@ -40,7 +41,7 @@ class Row:
     offers: tuple[Offer, ...] = ()
 
 
-@shop_view()
+@shop_view(Right.STORE)
 def storefront(request: ShopRequest) -> HttpResponse:
     shop, words = request.shop, words_for(request.shop)
     rows = [_seen(shop, words), _way(shop), *([_theme(shop, words)] if is_by_theme(shop) else []), _weight(words)]
@@ -53,7 +54,7 @@ def storefront(request: ShopRequest) -> HttpResponse:
     return page(request, "retention_app/storefront.html", context, current="settings")
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.STORE, methods=["POST"])
 def look(request: ShopRequest) -> HttpResponse:
     """Read the published theme's settings again."""
     try:
@@ -65,7 +66,7 @@ def look(request: ShopRequest) -> HttpResponse:
     return done(request, reverse("admin:storefront"), toast=_("Checked"))
 
 
-@shop_view(methods=["POST"])
+@shop_view(Right.STORE, methods=["POST"])
 def switch(request: ShopRequest) -> HttpResponse:
     """Switch everything on the storefront off, or on again: `on` is 1 or 0."""
     on = request.POST.get("on") == "1"

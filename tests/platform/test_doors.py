@@ -18,6 +18,7 @@ from config.urls import urlpatterns as real_urlpatterns
 from retention_app import clock
 from retention_app.doors import RETRY_HEADER, ShopRequest, for_each_shop, proxy_view, shop_view
 from retention_app.models import Customer, Shop, ShopToken
+from retention_app.rights import Right
 from retention_app.tenancy import ShopScopeMissing, current_shop_id, shop_scope
 from tests.conftest import id_token, make_shop
 from tests.platform.conftest import Answer, Platform, data, pair
@@ -27,14 +28,14 @@ from tests.platform.test_signature import signed_proxy
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
-@shop_view(methods=["GET", "POST"])
+@shop_view(Right.READ, methods=["GET", "POST"])
 def page(request: ShopRequest) -> HttpResponse:
     return JsonResponse(
         {"shop": request.shop.domain, "actor": request.actor, "locale": request.locale, "scope": current_shop_id()}
     )
 
 
-@shop_view()
+@shop_view(Right.READ)
 def lazy(request: ShopRequest) -> HttpResponse:
     return TemplateResponse(
         request, "retention_app/auth/notice.html", {"title": lambda: f"{Customer.objects.count()} people"}

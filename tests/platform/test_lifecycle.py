@@ -21,7 +21,7 @@ from pytest_django import Settings
 
 from config.env import ROOT
 from retention_app import clock
-from retention_app.models import Customer, DomainEvent, Order, Shop, ShopToken, SyncRun
+from retention_app.models import Customer, DomainEvent, Order, Shop, ShopToken, StaffMember, SyncRun
 from retention_app.refresh import refresh
 from retention_app.selectors import labels_of
 from retention_app.services.install import shop_reread, shop_uninstalled
@@ -49,9 +49,9 @@ class Merchant:
         assert answer.status_code in (200, 502), answer.text  # the click counts also while the app can't be reached
         return answer.json()
 
-    def opens_app(self) -> Any:
-        """As the admin's frame loads it."""
-        token = self.devstore.get("/devstore/id-token").json()["id_token"]
+    def opens_app(self, user: str = "") -> Any:
+        """As the admin's frame loads it, for the shop's owner unless somebody is named."""
+        token = self.devstore.get("/devstore/id-token", params={"user": user}).json()["id_token"]
         launch = {"id_token": token, "embedded": "1"}
         answer = self.browser.get("/app/", launch)
         if answer.status_code != 302:
@@ -245,3 +245,14 @@ def test_renamed_shop_stays_the_same_shop(merchant: Merchant, installed: Shop) -
     shop = Shop.objects.get()
     assert (shop.id, shop.domain, shop.trouble) == (installed.id, "renamed.myshopify.com", "")
     assert graphql(shop.id, "ShopInfo")["shop"]["myshopifyDomain"] == "renamed.myshopify.com"
+
+
+def test_the_platform_says_who_opens_the_app(merchant: Merchant) -> None:
+    merchant.does("install")
+    assert merchant.opens_app().status_code == 200
+    owner = merchant.devstore.get("/devstore/id-token").json()["user"]
+    assert merchant.opens_app(str(owner + 1)).status_code == 200
+    with shop_scope(Shop.objects.get().id):
+        people = list(StaffMember.objects.order_by("id").values_list("name", "role", "owns_account"))
+        assert "shpua_" not in str(list(ShopToken.objects.values()))
+    assert people == [("Olivia Owner", "owner", True), ("Sam Support", "support", False)]

@@ -28,7 +28,7 @@ from retention_app.models import (
     PrivacyRequest,
     Shop,
     ShopToken,
-    StaffPreference,
+    StaffMember,
     SyncRun,
     WebhookDelivery,
 )
@@ -72,7 +72,7 @@ def rows_of(shop: Shop) -> dict[str, int]:
 def left(told: Shop, beta: Shop, work_off: Callable[[], None]) -> Shop:
     """Our shop with data in many tables, uninstalled; another one beside it."""
     with shop_scope(told.id):
-        StaffPreference.objects.create(shop=told, actor="42", language="en")
+        StaffMember.objects.filter(actor="42").update(language="en")
         key, _token = api_key_create(shop=told, name="ERP", scopes=[], actor="42")
         SyncRun.objects.create(shop=told, phase="done", started_at=clock.now(), due_at=clock.now())
         dead = deliver("orders/create", b"{", told.domain, state="dead")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, sync_playwright
 
 from config.env import ROOT
 from retention_app.models import Shop
-from tests.conftest import id_token
+from tests.conftest import id_token, make_staff
 
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
 CHECKS = (ROOT / "tests/screens/checks.js").read_text()
@@ -35,13 +35,16 @@ class Faults(list[str]):
 
 @contextmanager
 def browser_page(
-    base: str, shop: Shop, *, width: int = 1280, language: str = "en", framed: bool = False
+    base: str, shop: Shop, *, width: int = 1280, language: str = "en", framed: bool = False, actor: str = ""
 ) -> Iterator[tuple[Page, Faults]]:
-    """A page whose requests to `/app/` carry staff's token; `framed` plays App Bridge inside the Shopify admin."""
+    """A page whose requests to `/app/` carry staff's token, an owner's unless `actor` says whose; `framed` plays App
+    Bridge inside the Shopify admin."""
     faults = Faults()
+    if not actor:
+        actor = make_staff(shop, f"browser-{language}", "owner", "Bea Browser").actor
 
     def authorised(route: Route) -> None:
-        token = id_token(shop, sub=f"browser-{language}")
+        token = id_token(shop, sub=actor)
         route.continue_(headers={**route.request.headers, "authorization": f"Bearer {token}"})
 
     with sync_playwright() as playwright:

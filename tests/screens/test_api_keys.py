@@ -12,6 +12,7 @@ from retention_app import clock
 from retention_app.api.keys import KEYS_MAX, api_key_create, api_key_presented
 from retention_app.models import ApiKey, Customer, Shop
 from retention_app.tenancy import shop_scope
+from tests.conftest import make_staff
 from tests.screens.conftest import sane, see
 
 PATH = "/app/settings/api-keys/"
@@ -53,8 +54,9 @@ def test_the_list_says_what_each_may_do_who_made_it_and_when_it_was_used(alpha: 
     assert "Read customers" not in seen.text
     with shop_scope(alpha.id):
         ApiKey.objects.update(last_used_at=clock.now(), created_by="77")
+    make_staff(alpha, "77", "manager", "Bruno Lima")
     seen = see(staff.get(PATH).content.decode())
-    assert "Made by a colleague" in seen.text
+    assert "Made by Bruno Lima" in seen.text
     assert re.search(r"Last used \d", seen.text)
     assert "1 key" in see(staff.get("/app/settings/").content.decode()).text
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from retention_app.models import Shop, StaffPreference
+from retention_app.models import Shop, StaffMember
 from retention_app.tenancy import shop_scope
 from tests.console.conftest import enroll, enter, make_operator, make_row
 from tests.screens.conftest import see
@@ -65,7 +65,7 @@ def test_the_switch_is_kept_per_person_and_wins(alpha: Shop, staff: Client, merc
     assert (answer.status_code, answer["Location"]) == (303, "/app/customers/?q=a")
     assert "顧客" in staff.get("/app/customers/?locale=en").content.decode()
     with shop_scope(alpha.id):
-        StaffPreference.objects.update(actor="somebody else")
+        StaffMember.objects.update(actor="somebody else")
     assert "Customers" in staff.get("/app/customers/").content.decode()
 
 

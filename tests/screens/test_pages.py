@@ -18,18 +18,21 @@ from retention_app.tenancy import shop_scope
 from retention_app.words import words_for
 from tests.screens.conftest import sane, see
 
-# path → queries, the door's two included (shop, language)
+# path → queries, the door's two included (shop, person)
 PAGES = {
-    "/app/": 15,
-    "/app/?period=all": 15,
+    "/app/": 20,
+    "/app/?period=all": 20,
     "/app/insights/definitions/": 2,
     "/app/customers/": 9,
     "/app/customers/?q=ana&orders=repeat&points=some&last=365": 10,
     "/app/customers/?sort=spent": 9,
     "/app/activity/": 16,
     "/app/activity/?tab=attention": 14,
-    "/app/settings/": 4,
+    "/app/settings/": 5,
     "/app/settings/storefront/": 2,
+    "/app/settings/staff/": 3,
+    "/app/settings/languages/": 2,
+    "/app/settings/audit/": 6,
     "/app/settings/api-keys/": 4,
     "/app/settings/api-keys/new/": 2,
     "/app/settings/privacy/": 4,
@@ -38,7 +41,7 @@ PAGES = {
     "/app/loyalty/tiers/": 7,
     "/app/loyalty/programme/": 6,
     "/app/loyalty/draft/": 25,
-    "/app/loyalty/versions/": 5,
+    "/app/loyalty/versions/": 6,
 }
 
 

@@ -13,9 +13,11 @@ import pytest
 from playwright.sync_api import Page
 
 from config.env import ROOT
-from loyalty.models import Setup
+from loyalty.approvals import adjustment_ask
+from loyalty.models import AdjustmentRequest, Setup
 from loyalty.programme import draft_save, programme_publish
 from loyalty.simulation import simulation_request
+from loyalty.staff import Points
 from loyalty.start import document_proposed
 from retention_app import clock
 from retention_app.api.keys import api_key_create, api_key_revoke
@@ -29,13 +31,15 @@ from retention_app.models import (
     PrivacyRequest,
     Reconciliation,
     Shop,
+    StaffMember,
     SyncRun,
     WebhookDelivery,
 )
 from retention_app.offers.codes import discount_code_give
 from retention_app.privacy.requests import request_work
+from retention_app.services.staff import staff_change
 from retention_app.tenancy import shop_scope
-from tests.conftest import make_shop
+from tests.conftest import make_shop, make_staff
 from tests.screens import story
 from tests.screens.browser import browser_page, complaints
 from tests.screens.conftest import RULES
@@ -88,6 +92,11 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "start-launch": ("importing", "/app/start/?step=5", ""),
     "storefront": ("aurora", "/app/settings/storefront/", ""),
     "settings": ("aurora", "/app/settings/", ""),
+    "staff": ("aurora", "/app/settings/staff/", ""),
+    "staff-person": ("aurora", "/app/settings/staff/{staff}/", ""),
+    "languages": ("aurora", "/app/settings/languages/", ""),
+    "audit": ("aurora", "/app/settings/audit/", ""),
+    "approval": ("aurora", "/app/activity/approval-{asked}/", ""),
     "api-keys": ("aurora", "/app/settings/api-keys/", ""),
     "api-key-new": ("aurora", "/app/settings/api-keys/new/", ""),
     "privacy": ("aurora", "/app/settings/privacy/", ""),
@@ -163,7 +172,21 @@ def shops(transactional_db: None, work_off: Callable[[], None]) -> dict[str, Sho
     _activity(aurora)
     _privacy(aurora)
     _keys(aurora)
+    _staff(aurora)
     return shops
+
+
+def _staff(shop: Shop) -> None:
+    """A manager, somebody of support who asks for more than their limit, somebody whose name isn't known yet."""
+    make_staff(shop, "77", "support", "Bruno Lima", email="bruno@aurora.example", points_limit=200)
+    make_staff(shop, "78", "manager", "Carla Nogueira de Albuquerque")
+    make_staff(shop, "548380009", "viewer")
+    with shop_scope(shop.id):
+        person = Customer.objects.order_by("shopify_id").first()
+        assert person
+        wanted = Points(1200, "late", "Parcel 7 took five weeks")
+        adjustment_ask(shop=shop, customer=person, wanted=wanted, actor="77", key="screens")
+        staff_change(person=StaffMember.objects.get(actor="78"), role="manager", points_limit=3_000, actor="42")
 
 
 def _keys(shop: Shop) -> None:
@@ -252,9 +275,16 @@ def people(shop: Shop) -> dict[str, int]:
     with shop_scope(shop.id):
         withheld = Customer.objects.filter(first_name="", email="").values_list("id", flat=True).first()
         first = Customer.objects.order_by("shopify_id").values_list("id", flat=True).first()
+        staff, asked = StaffMember.objects.get(actor="77"), AdjustmentRequest.objects.get()
     assert first
     assert withheld
-    return {"first": first, "withheld": withheld, "call": Outbound.objects.filter(shop=shop).latest("id").id}
+    return {
+        "first": first,
+        "withheld": withheld,
+        "call": Outbound.objects.filter(shop=shop).latest("id").id,
+        "staff": staff.id,
+        "asked": asked.id,
+    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -6,7 +6,7 @@ from retention_app.row_security import RowSecurity
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("loyalty", "0006_standings"),
+        ("loyalty", "0007_claims"),
         ("retention_app", "0009_staff"),
     ]
 

@@ -4,7 +4,7 @@ ROLES = [("owner", "Owner"), ("manager", "Manager"), ("support", "Support"), ("v
 
 
 class Migration(migrations.Migration):
-    dependencies = [("retention_app", "0007_api_keys")]
+    dependencies = [("retention_app", "0008_sign_ins")]
 
     operations = [
         migrations.RemoveConstraint("staffpreference", "staffpreference_one_per_person"),

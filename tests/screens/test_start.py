@@ -62,6 +62,7 @@ def test_each_step_says_why(storied: Shop, staff: Client, step: int) -> None:
     assert f"Step {step} of 5" in seen.text
     assert ("Why:" in seen.text) == (step < 5)
     assert seen.main_buttons == 1
+    assert "hx-trigger" not in seen.attributes
 
 
 def test_a_step_that_is_not_reached_yet_is_not_shown(storied: Shop, staff: Client) -> None:
@@ -150,7 +151,9 @@ def test_nothing_is_published_while_the_history_arrives(storied: Shop, staff: Cl
         Setup.objects.create(shop=storied, step=5, opened_at=clock.now())
         draft = draft_save(storied.id, RULES, "42")
         SyncRun.objects.create(shop=storied, phase=SyncRun.Phase.ORDERS, started_at=clock.now(), due_at=clock.now())
-        assert "when your history is all here" in see(staff.get(START).content.decode()).text
+        waiting = see(staff.get(START).content.decode())
+        assert "when your history is all here" in waiting.text
+        assert "hx-trigger" in waiting.attributes
         sent: dict[str, Any] = {"count_past": "all", "draft_revision": draft.revision}
         assert staff.post(f"{START}?step=5", sent).status_code == 409
         assert not ProgrammeVersion.objects.exists()

@@ -1,0 +1,169 @@
+"""People find their way by what things are called: a merchant from the app store to a live programme, a member to why
+they have 37 points. Over real HTTP, on PostgreSQL; whoever renames or hides a control here stops them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.flows.conftest import BROWSER_ARGUMENTS, CHROMIUM
+from tests.flows.walker import KeyboardWalker, Walker
+from tests.stack import Stack
+
+IMPORT_SECONDS_MAX = 90
+LIVE_ACTIONS_MAX = 40
+WHY_ACTIONS_MAX = 4
+LIA = {"email": "lia@example.com", "first_name": "Lia", "last_name": "Prado"}
+PASSWORD = "a-long-password"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("walks"), scenario="aurora", database="postgresql") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def merchant(stack: Stack, browser: Browser) -> Walker:
+    """Somebody who has gone from the app store to a live programme."""
+    walker = Walker(new_page(browser))
+    walker.page.goto(f"{stack.devstore_url}/admin")
+    go_live(walker)
+    return walker
+
+
+def new_page(browser: Browser) -> Page:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en").new_page()
+    page.set_default_timeout(10_000)
+    return page
+
+
+def go_live(merchant: Walker) -> None:
+    merchant.click("link", "See Encore in the app store")
+    merchant.click("link", "Install")
+    merchant.click("button", "Install Encore")
+    merchant.look_into("Encore")
+    merchant.see("heading", "Step 1 of 5: Your store", seconds=30)
+    merchant.click("button", "Continue")
+    merchant.see("heading", "Step 2 of 5: Points")
+    merchant.click("button", "Continue")
+    merchant.see("heading", "Step 3 of 5: Tiers")
+    merchant.click("button", "Continue")
+    merchant.see("heading", "Step 4 of 5: Waiting and expiry")
+    merchant.fill("textbox", "Waiting days", "0")
+    merchant.click("button", "Continue")
+    merchant.see("heading", "Step 5 of 5: Past orders and launch")
+    expect(merchant.find("button", "Publish programme")).to_be_enabled(timeout=IMPORT_SECONDS_MAX * 1000)
+    merchant.click("button", "Publish programme")
+    merchant.see_text("Version 1, live")
+    merchant.look_at_all()
+    merchant.click("link", "Online store")
+    merchant.click("button", "Rewards")
+    merchant.see("dialog", "Aurora Café Rewards")
+
+
+def test_a_merchant_goes_live(merchant: Walker) -> None:
+    told("a merchant goes live", merchant)
+    assert merchant.actions <= LIVE_ACTIONS_MAX
+
+
+@pytest.fixture(scope="module")
+def shopper(stack: Stack, merchant: Walker, browser: Browser) -> Page:
+    """Lia, signed in: she bought tea and a mug for 57 points and sent the mug back, for which 20 were taken."""
+    lia = stack.devstore("POST", "/devstore/customers", {**LIA, "password": PASSWORD})
+    lines = [{"title": "Tea", "price": "37.90"}, {"title": "Mug", "price": "20.00"}]
+    order = stack.devstore("POST", "/devstore/orders", {"customer_id": lia["id"], "lines": lines})
+    stack.wait_done(60)
+    stack.devstore("POST", f"/devstore/orders/{order['id']}/refund", {"lines": {order["lines"][1]["id"]: 1}})
+    stack.wait_done(60)
+    page = new_page(browser)
+    page.goto(f"{stack.devstore_url}/account/login")
+    page.get_by_label("E-mail").fill(LIA["email"])
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Hello, Lia")).to_be_visible()
+    page.get_by_role("link", name="Shop").click()
+    return page
+
+
+def test_a_member_finds_out_why_they_have_37_points(shopper: Page) -> None:
+    member = Walker(shopper)
+    learn_why(member)
+    told("a member learns why", member)
+    assert member.actions <= WHY_ACTIONS_MAX
+
+
+def learn_why(member: Walker) -> None:
+    """Open every entry of the history: the sum of each gives its points, and together they are what the member has."""
+    member.click("button", "Rewards, 37 points")
+    member.see("dialog", "Aurora Café Rewards")
+    earned = reasons(member, re.compile(r"^Why 57 points for Order #\d+\?$"))
+    assert earned[0] == "57.90 × 1 point per R$1.00 = 57.9, rounded down to 57"
+    taken = reasons(member, re.compile(r"^Why −20 points for Return from order #\d+\?$"))
+    assert taken[0] == "The returned Mug had earned 20 under version 1: 57 before − 37 after."
+    assert "After: 37.90 × 1 point per R$1.00 = 37.9, rounded down to 37" in taken
+
+
+def reasons(member: Walker, question: re.Pattern[str]) -> list[str]:
+    """The lines that answer this question in the open panel."""
+    member.click("button", question)
+    entry = member.place.get_by_role("listitem").filter(has=member.find("button", question))
+    return entry.get_by_role("listitem").all_inner_texts()
+
+
+def told(what: str, walker: Walker) -> None:
+    print(f"{what}: {walker.actions} actions, {walker.seconds:.1f} s")
+
+
+def test_a_member_learns_the_same_by_keyboard(shopper: Page) -> None:
+    shopper.reload()
+    member = KeyboardWalker(shopper)
+    learn_why(member)
+    member.press("Escape")
+    expect(member.find("button", "Rewards, 37 points")).to_be_focused()
+    member.see_ring()
+    told("a member learns why, by keyboard", member)
+
+
+def test_staff_find_adjust_and_publish_by_keyboard(merchant: Walker, shopper: Page) -> None:
+    staff = KeyboardWalker(merchant.page)
+    staff.page.go_back()
+    staff.look_at("list", "Encore")
+    staff.click("link", "Customers")
+    staff.look_into("Encore")
+    staff.see("heading", "Customers")
+    staff.fill("searchbox", "Search name, e-mail or order number", LIA["email"])
+    staff.see_text("1 of 1 customer")
+    staff.click("link", "Lia Prado")
+    staff.see("heading", "Lia Prado")
+    staff.click("button", re.compile(r"^Why −20 points\? Return from order #\d+$"))
+    staff.see_text("The returned Mug had earned 20 under version 1: 57 before − 37 after.")
+
+    staff.click("link", "Adjust points")
+    staff.fill("textbox", "Points: 50 gives, −50 takes away", "50")
+    staff.select("combobox", "Reason (the customer sees it)", "Late parcel")
+    staff.click("button", "Adjust points")
+    staff.see("button", "Why 50 points? Adjusted by the store: Late parcel")
+
+    staff.look_at("list", "Encore")
+    staff.click("link", "Loyalty")
+    staff.look_into("Encore")
+    staff.click("link", "Edit draft")
+    staff.fill("textbox", "Points earned", "2")
+    staff.press("Enter")
+    staff.click("link", "Review and publish")
+    staff.see("heading", "Review version 2")
+    staff.click("button", "Publish version 2")
+    staff.see_text("Version 2, live")
+    told("staff find, adjust and publish, by keyboard", staff)

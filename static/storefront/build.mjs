@@ -27,7 +27,8 @@ const shared = { bundle: true, minify: true, target: "es2020", charset: "utf8", 
 const file = (source, name, more) =>
   build({ ...shared, entryPoints: [`${here}src/${source}.ts`], outfile: `${here}dist/${name}.js`, ...more });
 await Promise.all([
-  file("loader", "loader", { format: "iife" }),
+  // Whatever a page has done to what the loader touches, nothing is thrown into it.
+  file("loader", "loader", { format: "iife", banner: { js: "try{" }, footer: { js: "}catch{}" } }),
   file("earn", "earn", { format: "esm" }),
   ...languages.map((language) =>
     file("panel", `panel.${language}`, { format: "esm", alias: { words: `${here}messages/${language}.json` } }),

@@ -99,7 +99,7 @@ function draw(session: Session): void {
     try {
       (await launcher.panel()).open(launcher);
     } catch {
-      // the panel couldn't be fetched: the button stays, the page doesn't notice
+      host.remove(); // a button that opens nothing is worse than none
     }
   };
   if (session.member) forget(); // what a guest's browser remembered is theirs now
@@ -123,8 +123,11 @@ async function start(): Promise<void> {
 }
 
 function whenIdle(): void {
-  if (typeof requestIdleCallback == "function") requestIdleCallback(start, { timeout: 2000 });
-  else setTimeout(start, 200);
+  try {
+    requestIdleCallback(start, { timeout: 2000 });
+  } catch {
+    setTimeout(start, 200); // there are none, or the page has broken them
+  }
 }
 
 const mark = Symbol.for("encore");

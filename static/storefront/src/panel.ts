@@ -47,7 +47,7 @@ class RewardsPanel {
   private shown: Entry[] | undefined; // more of the history than the session has, once somebody asked for it
   private older: number | null = null;
   private failed = false;
-  private drawn = "";
+  private drawn?: string;
   private told = "";
   private turn = 0;
 
@@ -130,16 +130,13 @@ class RewardsPanel {
   }
 
   /** Asks for the balance now and every few seconds for a while: an order's points arrive while the panel is open. */
-  private async follow(): Promise<void> {
-    const turn = ++this.turn;
-    const until = Date.now() + FOR;
-    while (this.dialog.open && turn == this.turn && !document.hidden && Date.now() < until) {
-      try {
-        if (await this.launcher.refresh()) this.draw();
-      } catch {
-        return; // an answer that can't be drawn leaves the last one standing
-      }
-      await new Promise((wake) => setTimeout(wake, EVERY));
+  private async follow(turn = ++this.turn, until = Date.now() + FOR): Promise<void> {
+    if (!this.dialog.open || turn != this.turn || document.hidden || Date.now() >= until) return;
+    try {
+      if (await this.launcher.refresh()) this.draw();
+      setTimeout(() => this.follow(turn, until), EVERY);
+    } catch {
+      // an answer that can't be drawn leaves the last one standing
     }
   }
 

@@ -20,8 +20,8 @@ import psycopg
 from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("imports", "posting", "ledger", "regular", "people", "intake", "session", "cdnow")
-_OWN_DATABASE = frozenset(BENCHMARKS) - {"cdnow"}  # that runs whole installations
+BENCHMARKS = ("imports", "posting", "ledger", "regular", "people", "intake", "session", "cdnow", "lighthouse")
+_OWN_DATABASE = frozenset(BENCHMARKS) - {"cdnow", "lighthouse"}  # they run whole installations
 
 
 def main() -> None:

@@ -1,6 +1,13 @@
 // What a script can see of a page that looks wrong. Answers a list of complaints, empty when there is nothing.
-() => {
+async () => {
   const found = [];
+  const shifted = await new Promise((tell) => {
+    let sum = 0;
+    const add = (entry) => { if (!entry.hadRecentInput) sum += entry.value; };
+    new PerformanceObserver((list) => list.getEntries().forEach(add)).observe({ type: "layout-shift", buffered: true });
+    setTimeout(() => tell(sum), 50);
+  });
+  if (shifted > 0.05) found.push(`the layout moved by ${shifted.toFixed(2)} while it loaded`);
   const spokenOnly = (element) => {
     for (let outer = element; outer; outer = outer.parentElement)
       if (getComputedStyle(outer).clipPath === "inset(50%)") return true;

@@ -89,6 +89,7 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "start-store": ("empty", "/app/start/", ""),
     "start-points": ("importing", "/app/start/?step=2", ""),
     "start-tiers": ("importing", "/app/start/?step=3", ""),
+    "start-waiting": ("importing", "/app/start/?step=4", ""),
     "start-launch": ("importing", "/app/start/?step=5", ""),
     "storefront": ("aurora", "/app/settings/storefront/", ""),
     "settings": ("aurora", "/app/settings/", ""),
@@ -99,9 +100,13 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "approval": ("aurora", "/app/activity/approval-{asked}/", ""),
     "api-keys": ("aurora", "/app/settings/api-keys/", ""),
     "api-key-new": ("aurora", "/app/settings/api-keys/new/", ""),
+    "api-key-made": ("aurora", "/app/settings/api-keys/new/", "made"),
     "privacy": ("aurora", "/app/settings/privacy/", ""),
     "privacy-empty": ("empty", "/app/settings/privacy/", ""),
     "not-found": ("aurora", "/app/customers/999999999/", ""),
+    "api-docs": ("empty", "/api/docs/", ""),
+    "refused": ("empty", "/auth/install?shop=nobody", ""),
+    "nowhere": ("empty", "/nowhere/", ""),
     "console-login": ("aurora", "/console/login/", ""),
 }
 
@@ -323,6 +328,11 @@ def reveal(page: Page, opened: str) -> None:
     elif opened == "unfilled":
         page.click("#customer-form button")
         page.wait_for_selector("#problem")
+    elif opened == "made":
+        page.fill("#id_name", "Till in Campinas")
+        page.check("#id_scopes")
+        page.click("main button.button-main")
+        page.wait_for_selector("[data-copies]")
     elif opened:
         page.click(opened)
 

@@ -1,5 +1,5 @@
-"""What the storefront panel would show by rules that aren't live: the answers of `/proxy/v1/session` to a made-up
-member with three orders of the shop's average, and to who isn't signed in. The rules are those of every statement."""
+"""What the storefront panel would show by rules that aren't live: the answers of `/proxy/v1/` to a made-up member with
+three orders of the shop's average, and to who isn't signed in. The rules are those of every statement."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from loyalty.rules.statement import Statement, statement
 from loyalty.selectors import always
 from loyalty.session.answer import answer
 from loyalty.session.statement import Found, LotRow, Person, Posting
+from loyalty.storefront_words import rules_told
 from retention_app.models import Shop
 from retention_app.words import Words
 
@@ -25,14 +26,16 @@ COMMON_ORDER = 40  # times the amount that earns
 def panel_answers(
     shop: Shop, document: Document, average_minor: int | None, words: Words, now: dt.datetime
 ) -> dict[str, Any]:
-    """The session's answers by who asks: `member` and `visitor`. `average_minor` None: some order that earns points."""
+    """What the script is answered, by what it asks for: `session` by who asks, `member` or `visitor`, and `programme`.
+    `average_minor` None: some order that earns points."""
     minor = average_minor or COMMON_ORDER * document["earn"]["per_minor"]
     orders = [_order(number, days, minor, shop, now) for number, days in enumerate(ORDERED_DAYS_AGO, 1)]
     judged = statement(MemberFacts(orders=tuple(orders)), always(document, shop.currency, shop.timezone), now)
-    found = Found(shop.name, shop.currency, shop.timezone, 1, document, False, _person(judged, orders))
+    person = _person(judged, orders)
+    found = Found(shop.name, shop.currency, shop.timezone, shop.customer_accounts, 1, document, False, person)
     return {
-        "member": answer(found, True, words, now),
-        "visitor": answer(found, False, words, now),
+        "session": {"member": answer(found, True, words, now), "visitor": answer(found, False, words, now)},
+        "programme": rules_told(document, words),
     }
 
 
@@ -54,6 +57,7 @@ def _person(judged: Statement, orders: list[OrderFact]) -> Person:
     names = {order.id: order.name for order in orders}
     return Person(
         first_name="Maria",
+        has_signed_in=True,
         member=Member(tier=judged.tier or "", tier_quantity=int(judged.tier_quantity)),
         debt=judged.debt,
         lots=[LotRow(lot.source, lot.points, lot.usable_from, lot.due, lot.ends) for lot in judged.lots],

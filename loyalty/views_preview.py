@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import orjson
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.urls import reverse
 
 from loyalty.preview import panel_answers
@@ -15,6 +16,7 @@ from retention_app import clock
 from retention_app.doors import ShopRequest, embed, link_to, link_view
 from retention_app.languages import language_tag
 from retention_app.models import Shop
+from retention_app.views.storefront import panels
 from retention_app.words import Words
 
 
@@ -34,5 +36,6 @@ class Panel:
 @link_view
 def panel_frame(request: ShopRequest) -> HttpResponse:
     """The page in the frame: the storefront's script, which asks the page around it instead of the app proxy."""
-    context = {"language": language_tag(request.locale)}
+    addresses = [static(f"storefront/dist/{name}.js") for name in panels()]
+    context = {"language": language_tag(request.locale), "panels": " ".join(addresses)}
     return embed(render(request, "loyalty/panel_frame.html", context), request.shop.domain, within="'self'")

@@ -27,7 +27,7 @@ from loyalty.session.answer import entry_words, member_words, programme_words
 from loyalty.storefront_messages import Messages
 from loyalty.storefront_words import rules_told
 from retention_app.doors import ShopRequest, proxy_view
-from retention_app.models import Customer
+from retention_app.models import Customer, Shop
 from retention_app.words import Words, words_for
 
 LIQUID = "application/liquid; charset=utf-8"

@@ -56,7 +56,7 @@ install_python_packages() {
 install_node_packages() {
   command -v npm >/dev/null || die "Node 20 or newer with npm is needed"
   say "Installing Node packages (package-lock.json)"
-  npm ci --silent --no-audit --no-fund
+  npm ci --omit=dev --silent --no-audit --no-fund
 }
 
 compile_catalogues() {

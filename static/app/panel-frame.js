@@ -1,20 +1,21 @@
 // Runs before the storefront's loader in the frame of a preview: what the script asks the app proxy, the page around
 // answers. The real loader and panel do all the rest.
 (() => {
-  let session;
+  let answers;
   let told;
   const first = new Promise((resolve) => { told = resolve; });
 
   addEventListener("message", ({ origin, data }) => {
     if (origin !== location.origin) return;
-    session = data;
+    answers = data;
     told();
     document.dispatchEvent(new Event("visibilitychange")); // the panel looks again when it comes into view
   });
 
-  window.fetch = async () => {
+  window.fetch = async (address) => {
     await first;
-    return new Response(JSON.stringify(session), { headers: { "content-type": "application/json" } });
+    const asked = new URL(address, location).pathname.split("/").pop();
+    return new Response(JSON.stringify(answers[asked] ?? null), { headers: { "content-type": "application/json" } });
   };
 
   // Open the panel as soon as its button is there, and say so: the page around takes the focus back.

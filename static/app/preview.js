@@ -6,7 +6,9 @@ let focused;
 function show() {
   const answers = document.getElementById("panel-answers")?.dataset.answers;
   const looks = document.querySelector('[data-looks][aria-pressed="true"]')?.dataset.looks;
-  if (frame() && answers && looks) frame().contentWindow.postMessage(JSON.parse(answers)[looks], location.origin);
+  if (!frame() || !answers || !looks) return;
+  const { session, programme } = JSON.parse(answers);
+  frame().contentWindow.postMessage({ session: session[looks], programme }, location.origin);
 }
 
 addEventListener("message", ({ source, data }) => {

@@ -10,8 +10,10 @@ import re
 from math import ceil
 from typing import Any, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.templatetags.static import static
 from django.utils.html import escape
 from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
@@ -61,6 +63,7 @@ def _content(visitor: ShopRequest, version: ProgrammeVersion) -> dict[str, Any]:
     customer = Customer.objects.filter(shopify_id=number).first() if number else None
     programme = programme_words(visitor.shop.name, version.number, cast(Any, version.document), words)
     return {
+        "style": settings.APP_URL + static("storefront/full-page.css"),
         "programme": programme,
         "values": _values(programme, messages),
         "rules": rules_told(version.document, words),

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
@@ -27,14 +29,11 @@ def get(shop: Shop, who: int | None = None, /, **query: Any) -> HttpResponse:
 
 
 def drawn(answer: HttpResponse) -> str:
-    """As the theme draws it, the style sheet left out."""
+    """As the theme draws it."""
     routes = {"storefront_login_url": None, "account_login_url": "/login", "account_register_url": "/register"}
-    html = (
-        Environment()
-        .from_string(answer.content.decode())
-        .render(routes=routes, request={"locale": {"iso_code": "pt-BR"}}, shop={"name": "Alpha"}, secret="SECRET")
-    )
-    return re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    page = Environment().from_string(answer.content.decode())
+    theme = {"routes": routes, "request": {"locale": {"iso_code": "pt-BR"}}, "shop": {"name": "Alpha"}}
+    return page.render(**theme, secret="SECRET")
 
 
 def test_the_anonymous_see_the_programme_and_how_to_sign_in(alpha: Shop) -> None:
@@ -45,6 +44,8 @@ def test_the_anonymous_see_the_programme_and_how_to_sign_in(alpha: Shop) -> None
     for text in ("Alpha Rewards", "Points on every order", "100 points = $5.00", "Silver", "Your orders count 1.5×"):
         assert text in html
     assert re.findall(r'href="(/[^"]*)"', html) == ["/login", "/register"]
+    style = re.findall(r'stylesheet" href="([^"]+)"', html)[0].removeprefix(settings.APP_URL)
+    assert finders.find(style.removeprefix("/static/"))
     assert "History" not in html
 
 

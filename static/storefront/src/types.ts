@@ -64,8 +64,6 @@ export interface Member {
   expiring: { points: number; when: string }[];
   /** Null without tiers; its name is null while the member has none. */
   tier: Tier | null;
-  /** Guest orders that became this member's lately. */
-  claimed?: { points: number; orders: number } | null;
   entries: Entry[];
   /** The id of the last entry here, if there are older ones. */
   older: number | null;

@@ -126,6 +126,8 @@ def test_a_change_of_the_same_second_is_not_missed(shop: Shop, listing: Listing)
                     "last_name": "",
                     "email": "",
                     "locale": "",
+                    "account_state": "",
+                    "verified_email": False,
                     "created_at": instant(CHANGED),
                     "updated_at": instant(CHANGED),
                 }

@@ -24,7 +24,7 @@ storm:
 	@STORM=full tools/test.sh -n 0 tests/flows
 
 screenshots:
-	@tools/test.sh tests/screens/test_screenshots.py tests/console/test_screens.py tests/flows/test_story.py tests/flows/test_seasons.py tests/flows/test_history.py --store-screenshots
+	@tools/test.sh tests/screens/test_screenshots.py tests/console/test_screens.py tests/storefront/test_looks.py tests/flows/test_story.py tests/flows/test_seasons.py tests/flows/test_history.py --store-screenshots
 
 # Brings the message catalogues up to date with the sources, after a text changed.
 messages: setup

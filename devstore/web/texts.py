@@ -1,27 +1,42 @@
-"""The words of devstore's pages. English is the key; 繁體中文 stands beside it. Product names stay as they are."""
+"""The words of devstore's pages. English is the key; a file a language stands beside. Product names stay as they are."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 ENGLISH = "en"
-CHINESE = "zh-Hant"
-LANGUAGES = ((ENGLISH, "English"), (CHINESE, "繁體中文"))
-BABEL_LOCALES = {ENGLISH: "en", CHINESE: "zh_Hant_TW"}
-SHOPIFY_LOCALES = {ENGLISH: "en", CHINESE: "zh-TW"}  # as Shopify names them, in `window.Shopify` and to apps
+LANGUAGES = (
+    (ENGLISH, "English"),
+    ("zh-Hans", "简体中文"),
+    ("zh-Hant", "繁體中文"),
+    ("pt-BR", "Português (Brasil)"),
+    ("es", "Español"),
+)
+BABEL_LOCALES = {ENGLISH: "en", "zh-Hans": "zh_Hans_CN", "zh-Hant": "zh_Hant_TW", "pt-BR": "pt_BR", "es": "es"}
+# As Shopify names them, in `window.Shopify` and to apps.
+SHOPIFY_LOCALES = {ENGLISH: "en", "zh-Hans": "zh-CN", "zh-Hant": "zh-TW", "pt-BR": "pt-BR", "es": "es"}
+TEXTS: dict[str, dict[str, str]] = {
+    code: json.loads((Path(__file__).parent / f"{code}.json").read_text()) for code, _name in LANGUAGES[1:]
+}
 
-CHINESE_TEXTS: dict[str, str] = json.loads((Path(__file__).parent / "zh-Hant.json").read_text())
+_WRITTEN = {
+    "en": ENGLISH,
+    "zh-hant": "zh-Hant",
+    "zh-tw": "zh-Hant",
+    "zh-hk": "zh-Hant",
+    "zh": "zh-Hans",
+    "pt": "pt-BR",
+    "es": "es",
+}
 
 
 def known_locale(text: str) -> str | None:
     """The language a `locale` parameter means, whichever way it is written; None for one there is no text in."""
     name = text.lower().replace("_", "-")
-    if name.startswith("en"):
-        return ENGLISH
-    return CHINESE if name.startswith(("zh-hant", "zh-tw", "zh-hk")) else None
+    return next((code for start, code in _WRITTEN.items() if name.startswith(start)), None)
 
 
 def translate(locale: str, english: str, **values: Any) -> str:
     """The text in that language, with `{name}` filled in; English where a translation is missing."""
-    text = CHINESE_TEXTS.get(english, english) if locale == CHINESE else english
+    text = TEXTS.get(locale, {}).get(english, english)
     return text.format(**values) if values else text

@@ -124,13 +124,12 @@ class Visit:
 
     def day(self, instant: str) -> str:
         local = clock.parse(clock.local(instant, self.shop.document["timezone"]))
-        return format_date(
-            local, "d MMM y" if self.locale == texts.ENGLISH else "long", locale=texts.BABEL_LOCALES[self.locale]
-        )
+        pattern = "long" if self.locale.startswith("zh") else "d MMM y"
+        return format_date(local, pattern, locale=texts.BABEL_LOCALES[self.locale])
 
     def moment(self, instant: str, *, seconds: bool = False) -> str:
         local = clock.parse(clock.local(instant, self.shop.document["timezone"]))
-        pattern = ("d MMM y, HH:mm" if self.locale == texts.ENGLISH else "y年M月d日 HH:mm") + (":ss" if seconds else "")
+        pattern = ("y年M月d日 HH:mm" if self.locale.startswith("zh") else "d MMM y, HH:mm") + (":ss" if seconds else "")
         return format_datetime(local, pattern, locale=texts.BABEL_LOCALES[self.locale])
 
     def language_url(self, locale: str) -> str:

@@ -1,4 +1,4 @@
-"""The words of devstore's pages. English is the key; a file a language stands beside. Product names stay as they are."""
+"""The words of devstore's pages. English is the key; each other language has a file. Product names stay as they are."""
 
 import json
 from pathlib import Path

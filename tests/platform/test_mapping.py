@@ -78,6 +78,8 @@ def test_customer_is_mapped() -> None:
         "last_name": "Petrova",
         "email": "ana@example.com",
         "locale": "de",
+        "account_state": "ENABLED",
+        "verified_email": True,
         "created_at": dt.datetime(2026, 1, 12, 8, tzinfo=dt.UTC),
         "updated_at": dt.datetime(2026, 11, 21, 10, 2, 7, tzinfo=dt.UTC),
     }

@@ -33,7 +33,7 @@ NAMES_STAY = {
     "Grinder",
 }
 PEOPLE = {"First", "rules", "João", "Lima", "Pedro", "Santos", "Lucas", "Almeida", "Maria", "Oliveira", "Rafaela"}
-PEOPLE |= {"Beatriz", "Ferreira", "Costa", "Vasconcellos", "Albuquerque", "Jo"}
+PEOPLE |= {"Olivia", "Owner", "Beatriz", "Ferreira", "Costa", "Vasconcellos", "Albuquerque", "Jo"}
 FOR_SUPPORT = {"AccessDenied", "DiscountCodeBasicCreate", "Malformed", "bring", "call", "code", "customer", "date"}
 FOR_SUPPORT |= {"denied", "discount", "loyalty", "nothing", "products", "received", "redact", "says", "script"}
 FOR_SUPPORT |= {"tag", "update", "API"}

@@ -40,7 +40,7 @@ PAGES = {
     "/app/insights/liability/?on=2026-10-31": 6,
     "/app/loyalty/tiers/": 7,
     "/app/loyalty/programme/": 6,
-    "/app/loyalty/draft/": 25,
+    "/app/loyalty/draft/": 26,
     "/app/loyalty/versions/": 6,
 }
 

@@ -214,7 +214,7 @@ def test_a_draft_somebody_else_saved_meanwhile_is_not_thrown_away_unasked(
     answer = staff.post(path, named, headers=HTMX)
     assert answer.status_code == 409
     seen = see(answer.content.decode())
-    assert "Staff member 42 saved this draft meanwhile" in seen.text
+    assert "Olivia Owner saved this draft meanwhile" in seen.text
     assert "what you typed" not in seen.text
     sane(seen)
     assert draft_of(programmed)["earn"]["points"] == 2
@@ -436,7 +436,7 @@ def test_a_draft_somebody_else_saved_meanwhile_is_not_overwritten_unasked(progra
     answer = staff.post("/app/loyalty/draft/", {**begun, "earn_points": "3"}, headers=HTMX)
     assert answer.status_code == 409
     seen = see(answer.content.decode())
-    assert "Staff member 42 saved this draft meanwhile" in seen.text
+    assert "Olivia Owner saved this draft meanwhile" in seen.text
     assert 'value="3"' in seen.html
     sane(seen)
     assert draft_of(programmed)["earn"]["points"] == 2
@@ -505,7 +505,7 @@ def test_the_names_of_who_moves_can_be_searched_and_downloaded(
     answer = Client().get(link)
     assert answer["Content-Type"].startswith("text/csv")
     lines = answer.content.decode("utf-8-sig").splitlines()
-    assert lines[0] == "Customer,Name,Moves,From,To"
+    assert lines[0] == "Customer,Name,Moves,Tier before,Tier after"
     assert "7000000000,Ana Souza,up,,Gold" in lines
     assert Client().get(link.partition("?")[0]).status_code == 404
     assert merchant(beta).get(link.partition("?")[0]).status_code == 404

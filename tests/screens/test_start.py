@@ -62,7 +62,7 @@ def test_each_step_says_why(storied: Shop, staff: Client, step: int) -> None:
     assert f"Step {step} of 5" in seen.text
     assert ("Why:" in seen.text) == (step < 5)
     assert seen.main_buttons == 1
-    assert "hx-trigger" not in seen.attributes
+    assert "data-renews" not in seen.attributes
 
 
 def test_a_step_that_is_not_reached_yet_is_not_shown(storied: Shop, staff: Client) -> None:

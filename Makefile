@@ -25,6 +25,7 @@ storm:
 
 screenshots:
 	@tools/test.sh tests/screens/test_screenshots.py tests/console/test_screens.py tests/storefront/test_looks.py tests/flows/test_story.py tests/flows/test_seasons.py tests/flows/test_history.py --store-screenshots
+	@.venv/bin/python tools/pictures.py docs/screenshots
 
 # Brings the message catalogues up to date with the sources, after a text changed.
 messages: setup

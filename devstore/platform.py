@@ -86,7 +86,8 @@ def token_answer(shop: Shop, fields: Mapping[str, Any]) -> Response:
         status, error = problem.status, problem.error
         answer = {"error": problem.error, "error_description": problem.description}
     lost = happens(shop.knobs.timeout_after_work)
-    calllog.record(shop, "token", grant=grant, status=None if lost else status, error=error)
+    online = fields.get("requested_token_type") == oauth.ONLINE
+    calllog.record(shop, "token", grant=grant, online=online, status=None if lost else status, error=error)
     return NoAnswer(shop.knobs.hang_ms) if lost else Json(answer, status)
 
 

@@ -26,6 +26,7 @@ from loyalty.session.answer import entry_words
 from loyalty.storefront_words import NOTHING_TO_SAY, earned_told, earns_told, rules_told
 from retention_app.doors import ShopRequest, proxy_view
 from retention_app.models import Customer, Shop
+from retention_app.money import exponent
 from retention_app.words import words_for
 
 LINES_MAX = 100
@@ -99,7 +100,7 @@ def earns(request: Request) -> Response:
     version = _live(visitor.shop)
     if "order" in request.query_params:
         return Response(_earned(visitor, request.query_params["order"]))
-    basket = _basket(request.query_params)
+    basket = _basket(request.query_params, visitor.shop.currency)
     customer_id = visitor.customer_shopify_id
     if request.query_params.get("currency", "") not in ("", visitor.shop.currency) or (customer_id or 0) > _BIGINT_MAX:
         return Response(NOTHING_TO_SAY)
@@ -121,13 +122,18 @@ def _live(shop: Shop) -> ProgrammeVersion:
     return version
 
 
-def _basket(given: Mapping[str, str]) -> Basket:
-    """Raises ValidationError for what is no basket, or too large a one."""
+def _basket(given: Mapping[str, str], currency: str) -> Basket:
+    """Raises ValidationError for what is no basket, or too large a one. A storefront's scripts write hundredths, also
+    of a currency that has none."""
+
+    def minor(hundredths: str) -> int:
+        return int(hundredths) // 100 if exponent(currency) == 0 else int(hundredths)
+
     off = given.get("off", "0")
     lines = [_LINE.fullmatch(text) for text in given.get("lines", "").split(",")]
     if len(lines) > LINES_MAX or not _MINOR.fullmatch(off):
         raise ValidationError
-    found = [BasketLine(*map(int, line.groups())) for line in lines if line]
+    found = [BasketLine(int(line[1]), int(line[2]), minor(line[3])) for line in lines if line]
     if len(found) != len(lines) or any(line.product_shopify_id > _BIGINT_MAX for line in found):
         raise ValidationError
-    return Basket(found, int(off), given.get("of") == "product")
+    return Basket(found, minor(off), given.get("of") == "product")

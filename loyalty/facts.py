@@ -124,7 +124,7 @@ def members_facts(
     """
     ids, late = list(customer_ids), late or {}
     kept_by = keepers(ids) if kept_by is None else kept_by
-    named = {*_TABLES, "claim"}
+    named = set(_TABLES)
     if states is not None:
         named = {state.partition(":")[0] for of_one in states for state in of_one}
     orders = orders_of_customers(id_ for id_ in ids if id_ not in late)
@@ -138,7 +138,7 @@ def members_facts(
     moves = rows("tiermove", "t.at, t.level, t.until")
     spendings = rows("spending", "t.at, t.points, t.state, t.undone_at")
     announcements = rows("announcement", "t.subject, t.at")
-    claims = _claims(kept_by) if "claim" in named else {}
+    claims = _claims(kept_by)
     found = {
         customer_id: MemberFacts(
             orders=tuple(orders.get(customer_id, ())),

@@ -52,10 +52,10 @@ def held(
         "t.member_id, t.fingerprint, t.data", "loyalty_membersnapshot", "member_id", customer_of
     ):
         customer_id = customer_of[member_id]
-        taken = Snapshot.read(orjson.loads(data))
-        late = facts.states_after(taken.at, _parties(customer_id, kept_by))
+        saved = orjson.loads(data)
+        late = facts.states_after(dt.datetime.fromisoformat(saved["at"]), _parties(customer_id, kept_by))
         holds = kept == _fingerprint(programme, states.get(customer_id, ()), late)
-        found[customer_id] = Held(taken if holds else None, late)
+        found[customer_id] = Held(Snapshot.read(saved) if holds else None, late)  # another's may be of another shape
     return found
 
 

@@ -30,6 +30,7 @@ from loyalty.storefront_messages import Messages
 from loyalty.storefront_words import rules_told
 from retention_app.doors import ShopRequest, proxy_view
 from retention_app.models import Customer, Shop
+from retention_app.sign_ins import customer_signed_in
 from retention_app.words import Words, words_for
 
 LIQUID = "application/liquid; charset=utf-8"
@@ -61,6 +62,8 @@ def _content(visitor: ShopRequest, version: ProgrammeVersion) -> dict[str, Any]:
     messages = Messages(get_language() or "en")
     number = visitor.customer_shopify_id
     customer = Customer.objects.filter(shopify_id=number).first() if number else None
+    if customer and customer.signed_in_at is None:
+        customer_signed_in(customer.shopify_id)
     programme = programme_words(visitor.shop.name, version.number, cast(Any, version.document), words)
     return {
         "style": settings.APP_URL + static("storefront/full-page.css"),

@@ -50,7 +50,8 @@ def points_limit(person: StaffMember, shop: Shop) -> int:
     """How many points the person may give or take at once: their own limit, else their role's in this shop."""
     if not may(person, Right.POINTS):
         return 0
-    return role_limit(person.role, shop) if person.points_limit is None else person.points_limit
+    own = person.points_limit if person.role in LIMITED else None
+    return role_limit(person.role, shop) if own is None else own
 
 
 def role_limit(role: str, shop: Shop) -> int:

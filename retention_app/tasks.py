@@ -240,12 +240,12 @@ def sweep_on_start(**kwargs: Any) -> None:
 
 @shared_task
 def shops_look_again() -> None:
-    """Ask whether closed shops are open again, where no other work does."""
+    """Ask whether closed shops are open again, where no other work does, and what isn't known of older ones."""
     from retention_app.doors import for_each_shop
     from retention_app.services.install import shop_reread
 
     def look(shop: Shop) -> None:
-        if shop.trouble == Shop.Trouble.FROZEN:
+        if shop.trouble == Shop.Trouble.FROZEN or not (shop.trouble or shop.customer_accounts):
             with suppress(ShopClosed, TransientError):
                 shop_reread(shop_id=shop.id)
 

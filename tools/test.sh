@@ -31,7 +31,7 @@ set +a
 arguments=("$@")
 [ $# -gt 0 ] || arguments=(--cov --cov-report=)
 set -m
-.venv/bin/python -m pytest -n 2 --dist worksteal --durations=25 "${arguments[@]}" </dev/null &
+.venv/bin/python -m pytest -n 3 --dist worksteal --durations=25 "${arguments[@]}" </dev/null &
 tests=$!
 set +m
 wait $tests

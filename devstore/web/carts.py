@@ -1,4 +1,4 @@
-"""The visitor's cart and Shopify's Ajax cart API. Money is in minor units, as there."""
+"""The visitor's cart and Shopify's Ajax cart API. Money is in hundredths there, also of currencies without them."""
 
 import hashlib
 import json
@@ -11,6 +11,7 @@ from devstore import commerce, discounts, ids, records
 from devstore.commerce import Item
 from devstore.discounts import CodeRefused
 from devstore.documents import Discount, Product, Variant
+from devstore.money import subunits
 from devstore.orders import Quote
 from devstore.shops import Shop
 from devstore.state import dump, load
@@ -161,10 +162,11 @@ def change(cart: Cart, name: object, quantity: object) -> None:
 # --- Shopify's JSON ------------------------------------------------------------------------------------------------
 
 
-def item_json(line: CartLine, product: Product, variant: Variant) -> dict[str, Any]:
+def item_json(line: CartLine, product: Product, variant: Variant, currency: str) -> dict[str, Any]:
     own_title = variant_title(variant)
     title = full_title(product["title"], own_title)
-    price, whole = variant["price"], variant["price"] * line["quantity"]
+    price = subunits(variant["price"], currency)
+    whole = price * line["quantity"]
     picture = picture_url(product)
     return {
         "id": variant["id"],
@@ -208,9 +210,9 @@ def item_json(line: CartLine, product: Product, variant: Variant) -> dict[str, A
 
 def cart_json(shop: Shop, cart: Cart) -> dict[str, Any]:
     known = wares(shop, cart)
-    items = [item_json(line, *known[line["variant_id"]]) for line in cart["lines"]]
+    items = [item_json(line, *known[line["variant_id"]], shop.currency) for line in cart["lines"]]
     subtotal = sum(item["final_line_price"] for item in items)
-    off = sum(quote_of(shop, cart).discounts) if items else 0
+    off = subunits(sum(quote_of(shop, cart).discounts), shop.currency) if items else 0
     code, _ = discount_of(shop, cart)
     applications = []
     if code and off:
@@ -307,7 +309,7 @@ def cart_add(visit: Visit, cart: Cart, fields: dict[str, Any]) -> Any:
         properties = entry.get("properties") or {}
         added.append(add(visit.shop, cart, entry.get("id"), entry.get("quantity", 1), properties))
     known = wares(visit.shop, cart)
-    items = [item_json(line, *known[line["variant_id"]]) for line in added]
+    items = [item_json(line, *known[line["variant_id"]], visit.shop.currency) for line in added]
     return {"items": items} if several else items[0]
 
 
@@ -347,7 +349,8 @@ def product_json(visit: Visit) -> Response:
     product = commerce.product_by_handle(visit.shop, visit.request.path_params["handle"])
     if product is None or product["status"] != "ACTIVE":
         return JSONResponse({"status": 404, "message": "Not Found"}, 404)
-    prices = [variant["price"] for variant in product["variants"]]
+    currency = visit.shop.currency
+    prices = [subunits(variant["price"], currency) for variant in product["variants"]]
     variants = [
         {
             "id": variant["id"],
@@ -356,11 +359,11 @@ def product_json(visit: Visit) -> Response:
             "sku": variant["sku"],
             "name": full_title(product["title"], variant_title(variant)),
             "available": True,
-            "price": variant["price"],
-            "compare_at_price": variant["compare_at_price"],
+            "price": price,
+            "compare_at_price": (was := variant["compare_at_price"]) and subunits(was, currency),
             "requires_shipping": not product["gift_card"],
         }
-        for variant in product["variants"]
+        for variant, price in zip(product["variants"], prices, strict=True)
     ]
     return JSONResponse(
         {

@@ -77,6 +77,7 @@ def _learn(shop: Shop, staff: Staff, person: StaffMember) -> StaffMember:
             setattr(person, name, value)
         if person.owns_account:
             person.role = Role.OWNER
+            StaffMember.objects.filter(owns_account=True).exclude(id=person.id).update(owns_account=False)
         elif not person.role:
             is_first = not StaffMember.objects.exclude(role="").exists()
             person.role = Role.MANAGER if is_first else shop.role_new

@@ -48,7 +48,7 @@ def audit_list(request: ShopRequest) -> HttpResponse:
 
 
 def _chosen(request: ShopRequest) -> dict[str, str]:
-    return {name: request.GET[name] for name in ("person", "kind") if request.GET.get(name)}
+    return {name: request.GET[name].replace("\x00", "") for name in ("person", "kind") if request.GET.get(name)}
 
 
 def _found(request: ShopRequest) -> QuerySet[AuditEntry]:

@@ -62,7 +62,7 @@ def kill_worker_at(stack: Stack, share: float, seconds: float = 240) -> None:
     raise TimeoutError(f"The import never came to {share:.0%}: {phase}, {orders} of {of}")
 
 
-def change_of(stack: Stack, before: dict[Any, int], change: dict[int, int], seconds: float = 15) -> None:
+def change_of(stack: Stack, before: dict[Any, int], change: dict[int, int], seconds: float = 60) -> None:
     """Until the balances differ from `before` by just `change`."""
     expected = dict(before)
     for customer, points in change.items():

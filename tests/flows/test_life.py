@@ -119,8 +119,9 @@ def approve(merchant: Page) -> None:
 
 
 def grants(stack: Stack) -> list[str]:
-    """How tokens were asked for."""
-    return [entry["grant"] for entry in stack.devstore("GET", "/devstore/log", kind="token")["entries"]]
+    """How tokens of the shop's were asked for."""
+    asked = stack.devstore("GET", "/devstore/log", kind="token")["entries"]
+    return [entry["grant"] for entry in asked if not entry["online"]]
 
 
 def shop(stack: Stack) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tests.flows.conftest import BOTH_DATABASES
 from tests.flows.histories import History, place, step
 from tests.stack import MAKE_DUE_SECONDS, Stack
 
-HISTORIES = 500 if os.environ.get("STORM") == "full" else 60
+HISTORIES = 500 if os.environ.get("STORM") == "full" else 40
 CUSTOMERS = 120
 STEPS_MAX = 5
 STORM = {"duplicate": 0.3, "reorder": 0.5, "delay_ms": 400, "stale": 0.15}

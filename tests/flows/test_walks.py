@@ -154,7 +154,7 @@ def test_staff_find_adjust_and_publish_by_keyboard(merchant: Walker, shopper: Pa
     staff.fill("textbox", "Points: 50 gives, −50 takes away", "50")
     staff.select("combobox", "Reason (the customer sees it)", "Late parcel")
     staff.click("button", "Adjust points")
-    staff.see("button", "Why 50 points? Adjusted by the store: Late parcel")
+    staff.see("button", "Why 50 points? Adjusted by Marina Duarte: Late parcel")
 
     staff.look_at("list", "Encore")
     staff.click("link", "Loyalty")

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from django.db import connection
 
-from loyalty import liability, selectors
+from loyalty import facts, liability, selectors
 from loyalty.ledger import spending_grant
 from loyalty.liability import as_of
 from loyalty.models import Entry, LedgerTransaction, Lot, Member, Spending
@@ -52,6 +52,12 @@ def guest(shop: Shop) -> Shop:
         work_off()
         shop.moves = clock_.move_to  # type: ignore[attr-defined]
         yield shop  # type: ignore[misc]
+
+
+def test_a_claim_counts_whoever_else_is_asked_about(guest: Shop) -> None:
+    told(2, "ENABLED")
+    ids = [customer(2).id, customer(1).id]
+    assert [facts.members_facts(some, states=[])[ids[0]].claimed_at for some in (ids[:1], ids)] == [days(0)] * 2
 
 
 def points(shopify_id: int = 1) -> tuple[int, int, int, int]:

@@ -118,6 +118,13 @@ def test_another_version_has_all_gone_through_once(regular: int, alpha: Shop, ju
     assert judged_orders == [ORDERS, ORDERS + 1]
 
 
+def test_one_of_another_shape_is_not_taken_up(regular: int, judged_orders: list[int]) -> None:
+    MemberSnapshot.objects.update(data={"at": "2026-01-01T00:00:00+00:00"}, fingerprint="of an older release")
+    mirrored(order_row(20, processed_at=dt.datetime.now(dt.UTC)))
+    bring(1)
+    assert judged_orders == [ORDERS + 1]
+
+
 def test_labels_of_a_product_are_looked_at_in_all_orders(regular: int, judged_orders: list[int]) -> None:
     ledger.members_judge_soon(Product.objects.values_list("id", flat=True))
     assert not MemberSnapshot.objects.exists()

@@ -11,6 +11,7 @@ from django.test import Client
 
 from loyalty.models import Adjustment, AdjustmentRequest
 from retention_app.models import AuditEntry, Customer, Shop, StaffMember
+from retention_app.rights import POINTS_MAX, points_limit
 from retention_app.tenancy import shop_scope
 from tests.conftest import make_staff
 from tests.screens.conftest import sane, see
@@ -123,6 +124,11 @@ def test_owners_stay(alpha: Shop, people: People, merchant: Callable[..., Client
     make_staff(alpha, "42", "owner", "Olivia Owner", owns_account=False)
     assert omar.post(own, {"role": "manager"}).status_code == 303
     assert people["olivia"].post(person_path(alpha, "Omar"), {"role": "viewer"}).status_code == 403
+
+
+def test_owners_have_no_limit_whatever_they_had_before(alpha: Shop, people: People) -> None:
+    person = make_staff(alpha, "79", "owner", "Nina", points_limit=100)
+    assert points_limit(person, alpha) == POINTS_MAX
 
 
 def test_the_last_owner_stays(alpha: Shop) -> None:

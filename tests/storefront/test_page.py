@@ -138,3 +138,13 @@ def test_the_page_takes_a_fixed_number_of_queries(alpha: Shop, django_assert_max
     buy(alpha, *(order_row(1000 + number, ANA, 100 * number) for number in range(1, 30)))
     with django_assert_max_num_queries(16):
         assert get(alpha, ANA).status_code == 200
+
+
+def test_a_signed_visit_to_the_page_is_a_sign_in(alpha: Shop) -> None:
+    publish(alpha)
+    buy(alpha, order_row(1, ANA, 4000))
+    with shop_scope(alpha.id):
+        Customer.objects.update(signed_in_at=None)
+    get(alpha, ANA)
+    with shop_scope(alpha.id):
+        assert Customer.objects.get(shopify_id=ANA).signed_in_at is not None

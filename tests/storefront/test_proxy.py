@@ -151,6 +151,12 @@ def test_what_is_not_known_makes_it_about(alpha: Shop, beta: Shop) -> None:
     assert ask(beta, "earns", ANA, of="product", lines="70:1:3600")["text"] == "Earn about 36 points with this"
 
 
+def test_a_storefronts_scripts_write_hundredths_of_yen_too(alpha: Shop) -> None:
+    Shop.objects.filter(id=alpha.id).update(currency="JPY")
+    publish(alpha)  # a point per 100 yen
+    assert ask(alpha, "earns", of="cart", lines="70:1:100000", off="50000")["points"] == 5
+
+
 def test_other_money_earns_nothing_that_could_be_told(alpha: Shop) -> None:
     publish(alpha)
     assert ask(alpha, "earns", lines="70:1:3600", currency="EUR") == NOTHING

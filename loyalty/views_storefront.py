@@ -6,7 +6,6 @@ Liquid itself.
 
 from __future__ import annotations
 
-import re
 from math import ceil
 from typing import Any, cast
 
@@ -22,20 +21,18 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from loyalty.announcements import upcoming
-from loyalty.api import VisitorThrottle
 from loyalty.models import ProgrammeVersion
-from loyalty.selectors import history_page, member_summary, programme_live
+from loyalty.selectors import member_summary
 from loyalty.session.answer import entry_words, member_words, programme_words
 from loyalty.storefront_messages import Messages
 from loyalty.storefront_words import rules_told
+from loyalty.visits import ID, VisitorThrottle, customer_of, history_after, programme_shown
 from retention_app.doors import ShopRequest, proxy_view
 from retention_app.models import Customer, Shop
 from retention_app.sign_ins import customer_signed_in
 from retention_app.words import Words, words_for
 
 LIQUID = "application/liquid; charset=utf-8"
-ENTRIES_A_PAGE = 20
-_ID = re.compile(r"[0-9]{1,18}")
 
 
 @proxy_view
@@ -51,7 +48,7 @@ def page(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=429, headers={"Retry-After": str(ceil(throttle.wait() or 1))})
     if "locale" not in request.GET:
         return _liquid("loyalty/storefront/language.html", {})
-    version = None if visitor.shop.storefront_off_at else programme_live(visitor.shop.id)
+    version = programme_shown(visitor.shop)
     if version is None:
         return HttpResponse(status=404, content_type=LIQUID)
     return _liquid("loyalty/storefront/page.html", _content(visitor, version))
@@ -60,8 +57,7 @@ def page(request: HttpRequest) -> HttpResponse:
 def _content(visitor: ShopRequest, version: ProgrammeVersion) -> dict[str, Any]:
     words = words_for(visitor.shop)
     messages = Messages(get_language() or "en")
-    number = visitor.customer_shopify_id
-    customer = Customer.objects.filter(shopify_id=number).first() if number else None
+    customer = customer_of(visitor)
     if customer and customer.signed_in_at is None:
         customer_signed_in(customer.shopify_id)
     programme = programme_words(visitor.shop.name, version.number, cast(Any, version.document), words)
@@ -71,7 +67,7 @@ def _content(visitor: ShopRequest, version: ProgrammeVersion) -> dict[str, Any]:
         "values": _values(programme, messages),
         "rules": rules_told(version.document, words),
         "is_new_accounts": visitor.shop.customer_accounts == Shop.CustomerAccounts.NEW,
-        "is_signed_in": number is not None,
+        "is_signed_in": visitor.customer_shopify_id is not None,
         "say": {key: messages.say(key) for key in _SAID},
         "locale": visitor.GET["locale"],
         "member": _member(customer, version, words, messages) if customer else None,
@@ -127,13 +123,13 @@ def _coming(told: dict[str, Any], messages: Messages) -> list[str]:
 
 
 def _history(customer: Customer, before: str, words: Words, messages: Messages) -> dict[str, Any]:
-    page = history_page(customer, ENTRIES_A_PAGE, int(before) if _ID.fullmatch(before) else None)
+    page = history_after(customer, before)
     entries = [entry_words(row, row.is_pending, words) for row in page.rows]
     for entry in entries:
         entry["figure"] = f"+{messages.number(entry['points'])}" if entry["points"] > 0 else None
         entry["figure"] = entry["figure"] or messages.number(entry["points"])
         entry["ask"] = messages.say("why", n=messages.number(entry["points"]))
-    return {"entries": entries, "older": page.older, "is_first": not _ID.fullmatch(before)}
+    return {"entries": entries, "older": page.older, "is_first": not ID.fullmatch(before)}
 
 
 def _liquid(template: str, context: dict[str, Any]) -> HttpResponse:

@@ -179,6 +179,18 @@ def test_of_the_merged_the_earliest_claim_counts(guest: Shop) -> None:
     assert ledger_verify().findings == []
 
 
+def test_a_merge_takes_the_claim_from_whoever_has_nothing_else_left(guest: Shop) -> None:
+    told(1, "ENABLED")
+    told(2, "DISABLED")
+    mirrored(order_row(5, customer=2, processed_at=days(1), updated_at=days(2)))
+    work_off()
+    assert not Member.objects.get(customer__shopify_id=1).unclaimed
+    removals.customers_merge(kept_id=2, deleted_id=1, origin=LIVE)
+    work_off()
+    assert points(2) == (50, 0, 0, 0)
+    assert ledger_verify().findings == []
+
+
 def test_staff_may_give_to_and_take_from_whoever_has_not_signed_in(guest: Shop) -> None:
     for given in (30, -60):
         points_adjust(shop=guest, customer=customer(1), points=given, reason="gift", actor="42", key=str(given))

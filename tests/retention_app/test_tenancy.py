@@ -210,6 +210,7 @@ def test_taking_the_policy_back_and_giving_it_again_leaves_the_wall() -> None:
         assert cursor.fetchone() == (True,)
 
 
+@pytest.mark.django_db
 def test_without_policies_the_operation_changes_nothing() -> None:
     sqlite = ConnectionHandler({"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})["default"]
     operation = RowSecurity("retention_app_product")

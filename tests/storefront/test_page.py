@@ -70,7 +70,7 @@ def test_a_member_reads_everything_without_a_script(alpha: Shop) -> None:
 
 
 def test_the_whole_history_is_a_page_after_the_other(alpha: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loyalty.views_storefront.ENTRIES_A_PAGE", 3)
+    monkeypatch.setattr("loyalty.visits.ENTRIES_A_PAGE", 3)
     publish(alpha)
     buy(alpha, *(order_row(1000 + number, ANA, 100 * number) for number in range(1, 9)))
     found, query = [], {}
@@ -126,7 +126,7 @@ def test_only_the_proxy_reads_it_and_not_too_often(alpha: Shop, monkeypatch: pyt
     publish(alpha)
     assert Client().get("/proxy/", {**signed(alpha, ANA), "logged_in_customer_id": "1"}).status_code == 401
     assert Client().post("/proxy/").status_code == 401
-    monkeypatch.setattr("loyalty.api.VisitorThrottle.rate", "1/min")
+    monkeypatch.setattr("loyalty.visits.VisitorThrottle.rate", "1/min")
     assert get(alpha, ANA).status_code == 200
     refused = get(alpha, ANA)
     assert refused.status_code == 429

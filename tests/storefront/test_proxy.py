@@ -85,7 +85,7 @@ def test_nothing_is_said_without_a_programme_or_while_staff_show_nothing(alpha: 
 
 
 def test_the_history_goes_on_where_the_session_ends(alpha: Shop, beta: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loyalty.api.ENTRIES_A_PAGE", 3)
+    monkeypatch.setattr("loyalty.visits.ENTRIES_A_PAGE", 3)
     publish(alpha)
     buy(alpha, *(order_row(1000 + number, ANA, 100 * number) for number in range(1, 16)))
     member = session_of(alpha, ANA)["member"]
@@ -221,7 +221,7 @@ def test_an_answer_takes_a_fixed_number_of_queries(alpha: Shop, what: str, djang
 
 def test_too_many_questions_are_refused_over_all_of_them(alpha: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
-    monkeypatch.setattr("loyalty.api.VisitorThrottle.rate", "2/min")
+    monkeypatch.setattr("loyalty.visits.VisitorThrottle.rate", "2/min")
     publish(alpha)
     assert [ask(alpha, "programme", ANA) == 429 for _ in range(2)] == [False, False]
     assert ask(alpha, "earns", ANA, lines="70:1:3600") == 429

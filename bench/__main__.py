@@ -16,8 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psycopg
-from psycopg import sql
+from tests import migrated
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ("imports", "posting", "ledger", "regular", "people", "intake", "session", "cdnow", "lighthouse")
@@ -52,17 +51,12 @@ def run(name: str, sizes: dict[str, int]) -> None:
 
 def _database_make() -> None:
     """A migrated database of this process's own; it goes with the server."""
-    database = f"bench_{secrets.token_hex(4)}"
-    with psycopg.connect(os.environ["TEST_DATABASE_ADMIN_URL"], autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} OWNER encore_owner").format(sql.Identifier(database)))
-    for key in ("DATABASE_URL", "DATABASE_OWNER_URL"):
-        os.environ[key] = f"{os.environ[key].rsplit('/', 1)[0]}/{database}"
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+    name = f"bench_{secrets.token_hex(4)}"
+    migrated.postgresql_create(name)
+    os.environ.update(migrated.postgresql_urls(name), DJANGO_SETTINGS_MODULE="config.settings.test")
     import django
-    from django.core.management import call_command
 
     django.setup()
-    call_command("migrate", verbosity=0)
 
 
 if __name__ == "__main__":

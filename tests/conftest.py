@@ -14,19 +14,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jwt
-import psycopg
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection, connections
 from django.test import Client
 from django.utils import translation
-from psycopg import sql
 from pytest_django import Settings
 
 from retention_app import clock
 from retention_app.models import Shop, ShopToken, StaffMember
 from retention_app.tenancy import shop_scope
+from tests import migrated
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,14 +41,15 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> It
     """A database of this process's own. On PostgreSQL the owner role migrates it and the serving role uses it."""
     with django_db_blocker.unblock():
         if connection.vendor == "postgresql":
-            with _PostgresqlDatabase() as name:
-                for alias in ("default", "owner"):
-                    connections[alias].close()
-                    connections[alias].settings_dict["NAME"] = name
-                call_command("migrate", verbosity=0)
-                _prepare_for_tests()
-                yield
-                connections.close_all()
+            name = f"test_encore_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{secrets.token_hex(4)}"
+            migrated.postgresql_create(name)
+            for alias in ("default", "owner"):
+                connections[alias].close()
+                connections[alias].settings_dict["NAME"] = name
+            _prepare_for_tests()
+            yield
+            connections.close_all()
+            migrated.postgresql_drop(name)
         else:
             former = connection.creation.create_test_db(verbosity=0, serialize=False)
             yield
@@ -64,24 +63,6 @@ def _prepare_for_tests() -> None:
         cursor.execute(f"GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO {settings.DATABASES['default']['USER']}")
         for table in connections["owner"].introspection.table_names(cursor):
             cursor.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
-
-
-class _PostgresqlDatabase:
-    def __enter__(self) -> str:
-        self.name = f"test_encore_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{secrets.token_hex(4)}"
-        self._admin(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                sql.Identifier(self.name), sql.Identifier(settings.DATABASES["owner"]["USER"])
-            )
-        )
-        return self.name
-
-    def __exit__(self, *error: object) -> None:
-        self._admin(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name)))
-
-    def _admin(self, statement: sql.Composed) -> None:
-        with psycopg.connect(os.environ["TEST_DATABASE_ADMIN_URL"], autocommit=True) as admin:
-            admin.execute(statement)
 
 
 def make_shop(name: str, **fields: Any) -> Shop:

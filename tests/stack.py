@@ -24,16 +24,17 @@ import httpx
 import psycopg
 import redis
 from celery import Celery
-from psycopg import sql
 
 from retention_app.clock import ASKED_EVERY_SECONDS
 from retention_app.shopify import documents
+from tests import migrated
 
 # Every text the app may send to the platform's GraphQL API, the inner queries of bulk operations included.
 OUR_DOCUMENTS = {documents.document(name) for name in documents.names()} | {
     documents.bulk_query(name) for name in documents.names() if name in ("BulkCustomers", "BulkOrders", "BulkProducts")
 }
 ROOT = Path(__file__).resolve().parent.parent
+SQLITE = "encore.sqlite3"
 SWEEP = "retention_app.tasks.sweep"
 TIME_PASSES = "loyalty.tasks.time_passes"
 START_SECONDS_MAX = 60
@@ -81,7 +82,7 @@ class Stack:
             "SHOPIFY_DEVSTORE_URL": self.devstore_url,
             "REDIS_URL": self._redis_url,
             "CELERY_BROKER_URL": self._redis_url,
-            "DATABASE_URL": f"sqlite:////{str(folder.absolute()).lstrip('/')}/encore.sqlite3",
+            "DATABASE_URL": migrated.sqlite_url(folder.absolute() / SQLITE),
             "DATABASE_OWNER_URL": "",
             "LOG_FORMAT": "json",
             "C_FORCE_ROOT": "1",
@@ -94,16 +95,12 @@ class Stack:
 
     def __enter__(self) -> Stack:
         if self._database_name:
-            owner = os.environ["DATABASE_OWNER_URL"].split("//")[1].split("@")[0].split(":")[0]
-            _admin(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(self._database_name), sql.Identifier(owner)
-                )
-            )
+            migrated.postgresql_create(self._database_name)
+        else:
+            migrated.sqlite_create(self.folder / SQLITE)
         redis.Redis.from_url(self._redis_url).flushdb()
         try:
             self.start_devstore()
-            self.manage("migrate", "--noinput", "--verbosity", "0")
             self.start_web()
             self.start_worker()
             self.wait_for(f"{self.devstore_url}/devstore/state")
@@ -127,12 +124,11 @@ class Stack:
     def database_use(self, name: str) -> None:
         """Work on this PostgreSQL database from the next process on, and drop it in the end."""
         self._database_name = name
-        for key in ("DATABASE_URL", "DATABASE_OWNER_URL"):
-            self.env[key] = f"{os.environ[key].rsplit('/', 1)[0]}/{name}"
+        self.env |= migrated.postgresql_urls(name)
 
     def database_drop(self) -> None:
         if self._database_name:
-            _admin(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self._database_name)))
+            migrated.postgresql_drop(self._database_name)
 
     def start_devstore(self) -> None:
         command = ["devstore", "--scenario", self.scenario, "--port", str(self.devstore_port)]
@@ -343,7 +339,7 @@ class Stack:
             with psycopg.connect(url, autocommit=True) as admin:
                 cursor = admin.execute(statement.encode())
                 return cursor.fetchall() if cursor.description else []
-        with contextlib.closing(sqlite3.connect(self.folder / "encore.sqlite3", timeout=30)) as database, database:
+        with contextlib.closing(sqlite3.connect(self.folder / SQLITE, timeout=30)) as database, database:
             return database.execute(statement).fetchall()
 
     def dump(self) -> str:
@@ -378,8 +374,3 @@ def _free_port() -> int:
 def _redis_number() -> int:
     """A Redis database of this test process's own: one shared with another stack would take its wake-ups away."""
     return 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-
-
-def _admin(statement: sql.Composed) -> None:
-    with psycopg.connect(os.environ["TEST_DATABASE_ADMIN_URL"], autocommit=True) as admin:
-        admin.execute(statement)

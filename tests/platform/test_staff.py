@@ -75,6 +75,14 @@ def test_the_account_owner_is_an_owner_and_later_people_get_what_the_shop_chose(
     assert person(unvisited).role == role
 
 
+def test_a_store_that_was_sold_has_one_account_owner(unvisited: Shop, platform: Platform) -> None:
+    make_staff(unvisited, "42", "owner", "Olivia Owner", owns_account=True)
+    platform.script(user(account_owner=True))
+    visit(unvisited)
+    assert (person(unvisited).role, person(unvisited).owns_account) == ("owner", True)
+    assert (person(unvisited, "42").role, person(unvisited, "42").owns_account) == ("owner", False)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

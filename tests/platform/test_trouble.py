@@ -193,6 +193,19 @@ def test_closed_shops_are_looked_at_every_hour_and_open_ones_not(
     assert state_of(alpha)[0] == ""
 
 
+def test_of_shops_installed_before_the_kind_of_their_accounts_was_asked_it_is_asked(
+    alpha: Shop, beta: Shop, platform: Platform, settings: Settings
+) -> None:
+    Shop.objects.filter(id=alpha.id).update(customer_accounts="")
+    platform.script(data(shop=ABOUT), granted(*settings.SHOPIFY_SCOPES))
+    tasks.shops_look_again()
+    assert {call.headers["Host"] for call in platform.calls} == {alpha.domain}
+    alpha.refresh_from_db()
+    assert alpha.customer_accounts == "CLASSIC"
+    tasks.shops_look_again()
+    assert len(platform.calls) == 2
+
+
 def test_missing_scopes_show_again_when_worse_is_over(shop: Shop, platform: Platform, settings: Settings) -> None:
     trouble.scopes_granted(shop.id, "read_orders")
     missing = state_of(shop)[1]

@@ -192,14 +192,7 @@ def _tiers(tiers: TiersDocument, words: Words) -> list[Line]:
             )
             % {"days": tiers["hold_days"]}
         )
-    how.append(
-        ngettext(
-            "They lose one tier at a time after %(days)s day of grace.",
-            "They lose one tier at a time after %(days)s days of grace.",
-            tiers["grace_days"],
-        )
-        % {"days": tiers["grace_days"]}
-    )
+    how.append(_loss(tiers["grace_days"]))
     lines = [Line("tiers", "tiers", _("How tiers work"), " ".join(how))]
     for level in tiers["levels"]:
         text = _("%(tier)s from %(threshold)s: orders count %(times)s.") % {
@@ -213,6 +206,16 @@ def _tiers(tiers: TiersDocument, words: Words) -> list[Line]:
         text = _("Nobody moves down before %(day)s.") % {"day": day}
         lines.append(Line("protect_until", "tiers", _("Protection"), text))
     return lines
+
+
+def _loss(grace_days: int) -> str:
+    if not grace_days:
+        return _("They lose one tier at a time.")
+    return ngettext(
+        "They lose one tier at a time after %(days)s day of grace.",
+        "They lose one tier at a time after %(days)s days of grace.",
+        grace_days,
+    ) % {"days": grace_days}
 
 
 def ways_to_qualify() -> dict[str, str]:

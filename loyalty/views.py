@@ -28,6 +28,7 @@ from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Order, Product, Shop
 from retention_app.people import names_of
 from retention_app.rights import Right
+from retention_app.services.storefront import store_url
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
 
@@ -62,6 +63,8 @@ def programme(request: ShopRequest) -> HttpResponse:
         "scheduled": published.scheduled,
         "draft_revision": revision_of(kept),
         "former": published.former if is_new else None,
+        "is_launch": is_new and not published.former,
+        "store_url": store_url(shop),
     }
     return page(request, "loyalty/programme.html", context, current="loyalty")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
@@ -23,6 +24,7 @@ from loyalty.views_review import past_choices
 from retention_app import clock, sync
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
+from retention_app.people import names_of
 from retention_app.rights import Right
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
@@ -35,6 +37,21 @@ FIELDS = {
 }  # what each step asks, by how its fields' names begin
 
 
+@dataclass(frozen=True)
+class _Proposed:
+    """The draft, if one is kept, what the shop's orders say, and the rules they come to."""
+
+    kept: ProgrammeDraft | None
+    known: start.Known
+    document: Document
+
+    @classmethod
+    def of(cls, shop: Shop) -> _Proposed:
+        kept, known = ProgrammeDraft.objects.first(), start.known(shop)
+        by_orders = start.document_proposed(shop.currency, known.average_minor)
+        return cls(kept, known, completed(kept.document) if kept else by_orders)
+
+
 @shop_view(Right.PROGRAMME, methods=["GET", "POST"], look=Right.PROGRAMME)
 def step(request: ShopRequest) -> HttpResponse:
     """`?step=`: 1 to 5. `#preview` renews while somebody types. A POST keeps what was answered and goes on; the last
@@ -42,24 +59,24 @@ def step(request: ShopRequest) -> HttpResponse:
     if ProgrammeVersion.objects.exists():
         return HttpResponseRedirect(reverse("loyalty:programme"))
     setup, _created = Setup.objects.get_or_create(shop_id=request.shop.id, defaults={"opened_at": clock.now()})
-    number = _number(request, setup)
+    number, proposed = _number(request, setup), _Proposed.of(request.shop)
     if is_part(request, "preview"):
-        return _page(request, setup, number, flat=_answered(request.shop, number, request.GET))
+        return _page(request, setup, number, proposed, flat=_answered(request.shop, proposed, number, request.GET))
     if request.method == "GET":
-        return _page(request, setup, number)
+        return _page(request, setup, number, proposed)
     if number == LAUNCH:
-        return _launch(request, setup)
-    flat = _answered(request.shop, number, request.POST)
+        return _launch(request, setup, proposed)
+    flat = _answered(request.shop, proposed, number, request.POST)
     for asked, changed in _ROWS.items():
         if row := request.POST.get(asked):
-            return _page(request, setup, number, flat=changed(flat, row))
+            return _page(request, setup, number, proposed, flat=changed(flat, row))
     form = RulesForm(flat, shop=request.shop)
     if not form.is_valid() or not form.document:
-        return _page(request, setup, number, form=form, status=422)
+        return _page(request, setup, number, proposed, form=form, status=422)
     try:
         draft_save(request.shop.id, form.document, request.actor, draft_revision=revision_named(request))
     except DraftConflict:
-        return _page(request, setup, number, form=form, status=409)
+        return _page(request, setup, number, _Proposed.of(request.shop), form=form, status=409)
     Setup.objects.filter(id=setup.id, step__lte=number).update(step=number + 1)
     return done(request, f"{reverse('start:step')}?step={number + 1}", toast=_("Saved"))
 
@@ -67,9 +84,9 @@ def step(request: ShopRequest) -> HttpResponse:
 _ROWS: Mapping[str, Callable[[Mapping[str, str], str], dict[str, str]]] = {"add": row_added, "remove": row_removed}
 
 
-def _answered(shop: Shop, number: int, given: Mapping[str, str]) -> dict[str, str]:
-    """The draft's fields with those of a step as they were given."""
-    flat = initial_of(_document(shop, ProgrammeDraft.objects.first()), shop)
+def _answered(shop: Shop, proposed: _Proposed, number: int, given: Mapping[str, str]) -> dict[str, str]:
+    """The fields of what is proposed with those of a step as they were given."""
+    flat = initial_of(proposed.document, shop)
     if number in FIELDS:
         flat = {name: value for name, value in flat.items() if not name.startswith(FIELDS[number])}
         flat |= {name: given[name] for name in given if name.startswith(FIELDS[number])}
@@ -91,17 +108,11 @@ def _number(request: ShopRequest, setup: Setup) -> int:
     return min(int(asked), setup.step) if asked in ("1", "2", "3", "4", "5") else setup.step
 
 
-def _document(shop: Shop, kept: ProgrammeDraft | None, known: start.Known | None = None) -> Document:
-    """The draft, or what the shop's own orders propose."""
-    if kept:
-        return completed(kept.document)
-    return start.document_proposed(shop.currency, (known or start.known(shop)).average_minor)
-
-
 def _page(
     request: ShopRequest,
     setup: Setup,
     number: int,
+    proposed: _Proposed,
     *,
     form: RulesForm | None = None,
     flat: dict[str, str] | None = None,
@@ -110,8 +121,7 @@ def _page(
 ) -> HttpResponse:
     """A step with what is typed and can't be saved, with rows just added or removed, or with the draft."""
     shop, words = request.shop, words_for(request.shop)
-    kept, known = ProgrammeDraft.objects.first(), start.known(shop)
-    saved = _document(shop, kept, known)
+    kept, known, saved = proposed.kept, proposed.known, proposed.document
     typed = form or RulesForm(flat or initial_of(saved, shop), shop=shop)
     document = typed.document if typed.is_valid() and typed.document else saved
     shown = form or RulesForm(shop=shop, initial=flat or initial_of(saved, shop))
@@ -126,7 +136,8 @@ def _page(
         "rules": shown,
         "fields": shown.sentence_fields(),
         "draft_revision": revision_of(kept),
-        "overtaken": status == 409,
+        "overtaken_by": kept if form and status == 409 else None,
+        "person": names_of([kept.edited_by]).get(kept.edited_by, "") if kept and status == 409 else "",
         "known": known,
         "city": city_of(shop),
         "why": _why(number, document, known, shares, words),
@@ -155,15 +166,15 @@ def _why(number: int, document: Document, known: start.Known, shares: list[start
     return ""
 
 
-def _launch(request: ShopRequest, setup: Setup) -> HttpResponse:
+def _launch(request: ShopRequest, setup: Setup, proposed: _Proposed) -> HttpResponse:
     """Publish the draft as version 1."""
     form = PublishForm(request.POST, is_first=True, shop=request.shop)
     if not form.is_valid():
-        return _page(request, setup, LAUNCH, publish=form, status=422)
+        return _page(request, setup, LAUNCH, proposed, publish=form, status=422)
     progress = sync.import_progress(shop_id=request.shop.id)
     if progress and progress["running"]:
         form.add_error(None, _("Your history is still arriving. Publish when it is all here."))
-        return _page(request, setup, LAUNCH, publish=form, status=409)
+        return _page(request, setup, LAUNCH, proposed, publish=form, status=409)
     try:
         programme_publish(
             request.shop.id,
@@ -173,5 +184,5 @@ def _launch(request: ShopRequest, setup: Setup) -> HttpResponse:
         )
     except DraftConflict:
         form.add_error(None, _("Somebody changed or published the draft meanwhile. This is how it looks now."))
-        return _page(request, setup, LAUNCH, publish=form, status=409)
+        return _page(request, setup, LAUNCH, _Proposed.of(request.shop), publish=form, status=409)
     return done(request, reverse("loyalty:programme"), toast=_("Your programme is live"))

@@ -15,6 +15,7 @@ from loyalty.start import document_proposed, known, rounded
 from retention_app import clock
 from retention_app.models import Shop, SyncRun
 from retention_app.tenancy import shop_scope
+from tests.conftest import make_staff
 from tests.screens.conftest import RULES, sane, see
 
 START = "/app/start/"
@@ -82,6 +83,8 @@ def test_from_defaults_to_a_live_programme(storied: Shop, staff: Client) -> None
         version = ProgrammeVersion.objects.get()
         assert completed(version.document) == completed(draft.document)
         assert version.document["tiers"]["levels"][0]["name"] == "Silver"
+        live = see(staff.get(last.headers["Location"]).content.decode())
+        assert "Your programme is live. Open your store Where shoppers see it Who may do what" in live.text
     assert staff.get(START).headers["Location"] == "/app/loyalty/programme/"
     assert "Set up your programme" not in see(staff.get("/app/").content.decode()).text
 
@@ -133,10 +136,11 @@ def test_somebody_else_s_draft_is_not_written_over(storied: Shop, staff: Client)
     with shop_scope(storied.id):
         staff.get(START)
         sent = answers(storied)
+        make_staff(storied, "7", "manager", "Bruno Lima")
         draft_save(storied.id, RULES, "7")
         answer = staff.post(f"{START}?step=1", sent)
         assert answer.status_code == 409
-        assert "Somebody changed the draft meanwhile" in see(answer.content.decode()).text
+        assert "Bruno Lima saved this draft meanwhile" in see(answer.content.decode()).text
         assert ProgrammeDraft.objects.get().edited_by == "7"
 
 

@@ -183,7 +183,12 @@ class LoyaltyScreens(EngineScreens):
         ]
 
     def customer_columns(self) -> Sequence[Column]:
-        return [Column("points", _("Points")), Column("pending", _("Pending"), wide=True), Column("tier", _("Tier"))]
+        return [
+            Column("points", _("Points")),
+            Column("pending", _("Pending"), wide=True),
+            Column("unclaimed", _("Unclaimed"), file_only=True),
+            Column("tier", _("Tier")),
+        ]
 
     def customer_cells(self, shop: Shop, customers: Sequence[Customer]) -> Mapping[int, Mapping[str, str]]:
         words, names = words_for(shop), dict(_levels(selectors.programme_live(shop.id)))
@@ -204,6 +209,7 @@ class LoyaltyScreens(EngineScreens):
             figures.customer_id: {
                 "points": figures.available,
                 "pending": figures.pending,
+                "unclaimed": figures.unclaimed,
                 "tier": names.get(figures.tier, ""),
             }
             for figures in selectors.member_figures([customer.id for customer in customers])

@@ -78,11 +78,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the customer list; `wide` ones aren't shown on phones."""
+    """A column of the customer list and of its file; `wide` ones aren't shown on phones, `file_only` ones in no list."""
 
     key: str
     label: str
     wide: bool = False
+    file_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from retention_app.doors import ShopRequest, link_to, link_view, shop_view
 from retention_app.models import Customer, Order, Shop
 from retention_app.money import exponent
 from retention_app.rights import Right
-from retention_app.screens import Card, Column, Filter, Tab, engines
+from retention_app.screens import Card, Column, EngineScreens, Filter, Tab, engines
 from retention_app.spreadsheet import csv_stream
 from retention_app.tenancy import shop_scope
 from retention_app.views.admin_codes import code_refusal, codes_tab
@@ -55,7 +55,7 @@ def customers(request: ShopRequest) -> HttpResponse:
         "shop": shop,
         "found": found,
         "rows": _rows(shop, found),
-        "columns": [column for engine in engines() for column in engine.customer_columns()],
+        "columns": [column for engine in engines() for column in _list_columns(engine)],
         "filters": filters,
         "filters_on": len(chosen),
         "q": request.GET.get("q", ""),
@@ -150,9 +150,13 @@ def _file_rows(shop: Shop, keys: Sequence[str], some: Sequence[Customer]) -> lis
     ]
 
 
+def _list_columns(engine: EngineScreens) -> list[Column]:
+    return [column for column in engine.customer_columns() if not column.file_only]
+
+
 def _rows(shop: Shop, found: CustomerPage) -> list[tuple[Customer, list[tuple[Column, str]]]]:
     """Each customer with the engines' columns and their texts."""
-    contributed = [(engine.customer_columns(), engine.customer_cells(shop, found.customers)) for engine in engines()]
+    contributed = [(_list_columns(engine), engine.customer_cells(shop, found.customers)) for engine in engines()]
     return [
         (
             customer,

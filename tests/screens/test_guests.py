@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 
 import pytest
@@ -38,6 +40,9 @@ def test_staff_see_that_points_wait_and_then_that_they_were_claimed(
     assert "unclaimed" in profile.partition("Order #6")[2]
     assert "Of it unclaimed" in owed
     assert "240 points of 1 member" in owed.partition("Of it unclaimed")[2]
+    file = staff.get(staff.post(reverse("admin:customers_export"))["Location"])
+    (row,) = csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig")))
+    assert (row["Points"], row["Pending"], row["Unclaimed"]) == ("0", "0", "240")
     with shop_scope(alpha.id):
         assert sign_ins.customer_signed_in(1)
     work_off()

@@ -10,6 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.flows.conftest import admin_frame
+from tests.screens.browser import complaints_at_both_widths
 from tests.stack import Stack
 
 HARBOR = {"shop": "harbor"}
@@ -83,6 +84,7 @@ def expect_line_and_page(shopper: Page, stack: Stack) -> None:
     expect(shopper.get_by_role("link", name="Sign in or join")).to_have_attribute(
         "href", re.compile("/customer_authentication/login")
     )
+    assert complaints_at_both_widths(shopper) == []
 
 
 def settings_of(merchant: Page, stack: Stack) -> FrameLocator:

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.flows.conftest import admin_frame, pictures_folder
 from tests.flows.shopper import buy, look_at_the_panel, register, wait_for_pending, wait_for_points
+from tests.screens.browser import complaints_at_both_widths
 from tests.stack import OUR_DOCUMENTS, Stack
 
 POINTS_SECONDS_MAX = 5
@@ -84,6 +85,11 @@ def test_from_install_to_a_return_that_everybody_understands(
     panel.get_by_role("button", name=re.compile(rf"^Why .{taken:,} points")).click()
     expect(panel).to_contain_text(str(base // 100))
     panel_says = panel.inner_text()
+
+    # So does the store's page of the programme.
+    shopper.goto(f"{stack.devstore_url}/apps/encore")
+    expect(shopper.get_by_text(re.compile(rf"^.{taken:,}$")).first).to_be_visible()
+    assert complaints_at_both_widths(shopper) == []
 
     # The merchant's profile of this shopper says the same, with the same sum.
     merchant.get_by_role("link", name="Customers").last.click()

@@ -76,3 +76,12 @@ def complaints(page: Page, *, axe: bool = True) -> list[str]:
             places = ", ".join(node["html"][:120] for node in violation["nodes"][:3])
             found.append(f"axe {violation['id']}: {places}")
     return found
+
+
+def complaints_at_both_widths(page: Page) -> list[str]:
+    """The same on a phone and on a wide screen; the page is left on the wide one."""
+    found = []
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        found += [f"{width}: {complaint}" for complaint in complaints(page)]
+    return found

@@ -18,17 +18,19 @@
     return new Response(JSON.stringify(answers[asked] ?? null), { headers: { "content-type": "application/json" } });
   };
 
-  // Open the panel as soon as its button is there, and say so: the page around takes the focus back.
+  // The panel opens as soon as its button is there. It would take the focus from whoever types in the page around, and
+  // with it what they type: this once it opens as one that nobody can reach yet.
+  const { showModal } = HTMLDialogElement.prototype;
+  HTMLDialogElement.prototype.showModal = function () {
+    HTMLDialogElement.prototype.showModal = showModal;
+    this.inert = true;
+    this.showModal();
+    setTimeout(() => { this.inert = false; });
+  };
   new MutationObserver((_changes, observer) => {
-    const root = document.querySelector("encore-rewards")?.shadowRoot;
-    const button = root?.querySelector("button");
+    const button = document.querySelector("encore-rewards")?.shadowRoot?.querySelector("button");
     if (!button) return;
     observer.disconnect();
-    new MutationObserver((_inner, inner) => {
-      if (!root.querySelector("dialog[open]")) return;
-      inner.disconnect();
-      parent.postMessage("opened", location.origin);
-    }).observe(root, { subtree: true, childList: true, attributes: true });
     button.click();
   }).observe(document, { childList: true, subtree: true });
 

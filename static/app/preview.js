@@ -1,7 +1,6 @@
 // The storefront's panel in a frame: gets what it would be answered by the rules on this page, whenever these change.
 
 const frame = () => document.getElementById("panel-frame");
-let focused;
 
 function show() {
   const answers = document.getElementById("panel-answers")?.dataset.answers;
@@ -12,16 +11,9 @@ function show() {
 }
 
 addEventListener("message", ({ source, data }) => {
-  if (source !== frame()?.contentWindow) return;
-  if (data === "ready") show();
-  // The panel opened by itself: whoever was typing goes on.
-  if (data === "opened" && document.activeElement === frame()) {
-    const back = focused?.isConnected ? focused : document.querySelector("#main h1");
-    back?.focus({ preventScroll: true });
-  }
+  if (source === frame()?.contentWindow && data === "ready") show();
 });
 
-document.addEventListener("focusin", ({ target }) => { if (target !== frame()) focused = target; });
 document.addEventListener("htmx:after:swap", show);
 
 document.addEventListener("click", ({ target }) => {

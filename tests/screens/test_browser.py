@@ -205,6 +205,22 @@ def test_everything_can_be_reached_by_keyboard(shops: dict[str, Shop], live_serv
         assert ring == "2px"
 
 
+def test_the_shoppers_panel_takes_no_keys_away(shops: dict[str, Shop], live_server: Any) -> None:
+    with browser_page(live_server.url, shops["aurora"]) as (page, faults):
+        page.add_init_script("addEventListener('blur', ({ target }) => { if (target === window) window.left = true; })")
+        page.goto(f"{live_server.url}/app/loyalty/draft/", wait_until="commit")
+        page.locator("#id_earn_points").focus()
+        panel = page.frame_locator("#panel-frame").get_by_role("dialog")
+        expect(panel).to_contain_text("Hello Maria")
+        assert not page.evaluate("window.left")
+        page.keyboard.type("7")
+        expect(page.locator("#id_earn_points")).to_have_value(re.compile("7"))
+        page.locator("#panel-frame").scroll_into_view_if_needed()
+        panel.get_by_role("button", name="Ways to earn").click()
+        expect(panel).to_contain_text("spent earns")
+    assert not faults
+
+
 def test_the_shoppers_panel_follows_what_is_typed(shops: dict[str, Shop], live_server: Any) -> None:
     with browser_page(live_server.url, shops["empty"]) as (page, faults):
         page.goto(f"{live_server.url}/app/start/")

@@ -73,26 +73,36 @@
       || items.find((item) => area(item.path) && area(item.path) === area(here));
   }
 
+  let listed = '';
+
   function drawNavigation() {
     const shown = drawn.navigation.map((item, index) => ({ ...item, index })).filter((item) => !item.home);
-    const current = currentOf(shown);
-    list.replaceChildren(...shown.map((item) => {
-      const link = document.createElement('a');
-      link.href = adminUrl(item.path);
-      link.textContent = item.label;
-      if (item === current) link.setAttribute('aria-current', 'page');
-      link.addEventListener('click', (event) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
-        event.preventDefault();
-        if (mustDecideFirst()) return;
-        closeMenu();
-        tell({ type: 'navigation-click', index: item.index });
-      });
-      const entry = document.createElement('li');
-      entry.append(link);
-      return entry;
-    }));
-    list.hidden = shown.length === 0;
+    if (listed !== JSON.stringify(shown)) { // links that stay are left alone: somebody may just be pressing one
+      listed = JSON.stringify(shown);
+      list.replaceChildren(...shown.map(entryOf));
+      list.hidden = shown.length === 0;
+    }
+    const current = shown.indexOf(currentOf(shown));
+    list.querySelectorAll('a').forEach((link, number) => {
+      if (number === current) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+    });
+  }
+
+  function entryOf(item) {
+    const link = document.createElement('a');
+    link.href = adminUrl(item.path);
+    link.textContent = item.label;
+    link.addEventListener('click', (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+      event.preventDefault();
+      if (mustDecideFirst()) return;
+      closeMenu();
+      tell({ type: 'navigation-click', index: item.index });
+    });
+    const entry = document.createElement('li');
+    entry.append(link);
+    return entry;
   }
 
   function drawTitle() {

@@ -78,7 +78,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the customer list and of its file; `wide` ones aren't shown on phones, `file_only` ones in no list."""
+    """A column of the customer list and its file; `wide` ones aren't shown on phones, `file_only` ones in no list."""
 
     key: str
     label: str

@@ -49,7 +49,7 @@ def shown(request: Request) -> Response:
 def programme(request: Request) -> Response:
     """`programme`: the live rules in sentences, for the panel's pages. 404 while there are none to show."""
     visitor = cast(ShopRequest, request)
-    return Response(rules_told(_shown(visitor.shop).document, words_for(visitor.shop)))
+    return Response(rules_told(_programme_or_404(visitor.shop).document, words_for(visitor.shop)))
 
 
 @proxy_view
@@ -79,7 +79,7 @@ def earns(request: Request) -> Response:
     been booked yet. 404 without a programme, 400 for what is no basket.
     """
     visitor = cast(ShopRequest, request)
-    version = _shown(visitor.shop)
+    version = _programme_or_404(visitor.shop)
     if "order" in request.query_params:
         return Response(_earned(visitor, request.query_params["order"]))
     basket = _basket(request.query_params, visitor.shop.currency)
@@ -96,7 +96,7 @@ def _earned(visitor: ShopRequest, order: str) -> dict[str, Any]:
     return earned_told(points, words_for(visitor.shop))
 
 
-def _shown(shop: Shop) -> ProgrammeVersion:
+def _programme_or_404(shop: Shop) -> ProgrammeVersion:
     """The programme that is shown. Raises NotFound while there is none."""
     if (version := programme_shown(shop)) is None:
         raise NotFound

@@ -70,7 +70,7 @@ register(Consumer(name="loyalty.judge_labelled", types=frozenset({"product.label
 register(
     Consumer(
         name="loyalty.bring_up_to_date",
-        types=_OF_ORDERS | _OF_MEMBERS | {"order.deleted", "customer.merged", "customer.signed_in"},
+        types=_OF_ORDERS | _OF_MEMBERS | {"order.deleted", "order.moved", "customer.merged", "customer.signed_in"},
         batch=bring_up_to_date,
     )
 )

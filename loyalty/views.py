@@ -30,6 +30,7 @@ from retention_app.people import names_of
 from retention_app.rights import Right
 from retention_app.services.storefront import store_url
 from retention_app.views.admin_page import done, is_part, page
+from retention_app.views.admin_storefront import summary
 from retention_app.words import Words, words_for
 
 PREVIEW_ORDERS = 100
@@ -65,6 +66,7 @@ def programme(request: ShopRequest) -> HttpResponse:
         "former": published.former if is_new else None,
         "is_launch": is_new and not published.former,
         "store_url": store_url(shop),
+        "storefront": summary(shop),
     }
     return page(request, "loyalty/programme.html", context, current="loyalty")
 
@@ -144,6 +146,7 @@ def draft_page(
         "live": live,
         "changes": changes(live, waiting, words),
         "draft_revision": _revision_begun(request, kept, status),
+        "overtaken": status == 409,
         "overtaken_by": kept if status == 409 else None,
         "person": names_of([kept.edited_by]).get(kept.edited_by, "") if kept and status == 409 else "",
         "products": Product.objects.order_by("title").values_list("title", flat=True)[:PRODUCTS_OFFERED],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
@@ -37,19 +37,25 @@ FIELDS = {
 }  # what each step asks, by how its fields' names begin
 
 
-@dataclass(frozen=True)
-class _Proposed:
-    """The draft, if one is kept, what the shop's orders say, and the rules they come to."""
+class _Begun:
+    """The draft, if one is kept, what the shop's orders say, and the rules that come of them; each looked up once."""
 
-    kept: ProgrammeDraft | None
-    known: start.Known
-    document: Document
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
 
-    @classmethod
-    def of(cls, shop: Shop) -> _Proposed:
-        kept, known = ProgrammeDraft.objects.first(), start.known(shop)
-        by_orders = start.document_proposed(shop.currency, known.average_minor)
-        return cls(kept, known, completed(kept.document) if kept else by_orders)
+    @cached_property
+    def kept(self) -> ProgrammeDraft | None:
+        return ProgrammeDraft.objects.first()
+
+    @cached_property
+    def known(self) -> start.Known:
+        return start.known(self.shop)
+
+    @cached_property
+    def document(self) -> Document:
+        if self.kept:
+            return completed(self.kept.document)
+        return start.document_proposed(self.shop.currency, self.known.average_minor)
 
 
 @shop_view(Right.PROGRAMME, methods=["GET", "POST"], look=Right.PROGRAMME)
@@ -59,24 +65,24 @@ def step(request: ShopRequest) -> HttpResponse:
     if ProgrammeVersion.objects.exists():
         return HttpResponseRedirect(reverse("loyalty:programme"))
     setup, _created = Setup.objects.get_or_create(shop_id=request.shop.id, defaults={"opened_at": clock.now()})
-    number, proposed = _number(request, setup), _Proposed.of(request.shop)
+    number, begun = _number(request, setup), _Begun(request.shop)
     if is_part(request, "preview"):
-        return _page(request, setup, number, proposed, flat=_answered(request.shop, proposed, number, request.GET))
+        return _page(request, setup, number, begun, flat=_answered(request.shop, begun, number, request.GET))
     if request.method == "GET":
-        return _page(request, setup, number, proposed)
+        return _page(request, setup, number, begun)
     if number == LAUNCH:
-        return _launch(request, setup, proposed)
-    flat = _answered(request.shop, proposed, number, request.POST)
+        return _launch(request, setup, begun)
+    flat = _answered(request.shop, begun, number, request.POST)
     for asked, changed in _ROWS.items():
         if row := request.POST.get(asked):
-            return _page(request, setup, number, proposed, flat=changed(flat, row))
+            return _page(request, setup, number, begun, flat=changed(flat, row))
     form = RulesForm(flat, shop=request.shop)
     if not form.is_valid() or not form.document:
-        return _page(request, setup, number, proposed, form=form, status=422)
+        return _page(request, setup, number, begun, form=form, status=422)
     try:
         draft_save(request.shop.id, form.document, request.actor, draft_revision=revision_named(request))
     except DraftConflict:
-        return _page(request, setup, number, _Proposed.of(request.shop), form=form, status=409)
+        return _page(request, setup, number, _Begun(request.shop), form=form, status=409)
     Setup.objects.filter(id=setup.id, step__lte=number).update(step=number + 1)
     return done(request, f"{reverse('start:step')}?step={number + 1}", toast=_("Saved"))
 
@@ -84,9 +90,9 @@ def step(request: ShopRequest) -> HttpResponse:
 _ROWS: Mapping[str, Callable[[Mapping[str, str], str], dict[str, str]]] = {"add": row_added, "remove": row_removed}
 
 
-def _answered(shop: Shop, proposed: _Proposed, number: int, given: Mapping[str, str]) -> dict[str, str]:
-    """The fields of what is proposed with those of a step as they were given."""
-    flat = initial_of(proposed.document, shop)
+def _answered(shop: Shop, begun: _Begun, number: int, given: Mapping[str, str]) -> dict[str, str]:
+    """The fields so far with those of a step as they were given."""
+    flat = initial_of(begun.document, shop)
     if number in FIELDS:
         flat = {name: value for name, value in flat.items() if not name.startswith(FIELDS[number])}
         flat |= {name: given[name] for name in given if name.startswith(FIELDS[number])}
@@ -112,7 +118,7 @@ def _page(
     request: ShopRequest,
     setup: Setup,
     number: int,
-    proposed: _Proposed,
+    begun: _Begun,
     *,
     form: RulesForm | None = None,
     flat: dict[str, str] | None = None,
@@ -121,7 +127,8 @@ def _page(
 ) -> HttpResponse:
     """A step with what is typed and can't be saved, with rows just added or removed, or with the draft."""
     shop, words = request.shop, words_for(request.shop)
-    kept, known, saved = proposed.kept, proposed.known, proposed.document
+    kept, known, saved = begun.kept, begun.known, begun.document
+    overtaken = form is not None and status == 409
     typed = form or RulesForm(flat or initial_of(saved, shop), shop=shop)
     document = typed.document if typed.is_valid() and typed.document else saved
     shown = form or RulesForm(shop=shop, initial=flat or initial_of(saved, shop))
@@ -136,8 +143,9 @@ def _page(
         "rules": shown,
         "fields": shown.sentence_fields(),
         "draft_revision": revision_of(kept),
-        "overtaken_by": kept if form and status == 409 else None,
-        "person": names_of([kept.edited_by]).get(kept.edited_by, "") if kept and status == 409 else "",
+        "overtaken": overtaken,
+        "overtaken_by": kept,
+        "person": names_of([kept.edited_by]).get(kept.edited_by, "") if kept and overtaken else "",
         "known": known,
         "city": city_of(shop),
         "why": _why(number, document, known, shares, words),
@@ -166,15 +174,15 @@ def _why(number: int, document: Document, known: start.Known, shares: list[start
     return ""
 
 
-def _launch(request: ShopRequest, setup: Setup, proposed: _Proposed) -> HttpResponse:
+def _launch(request: ShopRequest, setup: Setup, begun: _Begun) -> HttpResponse:
     """Publish the draft as version 1."""
     form = PublishForm(request.POST, is_first=True, shop=request.shop)
     if not form.is_valid():
-        return _page(request, setup, LAUNCH, proposed, publish=form, status=422)
+        return _page(request, setup, LAUNCH, begun, publish=form, status=422)
     progress = sync.import_progress(shop_id=request.shop.id)
     if progress and progress["running"]:
         form.add_error(None, _("Your history is still arriving. Publish when it is all here."))
-        return _page(request, setup, LAUNCH, proposed, publish=form, status=409)
+        return _page(request, setup, LAUNCH, begun, publish=form, status=409)
     try:
         programme_publish(
             request.shop.id,
@@ -184,5 +192,5 @@ def _launch(request: ShopRequest, setup: Setup, proposed: _Proposed) -> HttpResp
         )
     except DraftConflict:
         form.add_error(None, _("Somebody changed or published the draft meanwhile. This is how it looks now."))
-        return _page(request, setup, LAUNCH, _Proposed.of(request.shop), publish=form, status=409)
+        return _page(request, setup, LAUNCH, _Begun(request.shop), publish=form, status=409)
     return done(request, reverse("loyalty:programme"), toast=_("Your programme is live"))

@@ -27,6 +27,7 @@ EVENT_TYPES = frozenset(
         "customer.signed_in",
         "order.cancelled",
         "order.deleted",
+        "order.moved",
         "order.paid",
         "order.placed",
         "order.refunded",

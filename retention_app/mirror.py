@@ -263,6 +263,7 @@ def orders_upsert(
             present = _customers_of(order_ids)
             summaries_refresh({*former.values(), *present.values()})
             _moves_note(former, present)
+            events_record(_moves_facts(former, present, order_ids, aggregates, read_at), origin=origin)
             if not defer_events:
                 _events_tell(Order.objects.filter(event_due=True, id__in=order_ids.values()), origin)
     return list(order_ids)
@@ -426,6 +427,27 @@ def _moves_note(former: Mapping[int, int], present: Mapping[int, int]) -> None:
     moved = {former[order]: customer for order, customer in present.items() if former.get(order, customer) != customer}
     for customer_id, went_to in moved.items():
         Customer.objects.filter(id=customer_id).update(orders_went_to=went_to)
+
+
+def _moves_facts(
+    former: Mapping[int, int],
+    present: Mapping[int, int],
+    order_ids: Mapping[int, int],
+    aggregates: Mapping[int, dict[str, Any]],
+    read_at: dt.datetime,
+) -> list[Fact]:
+    """What customers hear who had a written order before it became another's, or nobody's."""
+    return [
+        Fact(
+            type="order.moved",
+            key=f"order.moved:{shopify_id}:{customer_id}:{read_at.isoformat()}",
+            subject_id=order_ids[shopify_id],
+            customer_id=customer_id,
+            occurred_at=aggregates[shopify_id]["updated_at"],
+        )
+        for shopify_id, customer_id in former.items()
+        if shopify_id in order_ids and present.get(shopify_id) != customer_id
+    ]
 
 
 def summaries_refresh(customer_ids: Iterable[int]) -> None:

@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
-    """A database of this process's own. On PostgreSQL the owner role migrates it and the serving role uses it."""
+    """A database of this process's own. On PostgreSQL the owner role has its tables and the serving role uses it."""
     with django_db_blocker.unblock():
         if connection.vendor == "postgresql":
             name = f"test_encore_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{secrets.token_hex(4)}"

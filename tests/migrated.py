@@ -1,7 +1,7 @@
-"""Databases with our tables, copied from one that was migrated: the same migrations make the same tables.
+"""Databases with our tables, copied from one that was migrated: the same code makes the same tables.
 
-What is copied is made once for each state of the migrations: a PostgreSQL database on the servers the environment
-names, a SQLite file in `var/`.
+What is copied is made once for each state of the code: a PostgreSQL database on the servers the environment names, a
+SQLite file in `var/`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "var" / "migrated"
+APPS = ("config", "loyalty", "retention_app")
 ROLES = ("DATABASE_URL", "DATABASE_OWNER_URL")
 
 
@@ -30,7 +31,7 @@ def postgresql_create(name: str) -> None:
     with _alone(), _administrator() as admin:
         if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template]).fetchone():
             unfinished = f"{template}_unfinished"
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(unfinished)))
+            postgresql_drop(unfinished)  # what a run that was killed left
             create = sql.SQL("CREATE DATABASE {} OWNER {}")
             admin.execute(create.format(sql.Identifier(unfinished), sql.Identifier(_owner())))
             _migrate(postgresql_urls(unfinished))
@@ -55,12 +56,12 @@ def sqlite_create(file: Path) -> None:
     template = FOLDER / f"{_state()}.sqlite3"
     with _alone():
         if not template.exists():
-            shutil.rmtree(FOLDER)
+            shutil.rmtree(FOLDER, ignore_errors=True)
             FOLDER.mkdir()
             unfinished = FOLDER / "unfinished.sqlite3"
             _migrate({"DATABASE_URL": sqlite_url(unfinished), "DATABASE_OWNER_URL": ""})
             unfinished.rename(template)
-    shutil.copyfile(template, file)
+        shutil.copyfile(template, file)
 
 
 def sqlite_url(file: Path) -> str:
@@ -77,16 +78,17 @@ def _migrate(databases: Mapping[str, str]) -> None:
 
 
 def _state() -> str:
-    """What the migrations, ours and those of the packages, are recognised by."""
+    """What the code is recognised by that makes tables: the product's, and the packages it names."""
     told = hashlib.blake2b((ROOT / "requirements.txt").read_bytes(), digest_size=8)
-    for migration in sorted(ROOT.glob("*/migrations/*.py")):
-        told.update(migration.read_bytes())
+    for app in APPS:
+        for file in sorted((ROOT / app).rglob("*.py")):
+            told.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
     return told.hexdigest()
 
 
 def _owner() -> str:
     """The role that owns the tables."""
-    return psycopg.conninfo.conninfo_to_dict(os.environ["DATABASE_OWNER_URL"])["user"]
+    return str(psycopg.conninfo.conninfo_to_dict(os.environ["DATABASE_OWNER_URL"])["user"])
 
 
 def _administrator() -> psycopg.Connection:
@@ -96,7 +98,7 @@ def _administrator() -> psycopg.Connection:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Nobody else makes what is copied meanwhile."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    FOLDER.parent.mkdir(exist_ok=True)
     with FOLDER.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -124,7 +124,8 @@ def _install(domain: str, pair: tokens.Pair) -> Shop:
                     "storefront_theme": {},
                     "calls_paused_until": None,
                 }
-            for name, value in {**about, **anew}.items():
+            _learn(shop, about)
+            for name, value in anew.items():
                 setattr(shop, name, value)
             shop.save()
             tokens.store(pair)
@@ -168,24 +169,28 @@ def shop_reread(*, shop_id: int, domain: str = "") -> None:
         shop = _known(about)
         if shop is None or shop.id != shop_id:
             raise UnreadableAnswer(f"The platform took another shop for {about['domain']}.")
-        reckons_by, accounts = (shop.currency, shop.timezone), shop.customer_accounts
-        for name, value in about.items():
-            setattr(shop, name, value)
+        _learn(shop, about)
         shop.save(update_fields=list(about))
-        has_classic = shop.customer_accounts == Shop.CustomerAccounts.CLASSIC
-        recognised = sign_ins.accounts_recognise() if has_classic and accounts != shop.customer_accounts else 0
-        if recognised or (shop.currency, shop.timezone) != reckons_by:
-            now = clock.now()
-            changed = Fact(
-                type="shop.reckoning_changed", key=f"shop.reckoning_changed:{now.isoformat()}", occurred_at=now
-            )
-            events_record([changed], origin=DomainEvent.Origin.LIVE)
     granted = Session(shop_id).graphql("GrantedScopes")["currentAppInstallation"]["accessScopes"]
     scopes = ",".join(scope["handle"] for scope in granted)
     ShopToken.objects.update(scope=scopes)
     trouble.scopes_granted(shop_id, scopes)
     if shop.missing_scopes and not Shop.objects.filter(id=shop_id).exclude(missing_scopes="").exists():
         sync.sync_start(shop_id=shop_id)  # what came meanwhile may have come without what we may see again
+
+
+def _learn(shop: Shop, about: dict[str, Any]) -> None:
+    """Take over what the platform says of a shop, in its scope; the caller saves it. It is told when statements rest on
+    something else now: the currency, the clock, or accounts that prove an address."""
+    reckons_by, accounts = (shop.currency, shop.timezone), shop.customer_accounts
+    for name, value in about.items():
+        setattr(shop, name, value)
+    has_classic = shop.customer_accounts == Shop.CustomerAccounts.CLASSIC
+    recognised = sign_ins.accounts_recognise() if has_classic and accounts != shop.customer_accounts else 0
+    if recognised or (shop.currency, shop.timezone) != reckons_by:
+        now = clock.now()
+        changed = Fact(type="shop.reckoning_changed", key=f"shop.reckoning_changed:{now.isoformat()}", occurred_at=now)
+        events_record([changed], origin=DomainEvent.Origin.LIVE)
 
 
 def _about_at(shop_id: int, domain: str) -> dict[str, Any] | None:

@@ -18,14 +18,19 @@
     return new Response(JSON.stringify(answers[asked] ?? null), { headers: { "content-type": "application/json" } });
   };
 
-  // The panel opens as soon as its button is there. It would take the focus from whoever types in the page around, and
-  // with it what they type: this once it opens as one that nobody can reach yet.
+  // The panel opens as soon as its button is there. A dialog that opens takes the focus, and so the keys of whoever types
+  // in the page around: for this one opening showModal opens an inert dialog, which can't.
   const { showModal } = HTMLDialogElement.prototype;
   HTMLDialogElement.prototype.showModal = function () {
     HTMLDialogElement.prototype.showModal = showModal;
     this.inert = true;
     this.showModal();
     setTimeout(() => { this.inert = false; });
+  };
+  // What it draws anew keeps its focus only while somebody is in the frame.
+  const { focus } = HTMLElement.prototype;
+  HTMLElement.prototype.focus = function (...given) {
+    if (document.hasFocus()) focus.apply(this, given);
   };
   new MutationObserver((_changes, observer) => {
     const button = document.querySelector("encore-rewards")?.shadowRoot?.querySelector("button");

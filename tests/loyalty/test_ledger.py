@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from loyalty import facts, ledger, posting
 from loyalty.ledger import MembersBusy, Posted, members_bring_up_to_date
 from loyalty.models import Account, Entry, LedgerTransaction, Member
+from loyalty.programme import draft_save, programme_publish
 from loyalty.sql import read_snapshot
 from loyalty.verification import ledger_verify
 from retention_app import clock
@@ -191,6 +192,26 @@ def test_an_order_that_moves_to_another_customer_takes_its_points_along(
     withdrawn = Entry.objects.get(account__kind="member", amount=-50)
     assert withdrawn.explanation == {"kind": "withdrawn", "posted": 50}
     assert (withdrawn.source, withdrawn.order_shopify_id, withdrawn.occurred_at) == ("order:5", 5, at(5))
+
+
+@pytest.mark.parametrize("customer", [2, None])
+def test_an_order_that_earned_nothing_takes_its_tier_along(
+    shop: Shop, work_off: Callable[[], None], customer: int | None
+) -> None:
+    levels = [{"key": "silver", "name": "Silver", "from": 4_000, "percent": 100}]
+    lifetime = {"by": "spend", "period": "lifetime", "grace_days": 0, "hold_days": 0, "protect_until": None}
+    rules = {"earn": {"points": 1, "per_minor": 10_000}, "worth": {"points": 100, "minor": 500}}
+    draft_save(shop.id, {**rules, "tiers": {**lifetime, "levels": levels}}, "42")
+    programme_publish(shop.id, "42", "all")
+    customers(1, 2)
+    mirrored(order_row(5, customer=1))
+    work_off()
+    assert Member.objects.get(customer__shopify_id=1).tier == "silver"
+    mirrored(order_row(5, customer=customer))
+    work_off()
+    assert not Entry.objects.exists()
+    assert Member.objects.get(customer__shopify_id=1).tier == ""
+    assert ledger_verify().findings == []
 
 
 def between(monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from django.db import connection, connections
 
 from loyalty.models import Account, Member
 from retention_app import clock, tasks
-from retention_app.models import Customer, Outbound, Shop, ShopToken, SyncRun
+from retention_app.models import Customer, DomainEvent, Outbound, Shop, ShopToken, SyncRun
 from retention_app.services.install import shop_installed, shop_opened, shop_uninstalled
 from retention_app.services.storefront import loader_url, storefront_request
 from retention_app.shopify.auth import Staff, is_shop_domain, staff_from
@@ -85,6 +85,19 @@ def test_coming_back_restores_everything(alpha: Shop, platform: Platform, woken:
         shop.refresh_from_db()
         assert shop.state == Shop.State.INSTALLED
         assert ShopToken.objects.exists()
+
+
+def test_accounts_that_became_classic_meanwhile_prove_their_addresses(alpha: Shop, platform: Platform) -> None:
+    Shop.objects.filter(id=alpha.id).update(customer_accounts=Shop.CustomerAccounts.NEW)
+    with shop_scope(alpha.id):
+        at = clock.now()
+        known = {"created_at": at, "updated_at": at, "read_at": at, "account_state": "ENABLED", "verified_email": True}
+        person = Customer.objects.create(shop=alpha, shopify_id=1, **known)
+        platform.script(pair(1), data(shop=ABOUT))
+        shop_installed(staff=staff())
+        person.refresh_from_db()
+        assert person.signed_in_at is not None
+        assert DomainEvent.objects.filter(type="shop.reckoning_changed").exists()
 
 
 def test_erased_shop_may_come_back_and_begins_anew(gone: Shop, platform: Platform) -> None:

@@ -216,8 +216,11 @@ def test_the_shoppers_panel_takes_no_keys_away(shops: dict[str, Shop], live_serv
         page.keyboard.type("7")
         expect(page.locator("#id_earn_points")).to_have_value(re.compile("7"))
         page.locator("#panel-frame").scroll_into_view_if_needed()
-        panel.get_by_role("button", name="Ways to earn").click()
-        expect(panel).to_contain_text("spent earns")
+        panel.get_by_role("button", name=re.compile("^Why")).first.click()
+        page.locator("#id_earn_points").fill("3")
+        expect(panel).to_contain_text("× 3 points per")
+        page.keyboard.type("5")
+        expect(page.locator("#id_earn_points")).to_have_value("35")
     assert not faults
 
 

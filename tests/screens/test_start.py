@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from loyalty.models import ProgrammeDraft, ProgrammeVersion, Setup
-from loyalty.programme import draft_save, programme_publish
+from loyalty.programme import draft_discard, draft_save, programme_publish
 from loyalty.rules.programme import completed
 from loyalty.rules_form import initial_of
 from loyalty.start import document_proposed, known, rounded
@@ -84,7 +84,8 @@ def test_from_defaults_to_a_live_programme(storied: Shop, staff: Client) -> None
         assert completed(version.document) == completed(draft.document)
         assert version.document["tiers"]["levels"][0]["name"] == "Silver"
         live = see(staff.get(last.headers["Location"]).content.decode())
-        assert "Your programme is live. Open your store Where shoppers see it Who may do what" in live.text
+        links = "Open your store Where shoppers see it: Not seen by a visitor yet Who may do what"
+        assert f"Your programme is live. {links}" in live.text
     assert staff.get(START).headers["Location"] == "/app/loyalty/programme/"
     assert "Set up your programme" not in see(staff.get("/app/").content.decode()).text
 
@@ -142,6 +143,10 @@ def test_somebody_else_s_draft_is_not_written_over(storied: Shop, staff: Client)
         assert answer.status_code == 409
         assert "Bruno Lima saved this draft meanwhile" in see(answer.content.decode()).text
         assert ProgrammeDraft.objects.get().edited_by == "7"
+        draft_discard(storied.id, "7")
+        answer = staff.post(f"{START}?step=1", {**sent, "draft_revision": "1"})
+        assert answer.status_code == 409
+        assert "Somebody discarded this draft meanwhile." in see(answer.content.decode()).text
 
 
 def test_few_orders_get_common_values(alpha: Shop, staff: Client) -> None:

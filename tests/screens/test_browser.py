@@ -8,8 +8,13 @@ from typing import Any
 
 from playwright.sync_api import Page, Request, expect
 
+from loyalty.programme import draft_save, programme_publish
 from retention_app.models import Shop, SyncRun
-from tests.screens.browser import browser_page
+from retention_app.tenancy import shop_scope
+from tests.conftest import make_shop
+from tests.screens import story
+from tests.screens.browser import browser_page, complaints_at_both_widths
+from tests.screens.conftest import RULES
 from tests.screens.test_screenshots import shops
 
 __all__ = ["shops"]  # the fixture
@@ -203,6 +208,25 @@ def test_everything_can_be_reached_by_keyboard(shops: dict[str, Shop], live_serv
         expect(page.get_by_role("searchbox")).to_be_focused()
         ring = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
         assert ring == "2px"
+
+
+def test_earlier_orders_are_weighed_before_they_count(
+    transactional_db: None, work_off: Callable[[], None], live_server: Any
+) -> None:
+    shop = make_shop("aurora", currency="BRL")
+    with shop_scope(shop.id):
+        story.tell(shop)
+        draft_save(shop.id, RULES, "42")
+        programme_publish(shop.id, "42", "none")
+    work_off()
+    with browser_page(live_server.url, shop) as (page, faults):
+        page.goto(f"{live_server.url}/app/loyalty/backfill/")
+        page.locator("#id_day").fill("2020-01-01")
+        page.get_by_role("button", name="See what that brings").click()
+        expect(page.get_by_role("heading", name="What that brings")).to_be_visible()
+        expect(page.get_by_role("button", name="Count these orders")).to_be_enabled()
+        assert complaints_at_both_widths(page) == []
+    assert not faults
 
 
 def test_the_shoppers_panel_takes_no_keys_away(shops: dict[str, Shop], live_server: Any) -> None:

@@ -83,7 +83,6 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "moves": ("aurora", "/app/loyalty/draft/review/moves/", ""),
     "versions": ("aurora", "/app/loyalty/versions/", ""),
     "version": ("aurora", "/app/loyalty/versions/1/", ""),
-    "backfill": ("aurora", "/app/loyalty/backfill/", ""),
     "tiers": ("aurora", "/app/loyalty/tiers/", ""),
     "tiers-none": ("empty", "/app/loyalty/tiers/", ""),
     "liability": ("aurora", "/app/insights/liability/", ""),

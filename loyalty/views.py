@@ -146,9 +146,7 @@ def draft_page(
         "live": live,
         "changes": changes(live, waiting, words),
         "draft_revision": _revision_begun(request, kept, status),
-        "overtaken": status == 409,
-        "overtaken_by": kept if status == 409 else None,
-        "person": names_of([kept.edited_by]).get(kept.edited_by, "") if kept and status == 409 else "",
+        **overtaken(kept, status == 409),
         "products": Product.objects.order_by("title").values_list("title", flat=True)[:PRODUCTS_OFFERED],
         "preview": preview,
         "tried": _tried(request, preview, document, live) if preview and document else None,
@@ -161,6 +159,12 @@ def draft_page(
     if is_part(request, "preview"):
         return page(request, "loyalty/draft.html#preview", {**context, "is_part": True}, current="loyalty")
     return page(request, "loyalty/draft.html", context, current="loyalty", status=status)
+
+
+def overtaken(kept: ProgrammeDraft | None, is_overtaken: bool) -> dict[str, Any]:
+    """What `overtaken.html` says of who saved the draft that is kept now, or that it was discarded."""
+    person = names_of([kept.edited_by]).get(kept.edited_by, "") if kept and is_overtaken else ""
+    return {"overtaken": is_overtaken, "overtaken_by": kept, "person": person}
 
 
 def _average(preview: selectors.Preview | None) -> int | None:

@@ -18,13 +18,12 @@ from loyalty.programme import DraftConflict, draft_save, programme_publish
 from loyalty.rules.programme import Document, completed
 from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
 from loyalty.sentences import sentences
-from loyalty.views import city_of, revision_named, revision_of
+from loyalty.views import city_of, overtaken, revision_named, revision_of
 from loyalty.views_preview import Panel
 from loyalty.views_review import past_choices
 from retention_app import clock, sync
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
-from retention_app.people import names_of
 from retention_app.rights import Right
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
@@ -67,12 +66,12 @@ def step(request: ShopRequest) -> HttpResponse:
     setup, _created = Setup.objects.get_or_create(shop_id=request.shop.id, defaults={"opened_at": clock.now()})
     number, begun = _number(request, setup), _Begun(request.shop)
     if is_part(request, "preview"):
-        return _page(request, setup, number, begun, flat=_answered(request.shop, begun, number, request.GET))
+        return _page(request, setup, number, begun, flat=_answered(begun, number, request.GET))
     if request.method == "GET":
         return _page(request, setup, number, begun)
     if number == LAUNCH:
         return _launch(request, setup, begun)
-    flat = _answered(request.shop, begun, number, request.POST)
+    flat = _answered(begun, number, request.POST)
     for asked, changed in _ROWS.items():
         if row := request.POST.get(asked):
             return _page(request, setup, number, begun, flat=changed(flat, row))
@@ -90,9 +89,9 @@ def step(request: ShopRequest) -> HttpResponse:
 _ROWS: Mapping[str, Callable[[Mapping[str, str], str], dict[str, str]]] = {"add": row_added, "remove": row_removed}
 
 
-def _answered(shop: Shop, begun: _Begun, number: int, given: Mapping[str, str]) -> dict[str, str]:
+def _answered(begun: _Begun, number: int, given: Mapping[str, str]) -> dict[str, str]:
     """The fields so far with those of a step as they were given."""
-    flat = initial_of(begun.document, shop)
+    flat = initial_of(begun.document, begun.shop)
     if number in FIELDS:
         flat = {name: value for name, value in flat.items() if not name.startswith(FIELDS[number])}
         flat |= {name: given[name] for name in given if name.startswith(FIELDS[number])}
@@ -128,7 +127,6 @@ def _page(
     """A step with what is typed and can't be saved, with rows just added or removed, or with the draft."""
     shop, words = request.shop, words_for(request.shop)
     kept, known, saved = begun.kept, begun.known, begun.document
-    overtaken = form is not None and status == 409
     typed = form or RulesForm(flat or initial_of(saved, shop), shop=shop)
     document = typed.document if typed.is_valid() and typed.document else saved
     shown = form or RulesForm(shop=shop, initial=flat or initial_of(saved, shop))
@@ -143,9 +141,7 @@ def _page(
         "rules": shown,
         "fields": shown.sentence_fields(),
         "draft_revision": revision_of(kept),
-        "overtaken": overtaken,
-        "overtaken_by": kept,
-        "person": names_of([kept.edited_by]).get(kept.edited_by, "") if kept and overtaken else "",
+        **overtaken(kept, form is not None and status == 409),
         "known": known,
         "city": city_of(shop),
         "why": _why(number, document, known, shares, words),

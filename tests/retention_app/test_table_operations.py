@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connections, models
+from django.db import connection, connections, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from django.db.utils import ConnectionHandler
@@ -11,7 +11,7 @@ from django.db.utils import ConnectionHandler
 from retention_app.postgresql.operations import AddIndexOnline, ByteOrder
 
 APP = "retention_app"
-postgresql = pytest.mark.skipif("connections['default'].vendor != 'postgresql'", reason="SQLite leaves it alone")
+postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite leaves it alone")
 
 
 def asked(statement: str) -> list[tuple[object, ...]]:

@@ -109,7 +109,8 @@ def see(shopper: Page, stack: Stack, text: str) -> None:
 def see_tier(shopper: Page, stack: Stack, tier: str) -> None:
     """Until the open panel has this tier beside the shopper's name."""
     open_panel(shopper, stack)
-    expect(shopper.get_by_role("dialog").get_by_text(tier, exact=True)).to_be_visible(timeout=LOOK_SECONDS_MAX * 1000)
+    held = shopper.get_by_role("dialog").locator(".hello b")
+    expect(held).to_have_text(tier, timeout=LOOK_SECONDS_MAX * 1000)
 
 
 def wait_noticed(stack: Stack, subject: str, notices: list[int], seconds: float = 10) -> None:

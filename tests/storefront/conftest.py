@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from tests.storefront.resting import watch
 from tests.storefront.stub_shop import StubShop, serve
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,7 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(8000)
+        watch(page)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on(
             "console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.storefront.resting import rest
 from tests.storefront.stub_shop import MEMBER, StubShop, session
 
 SLOT = '<div data-encore-earn id="slot"></div>'
@@ -86,11 +87,11 @@ def test_what_cannot_be_said_leaves_the_place_empty(mug: StubShop, page: Page) -
     del mug.answers["earns"]
     page.goto(f"{mug.url}/products/mug")
     page.get_by_role("button", name="Rewards", exact=True).wait_for()
-    page.wait_for_timeout(500)
+    rest(page)
     expect(page.locator("#slot")).to_have_text("")
     mug.answers["earns"] = told(0, "")
     page.reload()
-    page.wait_for_timeout(500)
+    rest(page)
     expect(page.locator("#slot")).to_have_text("")
     expect(page.locator("encore-rewards .launcher")).to_have_text("Rewards")
 
@@ -100,9 +101,10 @@ def test_the_basket_is_asked_for_again_when_it_changes(basket: StubShop, page: P
     page.goto(f"{basket.url}/cart")
     expect(page.locator("#slot")).to_have_text("This basket earns about 120 points")
     basket.cart = {**CART, "items": CART["items"][1:]}  # type: ignore[index]
-    page.evaluate("fetch('/cart/change.js').then((answer) => answer.text())")
+    with page.expect_request("**/v1/earns*"):
+        page.evaluate("fetch('/cart/change.js').then((answer) => answer.text())")
     expect(page.locator("#slot")).to_have_text("This basket earns about 120 points")
-    page.wait_for_timeout(500)
+    rest(page)
     assert [(query["lines"], query["off"]) for query in asked(basket)] == [
         (["70:2:7200,71:1:1000"], ["1200"]),
         (["71:1:1000"], ["1200"]),
@@ -114,7 +116,7 @@ def test_a_guests_browser_remembers_the_basket_only_after_consent(basket: StubSh
     page.goto(f"{basket.url}/cart")
     launcher = page.get_by_role("button", name="Rewards. This basket earns about 120 points")
     launcher.wait_for()
-    page.wait_for_timeout(300)
+    rest(page)
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
     page.evaluate("mayRemember = true; document.dispatchEvent(new Event('visitorConsentCollected'))")
     page.wait_for_function(f"() => {KEPT} == '120'")
@@ -136,7 +138,7 @@ def test_signing_in_clears_what_the_browser_remembered(basket: StubShop, page: P
     basket.answer = session(MEMBER)
     page.goto(f"{basket.url}/cart")
     page.wait_for_function(f"() => {KEPT} == null")
-    page.wait_for_timeout(300)
+    rest(page)
     assert page.evaluate("localStorage.length") == 0
 
 
@@ -149,7 +151,7 @@ def test_an_order_says_what_it_earned_once_that_is_known(stub: StubShop, page: P
     stub.answer, stub.answers["earns"] = session(MEMBER), told(0, "")
     page.goto(f"{stub.url}/orders/0123")
     page.get_by_role("button", name="Rewards").wait_for()
-    page.wait_for_timeout(300)
+    rest(page)
     assert page.locator("main").inner_text().endswith("Coffee")
     stub.answers["earns"] = told(108, "This order earns 108 points")
     expect(page.locator("main")).to_contain_text("This order earns 108 points", timeout=5000)
@@ -180,5 +182,5 @@ def test_a_browser_that_refuses_storage_sees_everything_all_the_same(basket: Stu
 def test_without_the_platforms_privacy_api_nothing_is_kept(basket: StubShop, page: Page) -> None:
     page.goto(f"{basket.url}/cart")
     page.get_by_role("button", name="Rewards. This basket").wait_for()
-    page.wait_for_timeout(300)
+    rest(page)
     assert page.evaluate("localStorage.length") == 0

@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from tests.flows.conftest import pictures_folder
 from tests.storefront.looks import is_uncut, offences
+from tests.storefront.resting import rest
 from tests.storefront.stub_shop import StubShop, session
 from tests.storefront.test_panel import COMING, opened
 
@@ -35,7 +36,7 @@ def test_everything_is_readable_and_uncut(
         if button:
             dialog.get_by_role("button", name=button).click()
             dialog.get_by_text("Silver").wait_for()
-        page.wait_for_timeout(300)  # it rises
+        rest(page)
         if pictures:
             page.screenshot(path=pictures / f"panel-{place}-{look}.png")
         is_uncut(dialog, width, height)
@@ -48,7 +49,7 @@ def test_colours_and_corners_are_the_themes_to_set(stub: StubShop, new_page: Cal
       --encore-size: 18px; --encore-gap-inline: 40px; --encore-gap-block: 30px; --encore-z: 7; --encore-font: serif }"""
     page = new_page()
     dialog = opened(stub, page)
-    page.wait_for_timeout(300)
+    rest(page)
     looks = dialog.evaluate(
         "(it) => (({ backgroundColor, color, fontSize, fontFamily, borderRadius, zIndex, right, bottom }) =>"
         " [backgroundColor, color, fontSize, fontFamily, borderRadius, zIndex, right, bottom])(getComputedStyle(it))"

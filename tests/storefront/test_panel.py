@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.storefront.looks import is_uncut, offences
+from tests.storefront.resting import rest
 from tests.storefront.stub_shop import ENTRIES, MEMBER, NOTHING_COMES, PROGRAMME, RULES, StubShop, session
 
 MORE = {
@@ -108,14 +109,14 @@ def test_open_panel_tells_once_that_it_showed_what_comes(stub: StubShop, page: P
     assert told.value.method == "POST"
     page.keyboard.press("Escape")
     page.locator("encore-rewards button.launcher").click()
-    page.wait_for_timeout(300)
+    rest(page)
     assert stub.told == ["/apps/encore/v1/shown"]
 
 
 def test_panel_with_nothing_to_come_tells_nothing(stub: StubShop, page: Page) -> None:
     stub.answer = session({**MEMBER, "tier": {"name": None, "next": None, "down": None}})
     opened(stub, page)
-    page.wait_for_timeout(300)
+    rest(page)
     assert stub.told == []
 
 
@@ -220,7 +221,7 @@ def test_drag_that_starts_inside_keeps_it_open(stub: StubShop, page: Page) -> No
     page.mouse.down()
     page.mouse.move(100, 100)
     page.mouse.up()
-    page.wait_for_timeout(200)
+    rest(page)
     expect(dialog).to_be_visible()
 
 
@@ -228,7 +229,7 @@ def test_points_of_an_order_arrive_within_5_seconds(stub: StubShop, page: Page) 
     stub.answer = session(MEMBER)
     dialog = opened(stub, page)
     dialog.get_by_role("button", name="Why 108 points").click()
-    page.wait_for_timeout(500)
+    rest(page)
     stub.answer = session(MORE)
     expect(dialog.get_by_text("Order #1043")).to_be_visible(timeout=5000)
     expect(dialog).to_contain_text("1,290 points")
@@ -281,17 +282,17 @@ def test_failing_answers_leave_the_last_ones_standing(stub: StubShop, page: Page
 def test_answer_that_cannot_be_drawn_leaves_the_last_one_standing(stub: StubShop, page: Page) -> None:
     stub.answer = session(MEMBER)
     dialog = opened(stub, page)
-    page.wait_for_timeout(300)
+    rest(page)
     stub.answer = session({**MEMBER, "points": 7, "entries": [{**ENTRIES[0], "at": "yesterday"}, None]})
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for_timeout(500)
+    rest(page)
     expect(dialog).to_contain_text("1,240 points")
 
 
 def test_signed_out_elsewhere_becomes_the_invitation(stub: StubShop, page: Page) -> None:
     stub.answer = session(MEMBER)
     dialog = opened(stub, page)
-    page.wait_for_timeout(300)
+    rest(page)
     stub.answer = session()
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(dialog.get_by_role("link", name="Sign in")).to_be_visible()
@@ -300,7 +301,7 @@ def test_signed_out_elsewhere_becomes_the_invitation(stub: StubShop, page: Page)
 
 def test_ended_programme_takes_everything_away(stub: StubShop, page: Page) -> None:
     opened(stub, page)
-    page.wait_for_timeout(300)
+    rest(page)
     stub.answer = session(programme=None)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("encore-rewards")).to_have_count(0)
@@ -421,7 +422,7 @@ def test_fits_the_window_with_close_in_sight(
     page = new_page(*size)
     stub.answer = answer
     dialog = opened(stub, page)
-    page.wait_for_timeout(300)
+    rest(page)
     box = dialog.bounding_box()
     assert box is not None
     if size[0] <= 480:
@@ -454,7 +455,7 @@ def test_axe_finds_nothing(stub: StubShop, page: Page, css: str, answer: dict[st
     why = dialog.get_by_role("button", name="Why 108 points")
     if why.count():
         why.click()
-    page.wait_for_timeout(300)
+    rest(page)
     assert offences(page) == []
     checked = page.evaluate(
         "axe.run({ include: [['encore-rewards']] }, { runOnly: ['color-contrast'] })"

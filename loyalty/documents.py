@@ -118,11 +118,12 @@ class DocumentProblem:
 
 @dataclass(frozen=True)
 class DocumentWarning:
-    """What a document may say but maybe shouldn't: the names it is about, and a percentage."""
+    """What a document may say but maybe shouldn't: the names it is about, a percentage, and the margin it is above."""
 
-    code: Literal["tier_gives_back_too_much", "counted_twice"]
+    code: Literal["tier_gives_back_too_much", "gives_back_over_margin", "counted_twice"]
     names: tuple[str, ...]
     percent: int
+    margin_percent: int | None = None
 
     def message(self) -> str:
         if self.code == "counted_twice":
@@ -130,10 +131,23 @@ class DocumentWarning:
                 "name": self.names[0],
                 "times": f"{self.percent / 100:g}×",
             }
-        return gettext("In %(tier)s, points are worth %(percent)s%% of what was spent to earn them.") % {
-            "tier": self.names[0],
-            "percent": self.percent,
-        }
+        told = {"tier": "".join(self.names), "percent": self.percent, "margin": self.margin_percent}
+        if self.code == "tier_gives_back_too_much":
+            return gettext("In %(tier)s, points are worth %(percent)s%% of what was spent to earn them.") % told
+        if self.names:
+            return (
+                gettext(
+                    "In %(tier)s, points are worth %(percent)s%% of what was spent to earn them, "
+                    "more than your margin of %(margin)s%%."
+                )
+                % told
+            )
+        return (
+            gettext(
+                "Points are worth %(percent)s%% of what was spent to earn them, more than your margin of %(margin)s%%."
+            )
+            % told
+        )
 
 
 class _Inspection:
@@ -326,19 +340,23 @@ def _level(row: LevelDocument) -> LevelDocument:
     return {"key": row["key"], "name": row["name"], "from": row["from"], "percent": row["percent"]}
 
 
-def document_warnings(document: Document) -> list[DocumentWarning]:
-    """What a merchant should know of a sound document before they publish it."""
+def document_warnings(document: Document, margin_percent: int | None = None) -> list[DocumentWarning]:
+    """What a merchant with this margin, if it is known, should know of a sound document before they publish it."""
     warnings = []
     for one, other in combinations(document["multipliers"], 2):
         if one["label"] == other["label"] and _overlap(one, other):
             percent = one["percent"] * other["percent"] // 100
             warnings.append(DocumentWarning("counted_twice", (one["name"],), percent))
-    top = document["tiers"]["levels"][-1] if document["tiers"] else None
-    if top:
-        earn, worth = document["earn"], document["worth"]
-        percent = top["percent"] * earn["points"] * worth["minor"] // (earn["per_minor"] * worth["points"])
-        if percent > 100:
-            warnings.append(DocumentWarning("tier_gives_back_too_much", (top["name"],), percent))
+    levels = document["tiers"]["levels"] if document["tiers"] else []
+    top = max(levels, key=lambda level: level["percent"], default=None)
+    earn, worth = document["earn"], document["worth"]
+    times_percent = top["percent"] if top else 100
+    percent = times_percent * earn["points"] * worth["minor"] // (earn["per_minor"] * worth["points"])
+    names = (top["name"],) if top else ()
+    if percent > 100:
+        warnings.append(DocumentWarning("tier_gives_back_too_much", names, percent))
+    elif margin_percent is not None and percent > margin_percent:
+        warnings.append(DocumentWarning("gives_back_over_margin", names, percent, margin_percent))
     return warnings
 
 

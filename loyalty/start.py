@@ -17,12 +17,21 @@ from retention_app.counts import counts_of
 from retention_app.models import Customer, Shop
 from retention_app.money import exponent
 from retention_app.screens import Window
+from retention_app.services.store import goods_proposed
 from retention_app.statistics import days_between_orders
+from retention_app.store_form import goods_name
 from retention_app.words import Words
+
+Goods = Shop.Goods
 
 FEW_ORDERS = 30  # below, common values stand in for the shop's own
 WAITING_DAYS = 14  # a usual return window
-LEVELS = (("silver", "Silver", 2, 125), ("gold", "Gold", Fraction(11, 2), 150), ("vip", "VIP", 17, 200))
+_Orders = tuple[int | Fraction, ...]
+BACK_PERCENT_USUAL = 5  # what points give back
+BACK_PERCENT: dict[str, int] = {Goods.USED_UP: 3}  # where margins are usually thin
+LEVELS = (("silver", "Silver", 125), ("gold", "Gold", 150), ("vip", "VIP", 200))
+LEVELS_FROM_USUAL: _Orders = (2, Fraction(11, 2), 17)  # average orders that each level begins with
+LEVELS_FROM: dict[str, _Orders] = {Goods.RARELY: (1, 2, 4)}  # where few people come to many
 _ROUND = (1, Fraction(3, 2), 2, Fraction(5, 2), 3, 4, 5, 6, 7, 8, 10)  # figures people call round, up to a power of ten
 
 
@@ -57,27 +66,33 @@ def known(shop: Shop) -> Known:
     return Known(numbers.orders, numbers.customers, average, gap_days)
 
 
-def common_document(currency: str) -> Document:
-    """What a first draft starts with: a point for each unit of money, a hundred points worth five of them, used after
-    the return window."""
+def common_document(currency: str, back_percent: int = BACK_PERCENT_USUAL) -> Document:
+    """What a first draft starts with: a point for each unit of money, a hundred points worth so many of them, used
+    after the return window."""
     unit = 10 ** exponent(currency)
     return completed(
         {
             "earn": {"points": 1, "per_minor": unit},
-            "worth": {"points": 100, "minor": 5 * unit},
+            "worth": {"points": 100, "minor": back_percent * unit},
             "waiting": {"days": WAITING_DAYS, "after": "payment"},
         }
     )
 
 
-def document_proposed(currency: str, average_minor: int | None) -> Document:
-    """The common draft with three tiers by what was spent so far, from two, five and a half and seventeen average
-    orders; with none where the average isn't known."""
+def document_proposed(
+    currency: str, average_minor: int | None, goods: str = Goods.AGAIN, margin_percent: int | None = None
+) -> Document:
+    """The common draft with three tiers by what was spent so far, each from some average orders; with none where the
+    average isn't known. It never gives back more than half of a known margin, or 1 %."""
+    back_percent = BACK_PERCENT.get(goods, BACK_PERCENT_USUAL)
+    if margin_percent is not None:
+        back_percent = min(back_percent, max(margin_percent // 2, 1))
+    document = common_document(currency, back_percent)
     if not average_minor:
-        return common_document(currency)
+        return document
     levels: list[LevelDocument] = [
         {"key": key, "name": name, "from": rounded(average_minor * orders), "percent": percent}
-        for key, name, orders, percent in LEVELS
+        for (key, name, percent), orders in zip(LEVELS, LEVELS_FROM.get(Goods(goods), LEVELS_FROM_USUAL), strict=True)
     ]
     tiers: TiersDocument = {
         "by": "spend",
@@ -87,7 +102,7 @@ def document_proposed(currency: str, average_minor: int | None) -> Document:
         "protect_until": None,
         "levels": levels,
     }
-    return {**common_document(currency), "tiers": tiers}
+    return {**document, "tiers": tiers}
 
 
 def rounded(minor: Fraction | int) -> int:
@@ -103,10 +118,10 @@ def why_store(known: Known, words: Words) -> str:
     if known.gap_days is None:
         return few(known, words)
     return ngettext(
-        "Customers come back after %(days)s day (median).",
-        "Customers come back after %(days)s days (median).",
+        "Customers come back after %(days)s day (median), so “%(goods)s” is proposed.",
+        "Customers come back after %(days)s days (median), so “%(goods)s” is proposed.",
         known.gap_days,
-    ) % {"days": words.count(known.gap_days)}
+    ) % {"days": words.count(known.gap_days), "goods": goods_name(goods_proposed(known.gap_days))}
 
 
 def few(known: Known, words: Words) -> str:
@@ -119,15 +134,20 @@ def few(known: Known, words: Words) -> str:
     ) % {"count": words.count(known.orders)}
 
 
-def why_points(document: Document, known: Known, words: Words) -> str:
-    """What the rates give back, and with which order a hundred points come together."""
-    back = _("That gives back %(share)s; stores give 3 to 10%%.") % {"share": words.percent(given_back(document))}
+def why_points(document: Document, known: Known, margin_percent: int | None, words: Words) -> str:
+    """What the rates give back, of the margin too, and with which order a hundred points come together."""
+    share = given_back(document)
+    back = _("That gives back %(share)s; stores give 3 to 10%%.") % {"share": words.percent(share)}
+    if margin_percent is not None:
+        margin = margin_percent / 100
+        told = {"margin": words.tick(margin), "share": words.percent(share / margin)}
+        back += " " + _("Of your margin of %(margin)s, that is %(share)s.") % told
     if known.average_minor is None:
         return f"{back} {few(known, words)}"
     earned = known.average_minor * document["earn"]["points"] // document["earn"]["per_minor"]
     if not earned:
         return back
-    told = {
+    first = {
         "average": words.money(known.average_minor),
         "points": words.count(earned),
         "worth": words.money(document["worth"]["minor"]),
@@ -136,7 +156,7 @@ def why_points(document: Document, known: Known, words: Words) -> str:
     return (
         f"{back} "
         + _("An average order (%(average)s) earns %(points)s points, so %(worth)s come with order number %(orders)s.")
-        % told
+        % first
     )
 
 

@@ -6,10 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from babel.dates import get_timezone_location
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from loyalty import selectors
@@ -25,7 +23,7 @@ from loyalty.start import common_document
 from loyalty.views_preview import Panel
 from retention_app import clock
 from retention_app.doors import ShopRequest, shop_view
-from retention_app.models import Order, Product, Shop
+from retention_app.models import Order, Product
 from retention_app.people import names_of
 from retention_app.rights import Right
 from retention_app.services.storefront import store_url
@@ -60,7 +58,7 @@ def programme(request: ShopRequest) -> HttpResponse:
         "example": sentences(common_document(shop.currency), words),
         "changes": changes(live, waiting, words),
         "since": _since(live, words) if live else "",
-        "city": city_of(shop),
+        "city": words.city,
         "scheduled": published.scheduled,
         "draft_revision": revision_of(kept),
         "former": published.former if is_new else None,
@@ -69,12 +67,6 @@ def programme(request: ShopRequest) -> HttpResponse:
         "storefront": summary(shop),
     }
     return page(request, "loyalty/programme.html", context, current="loyalty")
-
-
-def city_of(shop: Shop) -> str:
-    """Where the shop's clock is: America/Sao_Paulo → Sao Paulo, in the active language."""
-    locale = (get_language() or "en").replace("-", "_")
-    return get_timezone_location(shop.timezone, locale=locale, return_city=True)
 
 
 def _since(live: ProgrammeVersion, words: Words) -> str:
@@ -152,7 +144,9 @@ def draft_page(
         "tried": _tried(request, preview, document, live) if preview and document else None,
         "sentences": sentences(document, words) if document else None,
         "tiers_multiply": document is not None and _tiers_multiply(document),
-        "warnings": [warning.message() for warning in document_warnings(document)] if document else [],
+        "warnings": [warning.message() for warning in document_warnings(document, shop.margin_percent)]
+        if document
+        else [],
     }
     if document:
         context["panel"] = Panel.of(shop, document, _average(preview), words)

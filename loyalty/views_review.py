@@ -19,7 +19,6 @@ from loyalty.models import ProgrammeDraft, ProgrammeVersion, SimulatedMove, Simu
 from loyalty.programme import AlreadyScheduled, DraftConflict, NothingToPublish, TooLate, programme_publish
 from loyalty.rules.programme import Document, completed, worth_minor
 from loyalty.simulation import Totals, simulation_find, simulation_request, year
-from loyalty.views import city_of
 from retention_app.audit import file_taken
 from retention_app.customer_list import customers_found
 from retention_app.doors import ShopRequest, link_to, link_view, shop_view
@@ -98,16 +97,21 @@ def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> 
         "draft": waiting,
         "number": published.number_next,
         "differences": differences(completed(live.document) if live else None, document, words) if document else [],
-        "warnings": [warning.message() for warning in document_warnings(document)] if document else [],
+        "warnings": [warning.message() for warning in document_warnings(document, shop.margin_percent)]
+        if document
+        else [],
         "choices": past_choices(shop, document) if document and not live and not only_consequences else [],
         "progress": _progress(simulation, words) if simulation else None,
         "moves": _who_moves(simulation, live, document, words) if simulation and document else None,
-        "cost": _cost(simulation, live, document, words) if simulation and document and live else None,
+        "cost": _cost(simulation, live, document, shop.margin_percent, words)
+        if simulation and document and live
+        else None,
         "may_publish": is_counted or live is None,
         "protects": bool(document and document["tiers"] and document["tiers"]["protect_until"]),
         "chosen": form.data.get("count_past", "") if form.is_bound else "all",
         "start": form.data.get("start", "") if form.is_bound else "now",
-        "city": city_of(shop),
+        "city": words.city,
+        "asks_margin": shop.margin_percent is None,
         "scheduled": published.scheduled,
     }
     if only_consequences:
@@ -188,9 +192,12 @@ class Cost:
     worth_then: str
     share: str
     share_then: str
+    pays: str
 
 
-def _cost(simulation: Simulation, live: ProgrammeVersion, document: Document, words: Words) -> Cost | None:
+def _cost(
+    simulation: Simulation, live: ProgrammeVersion, document: Document, margin_percent: int | None, words: Words
+) -> Cost | None:
     if simulation.finished_at is None:
         return None
     totals, of = Totals.of(simulation.totals), year()
@@ -211,7 +218,20 @@ def _cost(simulation: Simulation, live: ProgrammeVersion, document: Document, wo
         worth_then=words.money(worth_then),
         share=words.percent(worth / revenue) if revenue > 0 else "",
         share_then=words.percent(worth_then / revenue) if revenue > 0 else "",
+        pays=_pays(worth_then - worth, revenue, margin_percent, words),
     )
+
+
+def _pays(more_minor: int, revenue_minor: int, margin_percent: int | None, words: Words) -> str:
+    """What has to come in for a draft that costs more: its cost if every point is redeemed, divided by the margin on
+    the year's revenue. Empty where it costs no more or the margin isn't known."""
+    if margin_percent is None or more_minor <= 0 or revenue_minor <= 0:
+        return ""
+    margin = margin_percent / 100
+    return _("Pays for itself if these customers spend %(share)s more, at your margin of %(margin)s.") % {
+        "share": words.percent(more_minor / (revenue_minor * margin)),
+        "margin": words.tick(margin),
+    }
 
 
 def past_choices(shop: Shop, document: Document) -> list[tuple[str, str, str]]:

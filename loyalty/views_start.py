@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,17 +19,19 @@ from loyalty.programme import DraftConflict, draft_save, programme_publish
 from loyalty.rules.programme import Document, completed
 from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
 from loyalty.sentences import sentences
-from loyalty.views import city_of, overtaken, revision_named, revision_of
+from loyalty.views import overtaken, revision_named, revision_of
 from loyalty.views_preview import Panel
 from loyalty.views_review import past_choices
 from retention_app import clock, sync
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
 from retention_app.rights import Right
+from retention_app.services.store import goods_proposed, store_change
+from retention_app.store_form import StoreForm, store_initial
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
 
-POINTS, TIERS, TIME, LAUNCH = range(2, 6)  # steps by their numbers
+STORE, POINTS, TIERS, TIME, LAUNCH = range(1, 6)  # steps by their numbers
 FIELDS = {
     POINTS: ("earn_per", "earn_points", "worth_points", "worth_amount"),
     TIERS: ("level_",),
@@ -36,11 +39,18 @@ FIELDS = {
 }  # what each step asks, by how its fields' names begin
 
 
-class _Begun:
-    """The draft, if one is kept, what the shop's orders say, and the rules that come of them; each looked up once."""
+@dataclass(frozen=True)
+class Told:
+    goods: str
+    margin_percent: int | None
 
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
+
+class _Begun:
+    """The draft, if one is kept, what the shop's orders and its staff say, and the rules that come of them; each looked
+    up once. `asked`: the first step as it is being answered."""
+
+    def __init__(self, shop: Shop, asked: Mapping[str, str] | None = None) -> None:
+        self.shop, self.asked = shop, asked
 
     @cached_property
     def kept(self) -> ProgrammeDraft | None:
@@ -54,7 +64,19 @@ class _Begun:
     def document(self) -> Document:
         if self.kept:
             return completed(self.kept.document)
-        return start.document_proposed(self.shop.currency, self.known.average_minor)
+        told = self.told
+        return start.document_proposed(self.shop.currency, self.known.average_minor, told.goods, told.margin_percent)
+
+    @cached_property
+    def store(self) -> StoreForm:
+        return StoreForm(self.asked, initial=store_initial(self.shop, self.known.gap_days))
+
+    @cached_property
+    def told(self) -> Told:
+        """What is answered of the store, and what is kept while that can't be read."""
+        if self.asked is not None and self.store.is_valid():
+            return Told(self.store.cleaned_data["goods"], self.store.cleaned_data["margin"])
+        return Told(self.shop.goods or goods_proposed(self.known.gap_days), self.shop.margin_percent)
 
 
 @shop_view(Right.PROGRAMME, methods=["GET", "POST"], look=Right.PROGRAMME)
@@ -64,7 +86,10 @@ def step(request: ShopRequest) -> HttpResponse:
     if ProgrammeVersion.objects.exists():
         return HttpResponseRedirect(reverse("loyalty:programme"))
     setup, _created = Setup.objects.get_or_create(shop_id=request.shop.id, defaults={"opened_at": clock.now()})
-    number, begun = _number(request, setup), _Begun(request.shop)
+    number = _number(request, setup)
+    if number == STORE:
+        return _store(request, setup)
+    begun = _Begun(request.shop)
     if is_part(request, "preview"):
         return _page(request, setup, number, begun, flat=_answered(begun, number, request.GET))
     if request.method == "GET":
@@ -82,8 +107,26 @@ def step(request: ShopRequest) -> HttpResponse:
         draft_save(request.shop.id, form.document, request.actor, draft_revision=revision_named(request))
     except DraftConflict:
         return _page(request, setup, number, _Begun(request.shop), form=form, status=409)
+    return _on(request, setup, number)
+
+
+def _on(request: ShopRequest, setup: Setup, number: int) -> HttpResponse:
+    """To the step after this one, which is done."""
     Setup.objects.filter(id=setup.id, step__lte=number).update(step=number + 1)
     return done(request, f"{reverse('start:step')}?step={number + 1}", toast=_("Saved"))
+
+
+def _store(request: ShopRequest, setup: Setup) -> HttpResponse:
+    """The first step: what the rest is proposed from."""
+    if request.method == "GET":
+        asked = request.GET if is_part(request, "preview") else None
+        return _page(request, setup, STORE, _Begun(request.shop, asked))
+    begun = _Begun(request.shop, request.POST)
+    if not begun.store.is_valid():
+        return _page(request, setup, STORE, begun, status=422)
+    told = begun.told
+    store_change(shop=request.shop, goods=told.goods, margin_percent=told.margin_percent, actor=request.actor)
+    return _on(request, setup, STORE)
 
 
 _ROWS: Mapping[str, Callable[[Mapping[str, str], str], dict[str, str]]] = {"add": row_added, "remove": row_removed}
@@ -137,17 +180,17 @@ def _page(
         "number": number,
         "steps": [(n, name, n < setup.step or n == number) for n, name in enumerate(start.step_names(), 1)],
         "name": start.step_names()[number - 1],
-        "form": publish or shown,
+        "form": begun.store if number == STORE else publish or shown,
         "rules": shown,
         "fields": shown.sentence_fields(),
         "draft_revision": revision_of(kept),
         **overtaken(kept, form is not None and status == 409),
         "known": known,
-        "city": city_of(shop),
-        "why": _why(number, document, known, shares, words),
+        "city": words.city,
+        "why": _why(number, document, begun, shares, words),
         "shares": shares,
         "sentences": sentences(document, words),
-        "warnings": [warning.message() for warning in document_warnings(document)],
+        "warnings": [warning.message() for warning in document_warnings(document, begun.told.margin_percent)],
         "importing": progress if progress and progress["running"] else None,
         "choices": past_choices(shop, document) if number == LAUNCH else [],
         "chosen": publish.data.get("count_past", "") if publish else "all",
@@ -157,17 +200,15 @@ def _page(
     return page(request, template, context, current="loyalty", status=status)
 
 
-def _why(number: int, document: Document, known: start.Known, shares: list[start.Share], words: Words) -> str:
-    match number:
-        case 1:
-            return start.why_store(known, words)
-        case 2:
-            return start.why_points(document, known, words)
-        case 3:
-            return start.why_tiers(document, known, shares, words)
-        case 4:
-            return start.why_time(document)
-    return ""
+def _why(number: int, document: Document, begun: _Begun, shares: list[start.Share], words: Words) -> str:
+    told, known = begun.told, begun.known
+    if number == STORE:
+        return start.why_store(known, words)
+    if number == POINTS:
+        return start.why_points(document, known, told.margin_percent, words)
+    if number == TIERS:
+        return start.why_tiers(document, known, shares, words)
+    return start.why_time(document) if number == TIME else ""
 
 
 def _launch(request: ShopRequest, setup: Setup, begun: _Begun) -> HttpResponse:

@@ -12,6 +12,7 @@ from retention_app.views import (
     admin_languages,
     admin_settings,
     admin_staff,
+    admin_store,
     admin_storefront,
 )
 
@@ -32,6 +33,7 @@ urlpatterns = [
     path("activity/<slug:source>-<int:row_id>/retry/", admin_activity.retry, name="activity_retry"),
     path("activity/<slug:source>-<int:row_id>/skip/", admin_activity.skip, name="activity_skip"),
     path("settings/", admin_settings.settings, name="settings"),
+    path("settings/store/", admin_store.store, name="store"),
     path("settings/storefront/", admin_storefront.storefront, name="storefront"),
     path("settings/storefront/look/", admin_storefront.look, name="storefront_look"),
     path("settings/storefront/switch/", admin_storefront.switch, name="storefront_switch"),

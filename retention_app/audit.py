@@ -16,6 +16,7 @@ from retention_app.models import ApiKey, AuditEntry, Customer, Shop, StaffMember
 from retention_app.people import names_of, person_name, unnamed
 from retention_app.rights import LIMITED, role_name
 from retention_app.screens import AuditKind, engines
+from retention_app.store_form import store_text
 from retention_app.words import Words
 
 PAGE_SIZE = 50
@@ -54,6 +55,7 @@ def kinds() -> list[AuditKind]:
     own = [
         AuditKind("staff", _("Staff and limits"), ("staff.",)),
         AuditKind("codes", _("Discount codes"), ("offers.",)),
+        AuditKind("store", _("Store"), ("store.",)),
         AuditKind("storefront", _("Storefront"), ("storefront.",)),
         AuditKind("keys", _("API keys"), ("api.",)),
         AuditKind("files", _("Files that left Encore"), ("export.", "privacy.")),
@@ -145,6 +147,7 @@ def _what(entry: AuditEntry, names: Mapping[str, str]) -> str:
         "export.customers": _("Customers exported"),
         "export.audit": _("Audit exported"),
         "staff.rules.changed": _("Rules for staff changed"),
+        "store.changed": _("Goods or margin changed"),
     }
     named: dict[str, Callable[[], str]] = {
         "api.key.created": lambda: _("API key %(name)s made") % {"name": entry.data.get("name", "")},
@@ -174,6 +177,8 @@ def _change(entry: AuditEntry, words: Words) -> tuple[str, str]:
         return states if entry.code.endswith("_on") else (states[1], states[0])
     if entry.code.startswith("staff."):
         return _rules_text(entry.data.get("before"), words), _rules_text(entry.data.get("after"), words)
+    if entry.code.startswith("store."):
+        return _store_text(entry.data.get("before"), words), _store_text(entry.data.get("after"), words)
     for engine in engines():
         if change := engine.audit_change(entry.code, entry.data, words):
             return change
@@ -196,6 +201,11 @@ def _rules_text(values: Any, words: Words) -> str:
             limited = {"role": role_name(role), "points": words.count(values[role])}
             told.append(_("%(role)s up to %(points)s") % limited)
     return ", ".join(told)
+
+
+def _store_text(values: Any, words: Words) -> str:
+    """Goods and margin as they were kept: {"goods": "again", "margin": 45}."""
+    return store_text(values.get("goods") or "", values.get("margin"), words) if isinstance(values, dict) else ""
 
 
 def _link(customer: Customer | None) -> tuple[str, str] | None:

@@ -100,3 +100,8 @@ def moment(instant: dt.datetime, timezone: str, locale: str, now: dt.datetime) -
 def month(first: dt.date, locale: str) -> str:
     """Jun 1998."""
     return dates.format_skeleton("yMMM", first, locale=_date_locale(locale))
+
+
+def city(timezone: str, locale: str) -> str:
+    """Where a clock is: America/Sao_Paulo → Sao Paulo."""
+    return dates.get_timezone_location(timezone, locale=_date_locale(locale), return_city=True)

@@ -47,6 +47,11 @@ class Words:
     def listing(self, parts: Sequence[str]) -> str:
         return formatting.listing(parts, self.locale)
 
+    @property
+    def city(self) -> str:
+        """Where the shop's clock is: America/Sao_Paulo → Sao Paulo."""
+        return formatting.city(self.timezone, self.locale)
+
     def month(self, day: dt.date) -> str:
         return formatting.month(day, self.locale)
 

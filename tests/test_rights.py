@@ -35,6 +35,7 @@ TABLE = {
     "admin:activity_retry": ("", "manager"),
     "admin:activity_skip": ("", "manager"),
     "admin:settings": LOOK,
+    "admin:store": ("viewer", "manager"),
     "admin:staff": LOOK,
     "admin:staff_rules": ("", "owner"),
     "admin:staff_person": ("owner", "owner"),

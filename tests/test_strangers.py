@@ -40,6 +40,7 @@ STAFF = {
     "admin:activity_retry": "/app/activity/call-{call}/retry/",
     "admin:activity_skip": "/app/activity/call-{call}/skip/",
     "admin:settings": "/app/settings/",
+    "admin:store": "/app/settings/store/",
     "admin:staff": "/app/settings/staff/",
     "admin:staff_rules": "/app/settings/staff/rules/",
     "admin:staff_person": "/app/settings/staff/{staff}/",

@@ -41,6 +41,13 @@ class Shop(models.Model):
         CLASSIC = "CLASSIC"
         NEW = "NEW_CUSTOMER_ACCOUNTS"
 
+    class Goods(models.TextChoices):
+        """How soon people buy what it sells again."""
+
+        USED_UP = "used_up"
+        AGAIN = "again"
+        RARELY = "rarely"
+
     domain = models.CharField(max_length=255, unique=True)  # <name>.myshopify.com
     public_id = models.CharField(max_length=32, unique=True, default=new_public_id)
     shopify_id = models.BigIntegerField(null=True)
@@ -78,6 +85,8 @@ class Shop(models.Model):
         max_length=16, choices=Role.choices, default=Role.SUPPORT, db_default=Role.SUPPORT
     )
     points_limits = models.JSONField(default=dict, db_default={})  # role -> points at once, where staff chose them
+    goods = models.CharField(max_length=8, choices=Goods.choices, blank=True, default="", db_default="")  # "": unsaid
+    margin_percent = models.PositiveSmallIntegerField(null=True)  # of revenue, before rewards; None: unsaid
 
     def __str__(self) -> str:
         return self.domain

@@ -19,6 +19,7 @@ from retention_app.rights import Right
 from retention_app.views.admin_languages import summary as languages_text
 from retention_app.views.admin_page import page, take
 from retention_app.views.admin_staff import summary as staff_text
+from retention_app.views.admin_store import summary as store_text
 from retention_app.views.admin_storefront import summary
 from retention_app.words import Words, words_for
 
@@ -61,6 +62,7 @@ def settings(request: ShopRequest) -> HttpResponse:
         else _("No open request")
     )
     rows = [
+        Setting(_("Store"), store_text(request.shop), reverse("admin:store")),
         Setting(_("Storefront"), summary(request.shop), reverse("admin:storefront")),
         Setting(_("Languages"), languages_text(request), reverse("admin:languages")),
         Setting(_("Staff"), staff_text(request.shop), reverse("admin:staff")),

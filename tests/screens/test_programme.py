@@ -484,6 +484,38 @@ def test_publishing_waits_until_it_is_counted_who_moves(
         assert ProgrammeVersion.objects.count() == 2
 
 
+def test_a_known_margin_says_what_a_draft_has_to_bring_in(
+    programmed: Shop, staff: Client, work_off: Callable[[], None]
+) -> None:
+    staff.post("/app/loyalty/draft/", {**FIELDS, **TIERS})
+    staff.get(REVIEW)
+    work_off()
+    asked = see(staff.get(REVIEW).content.decode())
+    assert "Enter your margin to see what it has to bring in" in asked.text
+    assert "Pays for itself" not in asked.text
+    Shop.objects.filter(id=programmed.id).update(margin_percent=45)
+    text = see(staff.get(REVIEW).content.decode()).text
+    assert "Enter your margin" not in text
+    amounts = r"12 months again, [\d,]+ orders?, \$([\d,.]+) .*redeemed \$([\d,.]+) → then \$([\d,.]+) "
+    told = re.search(amounts + r".*spend ([\d.]+)% more, at your margin of 45%\.", text)
+    assert told is not None
+    revenue, now, then, share = (float(figure.replace(",", "")) for figure in told.groups())
+    assert then > now
+    assert share == pytest.approx((then - now) / revenue / 0.45 * 100, abs=0.06)
+
+
+def test_a_draft_that_gives_back_more_than_the_margin_is_said_to(programmed: Shop, staff: Client) -> None:
+    Shop.objects.filter(id=programmed.id).update(margin_percent=4)
+    staff.post("/app/loyalty/draft/", FIELDS)
+    told = "Points are worth 5% of what was spent to earn them, more than your margin of 4%."
+    assert told in see(staff.get("/app/loyalty/draft/").content.decode()).text
+    staff.post("/app/loyalty/draft/", {**FIELDS, **TIERS})
+    told = "In Silver, points are worth 6% of what was spent to earn them, more than your margin of 4%."
+    assert told in see(staff.get(REVIEW).content.decode()).text
+    Shop.objects.filter(id=programmed.id).update(margin_percent=45)
+    assert "more than your margin" not in see(staff.get(REVIEW).content.decode()).text
+
+
 def test_the_names_of_who_moves_can_be_searched_and_downloaded(
     programmed: Shop, staff: Client, work_off: Callable[[], None], merchant: Callable[[Shop], Client], beta: Shop
 ) -> None:

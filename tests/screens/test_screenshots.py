@@ -94,6 +94,7 @@ SCREENS: dict[str, tuple[str, str, str]] = {
     "start-launch": ("importing", "/app/start/?step=5", ""),
     "storefront": ("aurora", "/app/settings/storefront/", ""),
     "settings": ("aurora", "/app/settings/", ""),
+    "store": ("aurora", "/app/settings/store/", ""),
     "staff": ("aurora", "/app/settings/staff/", ""),
     "staff-person": ("aurora", "/app/settings/staff/{staff}/", ""),
     "languages": ("aurora", "/app/settings/languages/", ""),

@@ -13,12 +13,14 @@ from loyalty.rules.programme import completed
 from loyalty.rules_form import initial_of
 from loyalty.start import document_proposed, known, rounded
 from retention_app import clock
-from retention_app.models import Shop, SyncRun
+from retention_app.models import AuditEntry, Shop, SyncRun
+from retention_app.services.store import goods_proposed
 from retention_app.tenancy import shop_scope
 from tests.conftest import make_staff
 from tests.screens.conftest import RULES, sane, see
 
 START = "/app/start/"
+STORE = {"goods": "again", "margin": ""}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,28 @@ def test_tiers_are_proposed_by_the_average_order() -> None:
     assert tiers is not None
     assert [level["from"] for level in tiers["levels"]] == [7000, 20_000, 60_000]
     assert document_proposed("JPY", None)["tiers"] is None
+
+
+@pytest.mark.parametrize(
+    ("goods", "margin", "worth"),
+    [("again", None, 500), ("used_up", None, 300), ("again", 45, 500), ("again", 7, 300), ("again", 1, 100)],
+)
+def test_what_points_are_worth_follows_goods_and_margin(goods: str, margin: int | None, worth: int) -> None:
+    assert document_proposed("USD", 3589, goods, margin)["worth"] == {"points": 100, "minor": worth}
+
+
+def test_goods_that_are_rarely_bought_have_tiers_within_reach() -> None:
+    tiers = document_proposed("USD", 50_000, "rarely")["tiers"]
+    assert tiers is not None
+    assert [level["from"] for level in tiers["levels"]] == [50_000, 100_000, 200_000]
+
+
+@pytest.mark.parametrize(
+    ("days", "goods"),
+    [(None, "again"), (1, "used_up"), (30, "used_up"), (34, "again"), (180, "again"), (181, "rarely")],
+)
+def test_goods_are_proposed_by_the_days_between_orders(days: int | None, goods: str) -> None:
+    assert goods_proposed(days) == goods
 
 
 def answers(shop: Shop, **changed: str) -> dict[str, str]:
@@ -75,7 +99,7 @@ def test_from_defaults_to_a_live_programme(storied: Shop, staff: Client) -> None
     staff.get(START)
     with shop_scope(storied.id):
         for step in (1, 2, 3, 4):
-            sent = staff.post(f"{START}?step={step}", answers(storied))
+            sent = staff.post(f"{START}?step={step}", STORE if step == 1 else answers(storied))
             assert (sent.status_code, sent.headers["Location"]) == (303, f"{START}?step={step + 1}")
         draft = ProgrammeDraft.objects.get()
         last = staff.post(f"{START}?step=5", {"count_past": "all", "draft_revision": draft.revision})
@@ -88,6 +112,45 @@ def test_from_defaults_to_a_live_programme(storied: Shop, staff: Client) -> None
         assert f"Your programme is live. {links}" in live.text
     assert staff.get(START).headers["Location"] == "/app/loyalty/programme/"
     assert "Set up your programme" not in see(staff.get("/app/").content.decode()).text
+
+
+def test_what_staff_say_of_their_store_is_kept_and_proposed_from(storied: Shop, staff: Client) -> None:
+    staff.get(START)
+    assert staff.post(f"{START}?step=1", {"goods": "used_up", "margin": "40%"}).status_code == 303
+    storied.refresh_from_db()
+    assert (storied.goods, storied.margin_percent) == ("used_up", 40)
+    second = see(staff.get(f"{START}?step=2").content.decode())
+    assert "That gives back 3.0%; stores give 3 to 10%. Of your margin of 40%, that is 7.5%." in second.text
+    with shop_scope(storied.id):
+        assert not ProgrammeDraft.objects.exists()
+        assert AuditEntry.objects.get(code="store.changed").data["after"] == {"goods": "used_up", "margin": 40}
+
+
+def test_the_preview_follows_what_is_said_of_the_store(storied: Shop, staff: Client) -> None:
+    asked = {"goods": "used_up", "margin": "40"}
+    assert "That gives back 5.0%" in see(staff.get(START).content.decode()).text
+    renewed = staff.get(f"{START}?step=1", asked, HTTP_HX_REQUEST="true", HTTP_HX_TARGET="section#preview")
+    assert "That gives back 3.0%" in see(renewed.content.decode()).text
+    storied.refresh_from_db()
+    assert storied.goods == ""
+
+
+@pytest.mark.parametrize("margin", ["0", "100", "-5", "lots", "4.5", "٤٥", "1" * 300])
+def test_a_margin_that_can_not_be_is_kept_and_said(storied: Shop, staff: Client, margin: str) -> None:
+    staff.get(START)
+    answer = staff.post(f"{START}?step=1", {"goods": "again", "margin": margin})
+    assert answer.status_code == 422
+    assert "Enter a whole number from 1 to 99, or leave it empty." in see(answer.content.decode()).text
+    assert margin in answer.content.decode()
+    storied.refresh_from_db()
+    assert storied.margin_percent is None
+
+
+def test_goods_nobody_sells_are_refused(storied: Shop, staff: Client) -> None:
+    staff.get(START)
+    answer = staff.post(f"{START}?step=1", {"goods": "stolen"})
+    assert answer.status_code == 422
+    assert "Choose one." in see(answer.content.decode()).text
 
 
 @pytest.mark.parametrize(
@@ -135,16 +198,16 @@ def test_tiers_come_and_go_by_rows(storied: Shop, staff: Client) -> None:
 
 def test_somebody_else_s_draft_is_not_written_over(storied: Shop, staff: Client) -> None:
     with shop_scope(storied.id):
-        staff.get(START)
+        Setup.objects.create(shop=storied, step=2, opened_at=clock.now())
         sent = answers(storied)
         make_staff(storied, "7", "manager", "Bruno Lima")
         draft_save(storied.id, RULES, "7")
-        answer = staff.post(f"{START}?step=1", sent)
+        answer = staff.post(f"{START}?step=2", sent)
         assert answer.status_code == 409
         assert "Bruno Lima saved this draft meanwhile" in see(answer.content.decode()).text
         assert ProgrammeDraft.objects.get().edited_by == "7"
         draft_discard(storied.id, "7")
-        answer = staff.post(f"{START}?step=1", {**sent, "draft_revision": "1"})
+        answer = staff.post(f"{START}?step=2", {**sent, "draft_revision": "1"})
         assert answer.status_code == 409
         assert "Somebody discarded this draft meanwhile." in see(answer.content.decode()).text
 

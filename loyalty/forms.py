@@ -18,8 +18,8 @@ EARLIEST = dt.date(1970, 1, 1)  # the first day a back-fill can begin
 
 
 class PublishForm(forms.Form):
-    """`count_past` says with version 1 which earlier orders count, `draft_revision` which draft was reviewed. A later
-    version starts now, or when the shop's clock shows `day` and `time`."""
+    """`count_past` says with version 1 which earlier orders count, `draft_revision` which draft was reviewed. It starts
+    now, or when the shop's clock shows `day` and `time`."""
 
     count_past = forms.ChoiceField(choices=[("all", "all"), ("year", "year"), ("none", "none")], required=False)
     start = forms.ChoiceField(choices=[("now", "now"), ("later", "later")], required=False)
@@ -47,7 +47,7 @@ class PublishForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if self.is_first or cleaned.get("start") != "later" or self.errors:
+        if cleaned.get("start") != "later" or self.errors:
             return cleaned
         if not cleaned["day"]:
             self.add_error("day", _("Enter the day it starts."))

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max
 
 from loyalty.documents import DocumentProblem, document_known, document_problems
-from loyalty.models import Account, Backfill, Programme, ProgrammeDraft, ProgrammeVersion, ProgrammeWithdrawal
+from loyalty.models import Account, Backfill, Launch, Programme, ProgrammeDraft, ProgrammeVersion, ProgrammeWithdrawal
 from loyalty.rules.programme import Document, completed
 from retention_app import clock
 from retention_app.events import Fact, events_record
@@ -83,13 +83,13 @@ def draft_save(shop_id: int, document: Any, actor: str, *, draft_revision: int |
 
 
 def draft_discard(shop_id: int, actor: str, *, draft_revision: int | None = None) -> None:
-    """Take the draft back to what was published last; without a programme, away.
+    """Take the draft back to what was published last, or waits to be the first; without either, away.
 
     `draft_revision` is the revision the actor saw. Raises `DraftConflict` when the draft isn't that any more.
     """
-    latest = version_latest()
-    if latest:
-        draft_save(shop_id, latest.document, actor, draft_revision=draft_revision)
+    decided = version_latest() or Launch.objects.first()
+    if decided:
+        draft_save(shop_id, decided.document, actor, draft_revision=draft_revision)
         return
     drafts = ProgrammeDraft.objects.all()
     seen = drafts if draft_revision is None else drafts.filter(revision=draft_revision)
@@ -118,49 +118,158 @@ def programme_publish(
 ) -> ProgrammeVersion:
     """Make the draft the next version, in force from `starts_at` (now), and tell it as an event.
 
-    `count_past` decides with version 1, for good, which earlier orders count; version 1 starts at once.
-    `draft_revision` is the revision the actor saw. Raises `DraftConflict` when the draft isn't that any more,
-    `NothingToPublish` when nothing would change, `AlreadyScheduled` while another version waits for its start,
-    `TooLate` for a start that has passed.
+    `count_past` decides with version 1, for good, which earlier orders count; version 1 starts at once, or by
+    `launch_schedule`. `draft_revision` is the revision the actor saw. Raises `DraftConflict` when the draft isn't that
+    any more, `NothingToPublish` when nothing would change, `AlreadyScheduled` while another version waits for its
+    start, `TooLate` for a start that has passed.
     """
-    draft, latest, now = ProgrammeDraft.objects.first(), version_latest(), clock.now()
-    if draft and draft_revision is not None and draft.revision != draft_revision:
-        raise DraftConflict(f"The draft has revision {draft.revision}, not {draft_revision}.")
-    if draft is None or (latest and completed(latest.document) == completed(draft.document)):
-        raise NothingToPublish("The draft doesn't differ from what was published last.")
+    latest = version_latest()
+    draft, now = _draft_reviewed(latest, draft_revision), clock.now()
     if latest and latest.effective_from > now and latest.published_at < latest.effective_from:
         raise AlreadyScheduled(f"Version {latest.number} waits for its start.")
+    if latest is None and Launch.objects.exists():
+        raise AlreadyScheduled("Version 1 waits for its start.")
     if starts_at is not None and (latest is None or starts_at <= now):
         raise TooLate("A start lies in the future, and version 1 starts at once.")
     effective_from = starts_at or now
     if latest:
         effective_from = max(effective_from, latest.effective_from + dt.timedelta(microseconds=1))
-    number = (ProgrammeVersion.objects.aggregate(last=Max("number"))["last"] or 0) + 1
     try:
         with transaction.atomic():
-            mine = ProgrammeDraft.objects.filter(id=draft.id, revision=draft.revision)
-            if not mine.update(revision=F("revision") + 1):
-                raise DraftConflict("The draft was changed or published meanwhile.")
-            if latest is None:
-                _programme_start(shop_id, effective_from, count_past)
-            version = ProgrammeVersion.objects.create(
-                shop_id=shop_id,
-                number=number,
-                effective_from=effective_from,
-                document=_checked(draft.document),
-                note=note,
-                published_by=actor,
-                published_at=now,
+            _draft_take(draft)
+            version = _version_create(
+                shop_id, draft.document, effective_from, actor, note, now, None if latest else count_past, starts_at
             )
-            told: dict[str, Any] = {"version": number, "document": version.document, "note": note}
-            if latest is None:
-                told["count_past"] = count_past
-            if starts_at is not None:
-                told["starts_at"] = starts_at.isoformat()
-            _tell(shop_id, "published", version.id, f"{number}", now, actor, told)
     except IntegrityError as error:
         raise DraftConflict("Another version was published meanwhile.") from error
     return version
+
+
+def _draft_reviewed(latest: ProgrammeVersion | None, draft_revision: int | None) -> ProgrammeDraft:
+    """The draft that is to be published. Raises `DraftConflict`, `NothingToPublish`."""
+    draft = ProgrammeDraft.objects.first()
+    if draft and draft_revision is not None and draft.revision != draft_revision:
+        raise DraftConflict(f"The draft has revision {draft.revision}, not {draft_revision}.")
+    if draft is None or (latest and completed(latest.document) == completed(draft.document)):
+        raise NothingToPublish("The draft doesn't differ from what was published last.")
+    return draft
+
+
+def _draft_take(draft: ProgrammeDraft) -> None:
+    """Count the draft's publication: of two at once only one finds it as it was."""
+    mine = ProgrammeDraft.objects.filter(id=draft.id, revision=draft.revision)
+    if not mine.update(revision=F("revision") + 1):
+        raise DraftConflict("The draft was changed or published meanwhile.")
+
+
+def _version_create(
+    shop_id: int,
+    document: Any,
+    effective_from: dt.datetime,
+    actor: str,
+    note: str,
+    now: dt.datetime,
+    count_past: CountPast | None,
+    starts_at: dt.datetime | None,
+) -> ProgrammeVersion:
+    """The next version, told as an event; with `count_past` the programme begins with it."""
+    number = (ProgrammeVersion.objects.aggregate(last=Max("number"))["last"] or 0) + 1
+    if count_past is not None:
+        _programme_start(shop_id, effective_from, count_past)
+    version = ProgrammeVersion.objects.create(
+        shop_id=shop_id,
+        number=number,
+        effective_from=effective_from,
+        document=_checked(document),
+        note=note,
+        published_by=actor,
+        published_at=now,
+    )
+    told: dict[str, Any] = {"version": number, "document": version.document, "note": note}
+    if count_past is not None:
+        told["count_past"] = count_past
+    if starts_at is not None:
+        told["starts_at"] = starts_at.isoformat()
+    _tell(shop_id, "published", version.id, f"{number}", now, actor, told)
+    return version
+
+
+def launch_schedule(
+    shop_id: int,
+    actor: str,
+    count_past: CountPast,
+    note: str = "",
+    *,
+    draft_revision: int | None = None,
+    starts_at: dt.datetime,
+) -> Launch:
+    """Decide that the draft, as it is, becomes version 1 at `starts_at`. Later changes of the draft don't touch it.
+
+    Raises `DraftConflict` when the draft isn't the one the actor saw or a version is live by now, `NothingToPublish`
+    without a draft, `AlreadyScheduled` when a start is decided, `TooLate` for one that has passed.
+    """
+    if version_latest():
+        raise DraftConflict("The programme was published meanwhile.")
+    draft, now = _draft_reviewed(None, draft_revision), clock.now()
+    if starts_at <= now:
+        raise TooLate("A start lies in the future.")
+    try:
+        with transaction.atomic():
+            _draft_take(draft)
+            launch = Launch.objects.create(
+                shop_id=shop_id,
+                starts_at=starts_at,
+                document=_checked(draft.document),
+                count_past=count_past,
+                note=note,
+                decided_by=actor,
+                decided_at=now,
+            )
+            _launch_tell(launch, "scheduled", actor)
+    except IntegrityError as error:
+        raise AlreadyScheduled("Version 1 waits for its start.") from error
+    return launch
+
+
+def launch_cancel(shop_id: int, actor: str) -> None:
+    """Take the decision back; twice is once. Raises `TooLate` once the programme has started."""
+    with transaction.atomic():
+        launch = Launch.objects.select_for_update().filter(shop_id=shop_id).first()
+        if launch is None:
+            if version_latest():
+                raise TooLate("The programme has started.")
+            return
+        _launch_tell(launch, "cancelled", actor)
+        launch.delete()
+
+
+def launch_start(shop_id: int) -> ProgrammeVersion | None:
+    """Publish version 1 in the name of who decided it, in force from the instant they named, if that has come. A
+    worker that comes late changes nothing by it."""
+    with transaction.atomic():
+        due = Launch.objects.select_for_update().filter(shop_id=shop_id, starts_at__lte=clock.now())
+        launch = due.first()
+        if launch is None:
+            return None
+        launch.delete()
+        ProgrammeDraft.objects.update(revision=F("revision") + 1)
+        return _version_create(
+            shop_id,
+            launch.document,
+            launch.starts_at,
+            launch.decided_by,
+            launch.note,
+            clock.now(),
+            cast(CountPast, launch.count_past),
+            launch.starts_at,
+        )
+
+
+def _launch_tell(launch: Launch, what: str, actor: str) -> None:
+    data = {"starts_at": launch.starts_at.isoformat(), "count_past": launch.count_past, "document": launch.document}
+    AuditEntry.objects.create(
+        shop_id=launch.shop_id, code=f"loyalty.programme.launch_{what}", actor=actor, at=clock.now(), data=data
+    )
 
 
 def version_withdraw(shop_id: int, number: int, actor: str) -> None:

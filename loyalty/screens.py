@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class LoyaltyScreens(EngineScreens):
         return [NavItem(_("Loyalty"), reverse("loyalty:programme"), "loyalty", 20)]
 
     def guide(self, shop: Shop) -> Guide | None:
-        if ProgrammeVersion.objects.exists():
+        if selectors.programme_decided():
             return None
         setup, names = Setup.objects.first(), step_names()
         if setup is None:
@@ -82,6 +83,10 @@ class LoyaltyScreens(EngineScreens):
     def audit_text(self, code: str, data: Mapping[str, Any]) -> str:
         if code == "loyalty.programme.published":
             return _("Version %(number)s of the programme published") % {"number": data["version"]}
+        if code == "loyalty.programme.launch_scheduled":
+            return _("Start of the programme scheduled")
+        if code == "loyalty.programme.launch_cancelled":
+            return _("Start of the programme cancelled")
         if code == "loyalty.programme.withdrawn":
             return _("Version %(number)s of the programme cancelled before it started") % {"number": data["version"]}
         if code == "loyalty.programme.backfilled":
@@ -113,6 +118,9 @@ class LoyaltyScreens(EngineScreens):
             number = data["version"]
             former = _("Version %(number)s") % {"number": number - 1} if number > 1 else ""
             return former, _("Version %(number)s") % {"number": number}
+        if code.startswith("loyalty.programme.launch_"):
+            starts = words.moment(dt.datetime.fromisoformat(data["starts_at"]))
+            return ("", starts) if code.endswith("_scheduled") else (starts, "")
         return None
 
     def audit_kinds(self) -> Sequence[AuditKind]:

@@ -18,6 +18,7 @@ from loyalty.models import (
     Account,
     Adjustment,
     Entry,
+    Launch,
     Lot,
     Member,
     ProgrammeDraft,
@@ -203,12 +204,18 @@ def programme_live(shop_id: int) -> ProgrammeVersion | None:
     return started.order_by("-number").first()
 
 
+def programme_decided() -> bool:
+    """Whether a programme is live, or its start is decided."""
+    return ProgrammeVersion.objects.exists() or Launch.objects.exists()
+
+
 @dataclass(frozen=True)
 class Publications:
-    """All published versions, newest first, as they stand at `now`."""
+    """All published versions, newest first, as they stand at `now`; before the first, the start that waits."""
 
     versions: list[ProgrammeVersion]
     now: dt.datetime
+    launch: Launch | None = None
 
     @property
     def valid(self) -> list[ProgrammeVersion]:
@@ -236,6 +243,11 @@ class Publications:
         return next((version for version in self.valid if live and version.number < live.number), None)
 
     @property
+    def decided(self) -> ProgrammeVersion | Launch | None:
+        """What was published last, or waits to be the first."""
+        return self.latest or self.launch
+
+    @property
     def number_next(self) -> int:
         return self.versions[0].number + 1 if self.versions else 1
 
@@ -247,9 +259,10 @@ class Publications:
 
 
 def publications(shop_id: int) -> Publications:
-    """One query."""
-    found = ProgrammeVersion.objects.filter(shop_id=shop_id).select_related("withdrawal").order_by("-number")
-    return Publications(list(found), clock.now())
+    """One query, two before the first version."""
+    found = list(ProgrammeVersion.objects.filter(shop_id=shop_id).select_related("withdrawal").order_by("-number"))
+    launch = None if found else Launch.objects.filter(shop_id=shop_id).first()
+    return Publications(found, clock.now(), launch)
 
 
 def versions(shop_id: int) -> list[ProgrammeVersion]:
@@ -260,12 +273,12 @@ def versions(shop_id: int) -> list[ProgrammeVersion]:
 def draft_current(shop_id: int) -> ProgrammeDraft | None:
     """The draft, while it differs from what was published last."""
     draft = ProgrammeDraft.objects.filter(shop_id=shop_id).first()
-    return draft_waiting(draft, publications(shop_id).latest)
+    return draft_waiting(draft, publications(shop_id).decided)
 
 
-def draft_waiting(draft: ProgrammeDraft | None, latest: ProgrammeVersion | None) -> ProgrammeDraft | None:
-    """The draft, if it differs from the version published last."""
-    if draft is None or (latest and completed(latest.document) == completed(draft.document)):
+def draft_waiting(draft: ProgrammeDraft | None, decided: ProgrammeVersion | Launch | None) -> ProgrammeDraft | None:
+    """The draft, if it differs from what was decided last."""
+    if draft is None or (decided and completed(decided.document) == completed(draft.document)):
         return None
     return draft
 

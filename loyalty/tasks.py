@@ -9,8 +9,9 @@ from celery import shared_task
 
 from loyalty.holds import hold_give_up, hold_resume, holds_left
 from loyalty.ledger import MembersBusy, members_bring_along, members_due
-from loyalty.models import Programme
-from retention_app import clock, work
+from loyalty.models import Launch, Programme
+from loyalty.programme import launch_start
+from retention_app import clock, sync, work
 from retention_app.doors import for_each_shop
 from retention_app.models import Shop
 from retention_app.outbound import MayBeDone
@@ -24,13 +25,23 @@ HELD_LONG = dt.timedelta(hours=1)  # after which a spending that nobody decided 
 
 @shared_task
 def time_passes() -> None:
-    """Wake a worker for each shop where time alone changed somebody's statement."""
+    """Wake a worker for each shop whose programme is to start, or where time alone changed somebody's statement."""
 
     def look(shop: Shop) -> None:
+        if Launch.objects.filter(starts_at__lte=clock.now()).exists():
+            programme_starts.delay(shop_id=shop.id)
         if members_due(limit=1):
             members_time_passes.delay(shop_id=shop.id)
 
     for_each_shop(look)
+
+
+@shared_task(base=ShopTask)
+def programme_starts(*, shop_id: int) -> None:
+    """Start the programme that waits for its day, once the history it counts is all here."""
+    progress = sync.import_progress(shop_id=shop_id)
+    if not (progress and progress["running"]):
+        launch_start(shop_id)
 
 
 @shared_task(base=ShopTask)

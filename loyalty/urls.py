@@ -8,6 +8,7 @@ app_name = "loyalty"
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("programme/", views.programme, name="programme"),
+    path("programme/launch/cancel/", views_versions.cancel_launch, name="launch_cancel"),
     path("draft/", views.draft, name="draft"),
     path("draft/discard/", views.discard, name="discard"),
     path("draft/panel/", views_preview.panel_frame, name="panel_frame"),

@@ -14,7 +14,7 @@ from loyalty import selectors
 from loyalty.differences import differences
 from loyalty.documents import document_warnings
 from loyalty.explain import trial_lines
-from loyalty.models import ProgrammeDraft, ProgrammeVersion
+from loyalty.models import Launch, ProgrammeDraft, ProgrammeVersion
 from loyalty.programme import DraftConflict, counting_from, draft_discard, draft_save
 from loyalty.rules.programme import Document, completed
 from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
@@ -49,15 +49,19 @@ def programme(request: ShopRequest) -> HttpResponse:
     shop, words = request.shop, words_for(request.shop)
     published = selectors.publications(shop.id)
     kept = ProgrammeDraft.objects.first()
-    live, waiting = published.live, selectors.draft_waiting(kept, published.latest)
+    live, waiting = published.live, selectors.draft_waiting(kept, published.decided)
+    launch = published.launch
+    rules = live or launch
     is_new = live is not None and live.effective_from > clock.now() - BRING_BACK_WITHIN
     context = {
         "shop": shop,
         "live": live,
-        "sentences": sentences(completed(live.document), words) if live else None,
+        "launch": launch,
+        "sentences": sentences(completed(rules.document), words) if rules else None,
         "example": sentences(common_document(shop.currency), words),
-        "changes": changes(live, waiting, words),
+        "changes": changes(rules, waiting, words),
         "since": _since(live, words) if live else "",
+        "counts": past_told(launch.count_past) if launch else "",
         "city": words.city,
         "scheduled": published.scheduled,
         "draft_revision": revision_of(kept),
@@ -81,7 +85,16 @@ def _since(live: ProgrammeVersion, words: Words) -> str:
     return f"{started} " + _("Orders count from %(day)s on.") % {"day": words.day(counting)}
 
 
-def changes(live: ProgrammeVersion | None, waiting: ProgrammeDraft | None, words: Words) -> int:
+def past_told(count_past: str) -> str:
+    """Which earlier orders a programme will count that waits for its start."""
+    return {
+        "all": _("All earlier orders count."),
+        "year": _("Orders of the 12 months before count."),
+        "none": _("No earlier orders count."),
+    }[count_past]
+
+
+def changes(live: ProgrammeVersion | Launch | None, waiting: ProgrammeDraft | None, words: Words) -> int:
     """How many changes wait in the draft; 0 while there is none."""
     if waiting is None:
         return 0
@@ -119,13 +132,13 @@ def draft_page(
     many stores do."""
     shop, words = request.shop, words_for(request.shop)
     published, kept = selectors.publications(shop.id), ProgrammeDraft.objects.first()
-    live, waiting = published.live, selectors.draft_waiting(kept, published.latest)
+    live, waiting = published.live, selectors.draft_waiting(kept, published.decided)
     if form or flat:
         typed = form or RulesForm(flat, shop=shop)
         document = typed.document if typed.is_valid() else None
         form = form or RulesForm(shop=shop, initial=flat)
     else:
-        known = waiting or live
+        known = waiting or live or published.launch
         document = completed(known.document) if known else common_document(shop.currency)
         form = RulesForm(shop=shop, initial=initial_of(document, shop))
     if added := _added(request, form):
@@ -136,7 +149,7 @@ def draft_page(
         "form": form,
         "fields": form.sentence_fields(),
         "live": live,
-        "changes": changes(live, waiting, words),
+        "changes": changes(live or published.launch, waiting, words),
         "draft_revision": _revision_begun(request, kept, status),
         **overtaken(kept, status == 409),
         "products": Product.objects.order_by("title").values_list("title", flat=True)[:PRODUCTS_OFFERED],

@@ -16,7 +16,14 @@ from loyalty.differences import differences
 from loyalty.documents import document_warnings
 from loyalty.forms import PublishForm
 from loyalty.models import ProgrammeDraft, ProgrammeVersion, SimulatedMove, Simulation
-from loyalty.programme import AlreadyScheduled, DraftConflict, NothingToPublish, TooLate, programme_publish
+from loyalty.programme import (
+    AlreadyScheduled,
+    DraftConflict,
+    NothingToPublish,
+    TooLate,
+    launch_schedule,
+    programme_publish,
+)
 from loyalty.rules.programme import Document, completed, worth_minor
 from loyalty.simulation import Totals, simulation_find, simulation_request, year
 from retention_app.audit import file_taken
@@ -49,29 +56,40 @@ def review(request: ShopRequest) -> HttpResponse:
         simulation_request(shop.id, completed(waiting.document))
         form.add_error(None, _("Who moves is still being counted. Publish when it is done."))
         return _review_page(request, form, status=422)
+    told, status = published(request, form)
+    if not told:
+        return _review_page(request, form, status=status)
+    return done(request, reverse("loyalty:programme"), toast=told)
+
+
+def published(request: ShopRequest, form: PublishForm) -> tuple[str, int]:
+    """Publish the draft, or decide its start, as a valid form says: what to tell of it. Refused, the text is empty, the
+    form has the reason, and the number is the answer's status."""
+    shop_id, chosen = request.shop.id, form.cleaned_data
+    past, note, revision = chosen["count_past"], chosen["note"], chosen["draft_revision"]
     try:
+        if form.is_first and form.starts_at:
+            launch_schedule(shop_id, request.actor, past, note, draft_revision=revision, starts_at=form.starts_at)
+            return _("Your programme is scheduled"), 303
         version = programme_publish(
-            shop.id,
-            request.actor,
-            form.cleaned_data["count_past"] or "none",
-            form.cleaned_data["note"],
-            draft_revision=reviewed,
-            starts_at=form.starts_at,
+            shop_id, request.actor, past or "none", note, draft_revision=revision, starts_at=form.starts_at
         )
     except NothingToPublish:
         form.add_error(None, _("There is nothing to publish: the draft doesn't differ from what is live."))
-        return _review_page(request, form, status=422)
+        return "", 422
     except AlreadyScheduled:
         form.add_error(None, _("Another version waits for its start. Cancel it before you publish this one."))
-        return _review_page(request, form, status=409)
+        return "", 409
     except DraftConflict:
         form.add_error(None, _("Somebody changed or published the draft meanwhile. This is how it looks now."))
-        return _review_page(request, form, status=409)
+        return "", 409
     except TooLate:
         form.add_error("day", _("That has passed. Enter a later day or start now."))
-        return _review_page(request, form, status=422)
+        return "", 422
+    if form.is_first:
+        return _("Your programme is live"), 303
     told = _("Version %(number)s is scheduled") if form.starts_at else _("Version %(number)s is live")
-    return done(request, reverse("loyalty:programme"), toast=told % {"number": version.number})
+    return told % {"number": version.number}, 303
 
 
 def _to_draft() -> HttpResponse:
@@ -84,8 +102,8 @@ def _is_counted(waiting: ProgrammeDraft) -> bool:
 
 
 def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> HttpResponse:
-    shop, words, published = request.shop, words_for(request.shop), selectors.publications(request.shop.id)
-    live, waiting = published.live, selectors.draft_waiting(ProgrammeDraft.objects.first(), published.latest)
+    shop, words, known = request.shop, words_for(request.shop), selectors.publications(request.shop.id)
+    live, waiting = known.live, selectors.draft_waiting(ProgrammeDraft.objects.first(), known.decided)
     document = completed(waiting.document) if waiting else None
     simulation = simulation_find(document) if document else None
     is_counted = simulation is not None and simulation.finished_at is not None
@@ -95,7 +113,7 @@ def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> 
         "form": form,
         "live": live,
         "draft": waiting,
-        "number": published.number_next,
+        "number": known.number_next,
         "differences": differences(completed(live.document) if live else None, document, words) if document else [],
         "warnings": [warning.message() for warning in document_warnings(document, shop.margin_percent)]
         if document
@@ -112,7 +130,8 @@ def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> 
         "start": form.data.get("start", "") if form.is_bound else "now",
         "city": words.city,
         "asks_margin": shop.margin_percent is None,
-        "scheduled": published.scheduled,
+        "scheduled": known.scheduled,
+        "launch": known.launch,
     }
     if only_consequences:
         return page(request, "loyalty/review.html#consequences", context | {"is_part": True}, current="loyalty")
@@ -263,7 +282,7 @@ def start_told(start: launch.Start, words: Words) -> str:
 def moves(request: ShopRequest) -> HttpResponse:
     """Who moves up or down, searched by name; a POST asks for the list as a file."""
     shop, published = request.shop, selectors.publications(request.shop.id)
-    waiting = selectors.draft_waiting(ProgrammeDraft.objects.first(), published.latest)
+    waiting = selectors.draft_waiting(ProgrammeDraft.objects.first(), published.decided)
     simulation = simulation_find(completed(waiting.document)) if waiting else None
     if waiting is None or simulation is None or simulation.finished_at is None:
         return HttpResponseRedirect(reverse("loyalty:review"))

@@ -11,17 +11,17 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from loyalty import start
+from loyalty import selectors, start
 from loyalty.documents import document_warnings
 from loyalty.forms import PublishForm
-from loyalty.models import ProgrammeDraft, ProgrammeVersion, Setup
-from loyalty.programme import DraftConflict, draft_save, programme_publish
+from loyalty.models import ProgrammeDraft, Setup
+from loyalty.programme import DraftConflict, draft_save
 from loyalty.rules.programme import Document, completed
 from loyalty.rules_form import RulesForm, initial_of, row_added, row_removed
 from loyalty.sentences import sentences
 from loyalty.views import overtaken, revision_named, revision_of
 from loyalty.views_preview import Panel
-from loyalty.views_review import past_choices
+from loyalty.views_review import past_choices, published
 from retention_app import clock, sync
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
@@ -83,7 +83,7 @@ class _Begun:
 def step(request: ShopRequest) -> HttpResponse:
     """`?step=`: 1 to 5. `#preview` renews while somebody types. A POST keeps what was answered and goes on; the last
     one publishes."""
-    if ProgrammeVersion.objects.exists():
+    if selectors.programme_decided():
         return HttpResponseRedirect(reverse("loyalty:programme"))
     setup, _created = Setup.objects.get_or_create(shop_id=request.shop.id, defaults={"opened_at": clock.now()})
     number = _number(request, setup)
@@ -180,7 +180,7 @@ def _page(
         "number": number,
         "steps": [(n, name, n < setup.step or n == number) for n, name in enumerate(start.step_names(), 1)],
         "name": start.step_names()[number - 1],
-        "form": begun.store if number == STORE else publish or shown,
+        "form": {STORE: begun.store, LAUNCH: publish or PublishForm(is_first=True, shop=shop)}.get(number, shown),
         "rules": shown,
         "fields": shown.sentence_fields(),
         "draft_revision": revision_of(kept),
@@ -194,6 +194,7 @@ def _page(
         "importing": progress if progress and progress["running"] else None,
         "choices": past_choices(shop, document) if number == LAUNCH else [],
         "chosen": publish.data.get("count_past", "") if publish else "all",
+        "start": publish.data.get("start", "") if publish else "now",
     }
     context["panel"] = Panel.of(shop, document, known.average_minor, words)
     template = "loyalty/start.html#preview" if is_part(request, "preview") else "loyalty/start.html"
@@ -212,7 +213,7 @@ def _why(number: int, document: Document, begun: _Begun, shares: list[start.Shar
 
 
 def _launch(request: ShopRequest, setup: Setup, begun: _Begun) -> HttpResponse:
-    """Publish the draft as version 1."""
+    """Publish the draft as version 1, now or on a day."""
     form = PublishForm(request.POST, is_first=True, shop=request.shop)
     if not form.is_valid():
         return _page(request, setup, LAUNCH, begun, publish=form, status=422)
@@ -220,14 +221,7 @@ def _launch(request: ShopRequest, setup: Setup, begun: _Begun) -> HttpResponse:
     if progress and progress["running"]:
         form.add_error(None, _("Your history is still arriving. Publish when it is all here."))
         return _page(request, setup, LAUNCH, begun, publish=form, status=409)
-    try:
-        programme_publish(
-            request.shop.id,
-            request.actor,
-            form.cleaned_data["count_past"],
-            draft_revision=form.cleaned_data["draft_revision"],
-        )
-    except DraftConflict:
-        form.add_error(None, _("Somebody changed or published the draft meanwhile. This is how it looks now."))
-        return _page(request, setup, LAUNCH, _Begun(request.shop), publish=form, status=409)
-    return done(request, reverse("loyalty:programme"), toast=_("Your programme is live"))
+    told, status = published(request, form)
+    if not told:
+        return _page(request, setup, LAUNCH, _Begun(request.shop), publish=form, status=status)
+    return done(request, reverse("loyalty:programme"), toast=told)

@@ -19,6 +19,7 @@ from loyalty.programme import (
     TooLate,
     backfill_decide,
     counting_from,
+    launch_cancel,
     version_bring_back,
     version_withdraw,
 )
@@ -124,6 +125,16 @@ def withdraw(request: ShopRequest, number: int) -> HttpResponse:
     except TooLate:
         return done(request, reverse("loyalty:programme"), toast=_("It has started already"))
     return done(request, reverse("loyalty:programme"), toast=_("Version %(number)s is cancelled") % {"number": number})
+
+
+@shop_view(Right.PROGRAMME, methods=["POST"])
+def cancel_launch(request: ShopRequest) -> HttpResponse:
+    """Take the start of the programme back before it has come."""
+    try:
+        launch_cancel(request.shop.id, request.actor)
+    except TooLate:
+        return done(request, reverse("loyalty:programme"), toast=_("It has started already"))
+    return done(request, reverse("loyalty:programme"), toast=_("The start is cancelled"))
 
 
 @shop_view(Right.PROGRAMME, methods=["GET", "POST"], look=Right.PROGRAMME)

@@ -59,6 +59,7 @@ TABLE = {
     "start:dismiss": ("", "manager"),
     "loyalty:overview": LOOK,
     "loyalty:programme": LOOK,
+    "loyalty:launch_cancel": ("", "manager"),
     "loyalty:draft": ("viewer", "manager"),
     "loyalty:discard": ("", "manager"),
     "loyalty:review": ("viewer", "manager"),

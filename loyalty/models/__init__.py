@@ -12,6 +12,7 @@ from loyalty.models.ledger import (
 )
 from loyalty.models.programme import (
     Backfill,
+    Launch,
     Programme,
     ProgrammeDraft,
     ProgrammeVersion,
@@ -28,6 +29,7 @@ __all__ = [
     "Announcement",
     "Backfill",
     "Entry",
+    "Launch",
     "LedgerTransaction",
     "Lot",
     "Member",

@@ -74,6 +74,20 @@ class ProgrammeDraft(ShopOwned):
         constraints = [models.UniqueConstraint(fields=["shop"], name="programmedraft_one_per_shop")]
 
 
+class Launch(ShopOwned):
+    """Version 1 as somebody decided it, waiting for its start; gone once it is published or cancelled."""
+
+    starts_at = models.DateTimeField()
+    document = models.JSONField()  # loyalty.rules.programme.Document
+    count_past = models.CharField(max_length=4)  # loyalty.programme.CountPast
+    note = models.CharField(max_length=500, blank=True)
+    decided_by = models.CharField(max_length=64)
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shop"], name="launch_one_per_shop")]
+
+
 class Simulation(ShopOwned):
     """What a document would change: all members through the live programme and through it, slice by slice.
 

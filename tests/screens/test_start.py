@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -256,3 +257,39 @@ def test_a_big_shop_that_is_being_counted_says_so(
         Setup.objects.create(shop=storied, step=2, opened_at=clock.now())
     seen = see(staff.get(f"{START}?step=2").content.decode())
     assert "Your orders are being counted, so these are common values to start with." in seen.text
+
+
+def test_it_starts_on_a_day_that_can_be_cancelled(storied: Shop, staff: Client) -> None:
+    with shop_scope(storied.id):
+        Setup.objects.create(shop=storied, step=5, opened_at=clock.now())
+        draft = draft_save(storied.id, RULES, "42")
+        asked = see(staff.get(f"{START}?step=5").content.decode())
+        assert "When does it start?" in asked.text
+        chosen: dict[str, Any] = {"count_past": "all", "draft_revision": draft.revision, "start": "later"}
+        wrong = staff.post(f"{START}?step=5", {**chosen, "day": "2020-01-01"})
+        assert wrong.status_code == 422
+        assert "That has passed. Enter a later day or start now." in see(wrong.content.decode()).text
+        day = (clock.now() + dt.timedelta(days=40)).date().isoformat()
+        assert staff.post(f"{START}?step=5", {**chosen, "day": day, "time": "09:30"}).status_code == 303
+        assert not ProgrammeVersion.objects.exists()
+    assert staff.get(START).headers["Location"] == "/app/loyalty/programme/"
+    waits = see(staff.get("/app/loyalty/programme/").content.decode())
+    sane(waits)
+    for text in ("Your programme starts", "09:30", "not live yet", "Every $1.00 spent earns 1 point.", "All earlier"):
+        assert text in waits.text
+    assert "not live yet. Review" not in waits.text
+    assert "Set up your programme" not in see(staff.get("/app/").content.decode()).text
+    with shop_scope(storied.id):
+        changed = {**initial_of(completed(draft.document), storied), "earn_points": "2"}
+    assert staff.post("/app/loyalty/draft/", changed).status_code == 303
+    review = see(staff.get("/app/loyalty/draft/review/").content.decode())
+    sane(review)
+    assert "Your programme starts" in review.text
+    taken = staff.post("/app/loyalty/draft/review/", {"count_past": "all"})
+    assert taken.status_code in (409, 422)
+    for _ in range(2):
+        assert staff.post("/app/loyalty/programme/launch/cancel/").status_code == 303
+    assert "No programme yet." in see(staff.get("/app/loyalty/programme/").content.decode()).text
+    told = see(staff.get("/app/settings/audit/").content.decode()).text
+    assert "Start of the programme scheduled" in told
+    assert "Start of the programme cancelled" in told

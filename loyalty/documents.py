@@ -9,10 +9,11 @@ import datetime as dt
 import re
 import secrets
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations
 from typing import Any, Literal, get_args
 
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
 from loyalty.rules.programme import (
     Document,
@@ -24,6 +25,7 @@ from loyalty.rules.programme import (
     WaitingAfter,
     completed,
 )
+from retention_app import formatting
 
 EARN_POINTS_MAX = 1_000
 WORTH_POINTS_MAX = 1_000_000
@@ -122,7 +124,7 @@ class DocumentWarning:
 
     code: Literal["tier_gives_back_too_much", "gives_back_over_margin", "counted_twice"]
     names: tuple[str, ...]
-    percent: int
+    percent: float
     margin_percent: int | None = None
 
     def message(self) -> str:
@@ -131,7 +133,8 @@ class DocumentWarning:
                 "name": self.names[0],
                 "times": f"{self.percent / 100:g}×",
             }
-        told = {"tier": "".join(self.names), "percent": self.percent, "margin": self.margin_percent}
+        percent = formatting.decimal(self.percent, get_language() or "en")
+        told = {"tier": "".join(self.names), "percent": percent, "margin": self.margin_percent}
         if self.code == "tier_gives_back_too_much":
             return gettext("In %(tier)s, points are worth %(percent)s%% of what was spent to earn them.") % told
         if self.names:
@@ -345,17 +348,17 @@ def document_warnings(document: Document, margin_percent: int | None = None) -> 
     warnings = []
     for one, other in combinations(document["multipliers"], 2):
         if one["label"] == other["label"] and _overlap(one, other):
-            percent = one["percent"] * other["percent"] // 100
-            warnings.append(DocumentWarning("counted_twice", (one["name"],), percent))
+            together = one["percent"] * other["percent"] // 100
+            warnings.append(DocumentWarning("counted_twice", (one["name"],), together))
     levels = document["tiers"]["levels"] if document["tiers"] else []
     top = max(levels, key=lambda level: level["percent"], default=None)
     earn, worth = document["earn"], document["worth"]
     times_percent = top["percent"] if top else 100
-    percent = times_percent * earn["points"] * worth["minor"] // (earn["per_minor"] * worth["points"])
-    names = (top["name"],) if top else ()
-    if percent > 100:
+    back = Fraction(times_percent * earn["points"] * worth["minor"], earn["per_minor"] * worth["points"])
+    percent, names = float(back), (top["name"],) if top else ()
+    if back > 100:
         warnings.append(DocumentWarning("tier_gives_back_too_much", names, percent))
-    elif margin_percent is not None and percent > margin_percent:
+    elif margin_percent is not None and back > margin_percent:
         warnings.append(DocumentWarning("gives_back_over_margin", names, percent, margin_percent))
     return warnings
 

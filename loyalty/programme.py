@@ -14,7 +14,7 @@ from loyalty.models import Account, Backfill, Launch, Programme, ProgrammeDraft,
 from loyalty.rules.programme import Document, completed
 from retention_app import clock
 from retention_app.events import Fact, events_record
-from retention_app.models import AuditEntry, DomainEvent
+from retention_app.models import AuditEntry, DomainEvent, Shop
 
 CountPast = Literal["all", "year", "none"]
 
@@ -208,14 +208,16 @@ def launch_schedule(
     Raises `DraftConflict` when the draft isn't the one the actor saw or a version is live by now, `NothingToPublish`
     without a draft, `AlreadyScheduled` when a start is decided, `TooLate` for one that has passed.
     """
-    if version_latest():
-        raise DraftConflict("The programme was published meanwhile.")
+    if Launch.objects.exists():
+        raise AlreadyScheduled("Version 1 waits for its start.")
     draft, now = _draft_reviewed(None, draft_revision), clock.now()
     if starts_at <= now:
         raise TooLate("A start lies in the future.")
     try:
         with transaction.atomic():
             _draft_take(draft)
+            if version_latest():
+                raise DraftConflict("The programme was published meanwhile.")
             launch = Launch.objects.create(
                 shop_id=shop_id,
                 starts_at=starts_at,
@@ -231,10 +233,10 @@ def launch_schedule(
     return launch
 
 
-def launch_cancel(shop_id: int, actor: str) -> None:
-    """Take the decision back; twice is once. Raises `TooLate` once the programme has started."""
+def launch_cancel(launch_id: int, actor: str) -> None:
+    """Take this decision back; twice is once. Raises `TooLate` once the programme has started."""
     with transaction.atomic():
-        launch = Launch.objects.select_for_update().filter(shop_id=shop_id).first()
+        launch = Launch.objects.select_for_update().filter(id=launch_id).first()
         if launch is None:
             if version_latest():
                 raise TooLate("The programme has started.")
@@ -243,18 +245,21 @@ def launch_cancel(shop_id: int, actor: str) -> None:
         launch.delete()
 
 
-def launch_start(shop_id: int) -> ProgrammeVersion | None:
+def launch_start(shop: Shop) -> ProgrammeVersion | None:
     """Publish version 1 in the name of who decided it, in force from the instant they named, if that has come. A
-    worker that comes late changes nothing by it."""
+    worker that comes late changes nothing by it. A start that came while the app wasn't installed is cancelled: who
+    installs it again decides anew."""
     with transaction.atomic():
-        due = Launch.objects.select_for_update().filter(shop_id=shop_id, starts_at__lte=clock.now())
-        launch = due.first()
+        launch = Launch.objects.select_for_update().filter(starts_at__lte=clock.now()).first()
         if launch is None:
             return None
         launch.delete()
+        if launch.starts_at < shop.installed_at:
+            _launch_tell(launch, "cancelled", "")
+            return None
         ProgrammeDraft.objects.update(revision=F("revision") + 1)
         return _version_create(
-            shop_id,
+            shop.id,
             launch.document,
             launch.starts_at,
             launch.decided_by,

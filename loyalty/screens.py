@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from loyalty import liability_words, selectors
 from loyalty.activity import Approvals, approval_text
 from loyalty.explain import reason_text, what, why
-from loyalty.models import Account, Adjustment, Lot, ProgrammeDraft, ProgrammeVersion, Setup, TierMove
+from loyalty.models import Account, Adjustment, Launch, Lot, ProgrammeDraft, ProgrammeVersion, Setup, TierMove
 from loyalty.rules.programme import completed, worth_minor
 from loyalty.selectors import LedgerRow, MemberSummary, TierStanding
 from loyalty.staff import may_be_decided
@@ -157,9 +157,11 @@ class LoyaltyScreens(EngineScreens):
         live = selectors.programme_live(shop.id)
         if live is None:
             start = reverse("loyalty:programme")
-            quiet = _("No programme yet")
+            launch = Launch.objects.first()
+            quiet = _no_programme(launch, words_for(shop))
+            label = _("See the programme") if launch else _("Write your rules")
             return [
-                Stat(definition, quiet, quiet=True, rows_url=start, rows_label=_("Write your rules"))
+                Stat(definition, quiet, quiet=True, rows_url=start, rows_label=label)
                 for definition in (available, redeemed)
             ]
         words = words_for(shop)
@@ -249,7 +251,7 @@ class LoyaltyScreens(EngineScreens):
         live = selectors.programme_live(shop.id)
         summary = selectors.member_summary(customer, live)
         if live is None or summary.worth_minor is None:
-            return [Card(_("Points available"), "–", [_("No programme yet")], quiet=True)]
+            return [Card(_("Points available"), "–", [_no_programme(Launch.objects.first(), words)], quiet=True)]
         return [
             Card(_("Points available"), words.count(summary.points_available), _available_notes(summary, words)),
             Card(_("Pending"), words.count(summary.points_pending), _pending_notes(summary, live, words)),
@@ -288,6 +290,11 @@ class LoyaltyScreens(EngineScreens):
                 "has_programme": selectors.programme_live(shop.id) is not None if not rows else True,
             },
         )
+
+
+def _no_programme(launch: Launch | None, words: Words) -> str:
+    """What stands for points before the first version."""
+    return _("Starts %(moment)s") % {"moment": words.moment(launch.starts_at)} if launch else _("No programme yet")
 
 
 def _levels(live: ProgrammeVersion | None) -> list[tuple[str, str]]:

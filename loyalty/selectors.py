@@ -249,7 +249,7 @@ class Publications:
 
     @property
     def number_next(self) -> int:
-        return self.versions[0].number + 1 if self.versions else 1
+        return self.versions[0].number + 1 if self.versions else 2 if self.launch else 1
 
     def state(self, version: ProgrammeVersion) -> str:
         """live, scheduled, withdrawn, or nothing for one that was in force."""

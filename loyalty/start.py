@@ -13,12 +13,10 @@ from django.utils.translation import ngettext
 
 from loyalty.rules.programme import Document, LevelDocument, TiersDocument, completed
 from loyalty.sentences import given_back
-from retention_app.counts import counts_of
+from retention_app.counts import numbers_ever
 from retention_app.models import Customer, Shop
 from retention_app.money import exponent
-from retention_app.screens import Window
-from retention_app.services.store import goods_proposed
-from retention_app.statistics import days_between_orders
+from retention_app.services.store import ComingBack, coming_back
 from retention_app.store_form import goods_name
 from retention_app.words import Words
 
@@ -47,29 +45,31 @@ def step_names() -> list[str]:
 
 @dataclass(frozen=True)
 class Known:
-    """What the shop's orders say: money in minor units. `average_minor` and `gap_days` are None where they are few;
-    so is all else while a big shop's are counted for the first time."""
+    """What the shop's orders say: money in minor units. `average_minor` is None where they are few; so is all else but
+    `coming_back` while a big shop's are counted for the first time."""
 
     orders: int | None
     customers: int | None
     average_minor: int | None
-    gap_days: int | None
+    coming_back: ComingBack
 
 
 def known(shop: Shop) -> Known:
     """A fixed number of queries; big shops' numbers are those that Home keeps."""
-    counts, gap_days = counts_of(shop), days_between_orders()
-    if counts is None:
-        return Known(None, None, None, gap_days)
-    numbers = counts.numbers(Window("all", None, ""))
+    numbers = numbers_ever(shop)
+    back = coming_back(numbers)
+    if numbers is None:
+        return Known(None, None, None, back)
     average = numbers.aov_minor if numbers.orders >= FEW_ORDERS else None
-    return Known(numbers.orders, numbers.customers, average, gap_days)
+    return Known(numbers.orders, numbers.customers, average, back)
 
 
-def common_document(currency: str, back_percent: int = BACK_PERCENT_USUAL) -> Document:
-    """What a first draft starts with: a point for each unit of money, a hundred points worth so many of them, used
-    after the return window."""
-    unit = 10 ** exponent(currency)
+def common_document(currency: str, goods: str = "", margin_percent: int | None = None) -> Document:
+    """What a first draft starts with: a point for each unit of money, a hundred points worth five of them, three where
+    goods are used up, no more than half of a known margin (or one); used after the return window."""
+    unit, back_percent = 10 ** exponent(currency), BACK_PERCENT.get(goods, BACK_PERCENT_USUAL)
+    if margin_percent is not None:
+        back_percent = min(back_percent, max(margin_percent // 2, 1))
     return completed(
         {
             "earn": {"points": 1, "per_minor": unit},
@@ -83,11 +83,8 @@ def document_proposed(
     currency: str, average_minor: int | None, goods: str = Goods.AGAIN, margin_percent: int | None = None
 ) -> Document:
     """The common draft with three tiers by what was spent so far, each from some average orders; with none where the
-    average isn't known. It never gives back more than half of a known margin, or 1 %."""
-    back_percent = BACK_PERCENT.get(goods, BACK_PERCENT_USUAL)
-    if margin_percent is not None:
-        back_percent = min(back_percent, max(margin_percent // 2, 1))
-    document = common_document(currency, back_percent)
+    average isn't known."""
+    document = common_document(currency, goods, margin_percent)
     if not average_minor:
         return document
     levels: list[LevelDocument] = [
@@ -115,13 +112,18 @@ def rounded(minor: Fraction | int) -> int:
 
 
 def why_store(known: Known, words: Words) -> str:
-    if known.gap_days is None:
+    back = known.coming_back
+    goods = goods_name(back.goods)
+    if back.few_do:
+        told = {"share": words.percent(back.share or 0), "goods": goods}
+        return _("%(share)s of your customers came back, so “%(goods)s” is proposed.") % told
+    if back.days is None:
         return few(known, words)
     return ngettext(
         "Customers come back after %(days)s day (median), so “%(goods)s” is proposed.",
         "Customers come back after %(days)s days (median), so “%(goods)s” is proposed.",
-        known.gap_days,
-    ) % {"days": words.count(known.gap_days), "goods": goods_name(goods_proposed(known.gap_days))}
+        back.days,
+    ) % {"days": words.count(back.days), "goods": goods}
 
 
 def few(known: Known, words: Words) -> str:

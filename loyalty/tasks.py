@@ -38,10 +38,10 @@ def time_passes() -> None:
 
 @shared_task(base=ShopTask)
 def programme_starts(*, shop_id: int) -> None:
-    """Start the programme that waits for its day, once the history it counts is all here."""
+    """Start the programme that waits for its day, once no history is arriving any more."""
     progress = sync.import_progress(shop_id=shop_id)
     if not (progress and progress["running"]):
-        launch_start(shop_id)
+        launch_start(Shop.objects.get(id=shop_id))
 
 
 @shared_task(base=ShopTask)

@@ -58,7 +58,7 @@ def programme(request: ShopRequest) -> HttpResponse:
         "live": live,
         "launch": launch,
         "sentences": sentences(completed(rules.document), words) if rules else None,
-        "example": sentences(common_document(shop.currency), words),
+        "example": sentences(common_document(shop.currency, shop.goods, shop.margin_percent), words),
         "changes": changes(rules, waiting, words),
         "since": _since(live, words) if live else "",
         "counts": past_told(launch.count_past) if launch else "",
@@ -139,7 +139,9 @@ def draft_page(
         form = form or RulesForm(shop=shop, initial=flat)
     else:
         known = waiting or live or published.launch
-        document = completed(known.document) if known else common_document(shop.currency)
+        document = (
+            completed(known.document) if known else common_document(shop.currency, shop.goods, shop.margin_percent)
+        )
         form = RulesForm(shop=shop, initial=initial_of(document, shop))
     if added := _added(request, form):
         form.fields[added].widget.attrs["autofocus"] = True
@@ -149,6 +151,7 @@ def draft_page(
         "form": form,
         "fields": form.sentence_fields(),
         "live": live,
+        "decided": published.decided,
         "changes": changes(live or published.launch, waiting, words),
         "draft_revision": _revision_begun(request, kept, status),
         **overtaken(kept, status == 409),

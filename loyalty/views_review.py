@@ -104,7 +104,7 @@ def _is_counted(waiting: ProgrammeDraft) -> bool:
 def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> HttpResponse:
     shop, words, known = request.shop, words_for(request.shop), selectors.publications(request.shop.id)
     live, waiting = known.live, selectors.draft_waiting(ProgrammeDraft.objects.first(), known.decided)
-    document = completed(waiting.document) if waiting else None
+    document, before = completed(waiting.document) if waiting else None, live or known.launch
     simulation = simulation_find(document) if document else None
     is_counted = simulation is not None and simulation.finished_at is not None
     only_consequences = is_part(request, "consequences")
@@ -112,9 +112,10 @@ def _review_page(request: ShopRequest, form: PublishForm, status: int = 200) -> 
         "shop": shop,
         "form": form,
         "live": live,
+        "before": before,
         "draft": waiting,
         "number": known.number_next,
-        "differences": differences(completed(live.document) if live else None, document, words) if document else [],
+        "differences": differences(completed(before.document) if before else None, document, words) if document else [],
         "warnings": [warning.message() for warning in document_warnings(document, shop.margin_percent)]
         if document
         else [],
@@ -237,20 +238,22 @@ def _cost(
         worth_then=words.money(worth_then),
         share=words.percent(worth / revenue) if revenue > 0 else "",
         share_then=words.percent(worth_then / revenue) if revenue > 0 else "",
-        pays=_pays(worth_then - worth, revenue, margin_percent, words),
+        pays=_pays(worth, worth_then, revenue, margin_percent, words),
     )
 
 
-def _pays(more_minor: int, revenue_minor: int, margin_percent: int | None, words: Words) -> str:
-    """What has to come in for a draft that costs more: its cost if every point is redeemed, divided by the margin on
-    the year's revenue. Empty where it costs no more or the margin isn't known."""
-    if margin_percent is None or more_minor <= 0 or revenue_minor <= 0:
+def _pays(worth: int, worth_then: int, revenue: int, margin_percent: int | None, words: Words) -> str:
+    """What has to come in for a draft that costs more. Of each further sale the margin stays, less what its points are
+    worth by the draft, so the year's revenue has to grow by (worth_then − worth) / (revenue × margin − worth_then), in
+    minor units, every point redeemed. Empty where it costs no more or the margin isn't known."""
+    if margin_percent is None or worth_then <= worth or revenue <= 0:
         return ""
-    margin = margin_percent / 100
-    return _("Pays for itself if these customers spend %(share)s more, at your margin of %(margin)s.") % {
-        "share": words.percent(more_minor / (revenue_minor * margin)),
-        "margin": words.tick(margin),
-    }
+    told = {"margin": words.tick(margin_percent / 100)}
+    left = revenue * margin_percent / 100 - worth_then
+    if left <= 0:
+        return _("More sales can't pay for it: at your margin of %(margin)s, their points cost what they leave.") % told
+    told["share"] = words.percent((worth_then - worth) / left)
+    return _("Pays for itself if these customers spend %(share)s more, at your margin of %(margin)s.") % told
 
 
 def past_choices(shop: Shop, document: Document) -> list[tuple[str, str, str]]:

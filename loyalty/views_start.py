@@ -26,7 +26,7 @@ from retention_app import clock, sync
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
 from retention_app.rights import Right
-from retention_app.services.store import goods_proposed, store_change
+from retention_app.services.store import store_change
 from retention_app.store_form import StoreForm, store_initial
 from retention_app.views.admin_page import done, is_part, page
 from retention_app.words import Words, words_for
@@ -69,14 +69,14 @@ class _Begun:
 
     @cached_property
     def store(self) -> StoreForm:
-        return StoreForm(self.asked, initial=store_initial(self.shop, self.known.gap_days))
+        return StoreForm(self.asked, initial=store_initial(self.shop, self.known.coming_back.goods))
 
     @cached_property
     def told(self) -> Told:
         """What is answered of the store, and what is kept while that can't be read."""
         if self.asked is not None and self.store.is_valid():
             return Told(self.store.cleaned_data["goods"], self.store.cleaned_data["margin"])
-        return Told(self.shop.goods or goods_proposed(self.known.gap_days), self.shop.margin_percent)
+        return Told(self.shop.goods or self.known.coming_back.goods, self.shop.margin_percent)
 
 
 @shop_view(Right.PROGRAMME, methods=["GET", "POST"], look=Right.PROGRAMME)

@@ -128,10 +128,10 @@ def withdraw(request: ShopRequest, number: int) -> HttpResponse:
 
 
 @shop_view(Right.PROGRAMME, methods=["POST"])
-def cancel_launch(request: ShopRequest) -> HttpResponse:
+def cancel_launch(request: ShopRequest, launch_id: int) -> HttpResponse:
     """Take the start of the programme back before it has come."""
     try:
-        launch_cancel(request.shop.id, request.actor)
+        launch_cancel(launch_id, request.actor)
     except TooLate:
         return done(request, reverse("loyalty:programme"), toast=_("It has started already"))
     return done(request, reverse("loyalty:programme"), toast=_("The start is cancelled"))

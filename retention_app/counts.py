@@ -76,6 +76,12 @@ def counts_of(shop: Shop) -> Counts | None:
     return KeptCounts(shop, kept) if kept and kept.counted_at else None
 
 
+def numbers_ever(shop: Shop) -> ShopNumbers | None:
+    """The shop's all-time numbers, as `counts_of` has them."""
+    counts = counts_of(shop)
+    return counts.numbers(Window("all", None, "")) if counts else None
+
+
 def count_and_keep(shop: Shop) -> None:
     """Count everything Home shows of the shop in scope, and keep it. One worker at a time."""
     ShopCount.objects.get_or_create(shop=shop)

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 
 from retention_app.models import Shop
-from retention_app.services.store import MARGIN_MAX, goods_proposed
+from retention_app.services.store import MARGIN_MAX
 from retention_app.words import Words
 
 MARGIN_DIGITS = 2
@@ -53,10 +53,10 @@ def _margin_wanted() -> str:
     return _("Enter a whole number from 1 to %(most)s, or leave it empty.") % {"most": MARGIN_MAX}
 
 
-def store_initial(shop: Shop, gap_days: int | None) -> dict[str, str]:
-    """What the form begins with: what staff said, else what the orders say."""
+def store_initial(shop: Shop, proposed: str) -> dict[str, str]:
+    """What the form begins with: what staff said, else the goods that the orders speak of."""
     margin = "" if shop.margin_percent is None else str(shop.margin_percent)
-    return {"goods": shop.goods or goods_proposed(gap_days).value, "margin": margin}
+    return {"goods": shop.goods or proposed, "margin": margin}
 
 
 def store_text(goods: str, margin_percent: int | None, words: Words) -> str:

@@ -63,7 +63,7 @@ STAFF = {
     "start:step": "/app/start/",
     "start:dismiss": "/app/start/dismiss/",
     "loyalty:overview": "/app/loyalty/",
-    "loyalty:launch_cancel": "/app/loyalty/programme/launch/cancel/",
+    "loyalty:launch_cancel": "/app/loyalty/programme/launch/1/cancel/",
     "loyalty:programme": "/app/loyalty/programme/",
     "loyalty:draft": "/app/loyalty/draft/",
     "loyalty:discard": "/app/loyalty/draft/discard/",

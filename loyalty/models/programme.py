@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from retention_app import clock
 from retention_app.tenancy import ShopOwned
 
 
@@ -86,6 +87,12 @@ class Launch(ShopOwned):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["shop"], name="launch_one_per_shop")]
+
+    number = 1  # of the version it becomes
+
+    @property
+    def is_due(self) -> bool:
+        return self.starts_at <= clock.now()
 
 
 class Simulation(ShopOwned):

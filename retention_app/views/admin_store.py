@@ -6,11 +6,11 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from retention_app.counts import numbers_ever
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Shop
 from retention_app.rights import Right
-from retention_app.services.store import store_change
-from retention_app.statistics import days_between_orders
+from retention_app.services.store import coming_back, store_change
 from retention_app.store_form import StoreForm, store_initial, store_text
 from retention_app.views.admin_page import done, page
 from retention_app.words import words_for
@@ -21,7 +21,8 @@ def store(request: ShopRequest) -> HttpResponse:
     """A POST keeps goods and margin."""
     shop = request.shop
     if request.method == "GET":
-        return _page(request, StoreForm(initial=store_initial(shop, days_between_orders())))
+        proposed = "" if shop.goods else coming_back(numbers_ever(shop)).goods
+        return _page(request, StoreForm(initial=store_initial(shop, proposed)))
     form = StoreForm(request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)

@@ -148,5 +148,7 @@ def _switch(shop: Shop, words: Words) -> Row:
             "moment": words.moment(shop.storefront_off_at)
         }
         return Row(_("Everything on the storefront"), _("switched off"), "warn", means, ("on",))
-    means = _("Takes the button and the panel away from each page that is opened from then on.")
+    means = _(
+        "Takes the button, the panel and what is said about points away from each page that is opened from then on."
+    )
     return Row(_("Everything on the storefront"), _("switched on"), "good", means, ("off",))

@@ -43,6 +43,8 @@ START = days(30)
 @pytest.fixture
 def drafted(alpha: Shop) -> Iterator[time_machine.Coordinates]:
     """A shop with a draft and the tests' clock."""
+    alpha.installed_at = days(-1)
+    alpha.save()
     with shop_scope(alpha.id), time_machine.travel(days(0), tick=False) as moved:
         draft_save(alpha.id, RULES, "42")
         yield moved
@@ -55,7 +57,7 @@ def schedule(shop: Shop, count_past: CountPast = "none", starts_at: dt.datetime 
 def test_nothing_starts_before_its_instant(alpha: Shop, drafted: time_machine.Coordinates) -> None:
     schedule(alpha)
     drafted.move_to(START - dt.timedelta(seconds=1))
-    assert launch_start(alpha.id) is None
+    assert launch_start(alpha) is None
     assert (selectors.programme_live(alpha.id), Programme.objects.count()) == (None, 0)
     assert not DomainEvent.objects.filter(type="programme.published").exists()
 
@@ -70,7 +72,7 @@ def test_it_is_in_force_from_its_instant_however_late_the_worker_comes(
         order_row(5, 1, processed_at=START - dt.timedelta(minutes=1)),
         order_row(6, 2, processed_at=START + dt.timedelta(minutes=1)),
     )
-    version = launch_start(alpha.id)
+    version = launch_start(alpha)
     assert version is not None
     assert (version.number, version.effective_from, version.published_by, version.note) == (
         1,
@@ -82,7 +84,7 @@ def test_it_is_in_force_from_its_instant_however_late_the_worker_comes(
     assert not Launch.objects.exists()
     bring(1, 2)
     assert points_of(alpha) == {1: 0, 2: 50}
-    assert launch_start(alpha.id) is None
+    assert launch_start(alpha) is None
     assert ProgrammeVersion.objects.count() == 1
     assert DomainEvent.objects.filter(type="programme.published").count() == 1
 
@@ -96,7 +98,7 @@ def test_earlier_orders_count_as_it_was_decided(
 ) -> None:
     schedule(alpha, count_past)
     drafted.move_to(START + dt.timedelta(days=2))
-    launch_start(alpha.id)
+    launch_start(alpha)
     assert Programme.objects.get().earn_from == earn_from
 
 
@@ -106,7 +108,7 @@ def test_what_was_reviewed_starts_whatever_the_draft_says_by_then(
     schedule(alpha)
     draft_save(alpha.id, OTHER, "7")
     drafted.move_to(START)
-    version = launch_start(alpha.id)
+    version = launch_start(alpha)
     assert version is not None
     assert completed(version.document) == completed(RULES)  # type: ignore[arg-type]
     waiting = selectors.draft_current(alpha.id)
@@ -119,17 +121,17 @@ def test_a_discarded_draft_is_what_waits_again(alpha: Shop, drafted: time_machin
     draft_save(alpha.id, OTHER, "7")
     draft_discard(alpha.id, "7")
     assert selectors.draft_current(alpha.id) is None
-    launch_cancel(alpha.id, "7")
+    launch_cancel(Launch.objects.get().id, "7")
     assert ProgrammeDraft.objects.get().document["order_max"] is None
     assert selectors.draft_current(alpha.id) is not None
 
 
 def test_cancelled_it_never_starts_and_can_be_decided_anew(alpha: Shop, drafted: time_machine.Coordinates) -> None:
-    schedule(alpha)
+    launch = schedule(alpha)
     for _ in range(2):
-        launch_cancel(alpha.id, "7")
+        launch_cancel(launch.id, "7")
     drafted.move_to(START)
-    assert launch_start(alpha.id) is None
+    assert launch_start(alpha) is None
     codes = list(AuditEntry.objects.order_by("id").values_list("code", "actor"))
     assert codes == [("loyalty.programme.launch_scheduled", "42"), ("loyalty.programme.launch_cancelled", "7")]
     schedule(alpha, starts_at=START + dt.timedelta(days=1))
@@ -159,7 +161,7 @@ def test_what_can_not_be_decided_changes_nothing(alpha: Shop, drafted: time_mach
     with pytest.raises(DraftConflict):
         schedule(alpha)
     with pytest.raises(TooLate):
-        launch_cancel(alpha.id, "42")
+        launch_cancel(1, "42")
 
 
 def test_it_waits_for_a_history_that_still_arrives(alpha: Shop, drafted: time_machine.Coordinates) -> None:
@@ -172,6 +174,25 @@ def test_it_waits_for_a_history_that_still_arrives(alpha: Shop, drafted: time_ma
     run.save()
     tasks.programme_starts(shop_id=alpha.id)
     assert ProgrammeVersion.objects.get().effective_from == START
+
+
+def test_a_start_that_came_while_the_app_was_away_is_cancelled(alpha: Shop, drafted: time_machine.Coordinates) -> None:
+    schedule(alpha)
+    drafted.move_to(START + dt.timedelta(days=1))
+    alpha.installed_at = clock.now()
+    assert launch_start(alpha) is None
+    assert (Launch.objects.count(), ProgrammeVersion.objects.count()) == (0, 0)
+    assert AuditEntry.objects.latest("id").code == "loyalty.programme.launch_cancelled"
+
+
+def test_a_later_decision_is_not_cancelled_by_a_page_that_showed_the_former(
+    alpha: Shop, drafted: time_machine.Coordinates
+) -> None:
+    former = schedule(alpha).id
+    launch_cancel(former, "7")
+    schedule(alpha)
+    launch_cancel(former, "7")
+    assert Launch.objects.exists()
 
 
 def test_time_passing_starts_it(
@@ -201,7 +222,7 @@ def test_two_workers_start_it_once(alpha: Shop) -> None:
         ready.wait()
         try:
             with shop_scope(alpha.id):
-                started.append(launch_start(alpha.id))
+                started.append(launch_start(alpha))
         finally:
             connection.close()
 
@@ -210,6 +231,7 @@ def test_two_workers_start_it_once(alpha: Shop) -> None:
         worker.start()
     for worker in workers:
         worker.join(30)
+    assert len(started) == len(workers)
     assert [version is not None for version in started].count(True) == 1
     with shop_scope(alpha.id):
         assert ProgrammeVersion.objects.count() == 1

@@ -29,7 +29,7 @@ PAGES = {
     "/app/activity/": 16,
     "/app/activity/?tab=attention": 14,
     "/app/settings/": 5,
-    "/app/settings/store/": 3,
+    "/app/settings/store/": 9,
     "/app/settings/storefront/": 2,
     "/app/settings/staff/": 3,
     "/app/settings/languages/": 2,

@@ -501,16 +501,19 @@ def test_a_known_margin_says_what_a_draft_has_to_bring_in(
     assert told is not None
     revenue, now, then, share = (float(figure.replace(",", "")) for figure in told.groups())
     assert then > now
-    assert share == pytest.approx((then - now) / revenue / 0.45 * 100, abs=0.06)
+    grown = revenue * (1 + share / 100)  # its margin, less its points, is what was left before
+    assert grown * (0.45 - then / revenue) == pytest.approx(revenue * 0.45 - now, rel=1e-3)
+    Shop.objects.filter(id=programmed.id).update(margin_percent=1)
+    assert "More sales can't pay for it: at your margin of 1%" in see(staff.get(REVIEW).content.decode()).text
 
 
 def test_a_draft_that_gives_back_more_than_the_margin_is_said_to(programmed: Shop, staff: Client) -> None:
     Shop.objects.filter(id=programmed.id).update(margin_percent=4)
     staff.post("/app/loyalty/draft/", FIELDS)
-    told = "Points are worth 5% of what was spent to earn them, more than your margin of 4%."
+    told = "Points are worth 5.0% of what was spent to earn them, more than your margin of 4%."
     assert told in see(staff.get("/app/loyalty/draft/").content.decode()).text
     staff.post("/app/loyalty/draft/", {**FIELDS, **TIERS})
-    told = "In Silver, points are worth 6% of what was spent to earn them, more than your margin of 4%."
+    told = "In Silver, points are worth 6.2% of what was spent to earn them, more than your margin of 4%."
     assert told in see(staff.get(REVIEW).content.decode()).text
     Shop.objects.filter(id=programmed.id).update(margin_percent=45)
     assert "more than your margin" not in see(staff.get(REVIEW).content.decode()).text

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from loyalty.models import ProgrammeDraft, ProgrammeVersion, Setup
+from loyalty.models import Launch, ProgrammeDraft, ProgrammeVersion, Setup
 from loyalty.programme import draft_discard, draft_save, programme_publish
 from loyalty.rules.programme import completed
 from loyalty.rules_form import initial_of
 from loyalty.start import document_proposed, known, rounded
 from retention_app import clock
 from retention_app.models import AuditEntry, Shop, SyncRun
-from retention_app.services.store import goods_proposed
+from retention_app.services.store import ComingBack
 from retention_app.tenancy import shop_scope
 from tests.conftest import make_staff
 from tests.screens.conftest import RULES, sane, see
@@ -53,11 +53,29 @@ def test_goods_that_are_rarely_bought_have_tiers_within_reach() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "goods"),
-    [(None, "again"), (1, "used_up"), (30, "used_up"), (34, "again"), (180, "again"), (181, "rarely")],
+    ("days", "share", "goods"),
+    [
+        (None, None, "again"),
+        (1, None, "used_up"),
+        (30, 0.5, "used_up"),
+        (34, 0.1, "again"),
+        (180, 0.5, "again"),
+        (181, 0.5, "rarely"),
+        (3, 0.09, "rarely"),
+        (None, 0.0, "rarely"),
+    ],
 )
-def test_goods_are_proposed_by_the_days_between_orders(days: int | None, goods: str) -> None:
-    assert goods_proposed(days) == goods
+def test_goods_are_proposed_by_how_customers_come_back(days: int | None, share: float | None, goods: str) -> None:
+    assert ComingBack(days, share).goods == goods
+
+
+def test_a_store_whose_customers_hardly_come_back_is_told_why(
+    storied: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loyalty.start.coming_back", lambda numbers: ComingBack(3, 0.031))
+    staff.get(START)
+    seen = see(staff.get(START).content.decode())
+    assert "3.1% of your customers came back, so “Rarely bought again” is proposed." in seen.text
 
 
 def answers(shop: Shop, **changed: str) -> dict[str, str]:
@@ -252,7 +270,7 @@ def test_a_programme_published_meanwhile_is_told(storied: Shop, staff: Client) -
 def test_a_big_shop_that_is_being_counted_says_so(
     storied: Shop, staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loyalty.start.counts_of", lambda shop: None)
+    monkeypatch.setattr("loyalty.start.numbers_ever", lambda shop: None)
     with shop_scope(storied.id):
         Setup.objects.create(shop=storied, step=2, opened_at=clock.now())
     seen = see(staff.get(f"{START}?step=2").content.decode())
@@ -285,10 +303,19 @@ def test_it_starts_on_a_day_that_can_be_cancelled(storied: Shop, staff: Client) 
     review = see(staff.get("/app/loyalty/draft/review/").content.decode())
     sane(review)
     assert "Your programme starts" in review.text
+    assert "Review version 2" in review.text
+    assert "changed Earning points Every $1.00 spent earns 1 point." in review.text
+    assert "added" not in review.text
+    assert 'id="publish"' not in review.html
     taken = staff.post("/app/loyalty/draft/review/", {"count_past": "all"})
-    assert taken.status_code in (409, 422)
+    assert taken.status_code == 409
+    assert "Another version waits for its start. Cancel it before" in see(taken.content.decode()).text
+    assert "Discard draft" in see(staff.get("/app/loyalty/draft/").content.decode()).text
+    assert "Starts " in see(staff.get("/app/").content.decode()).text
+    with shop_scope(storied.id):
+        cancel = f"/app/loyalty/programme/launch/{Launch.objects.get().id}/cancel/"
     for _ in range(2):
-        assert staff.post("/app/loyalty/programme/launch/cancel/").status_code == 303
+        assert staff.post(cancel).status_code == 303
     assert "No programme yet." in see(staff.get("/app/loyalty/programme/").content.decode()).text
     told = see(staff.get("/app/settings/audit/").content.decode()).text
     assert "Start of the programme scheduled" in told

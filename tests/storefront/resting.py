@@ -3,11 +3,13 @@ moves. Waiting for that, and not for some milliseconds, means the same on a mach
 
 from __future__ import annotations
 
+import time
 from weakref import WeakKeyDictionary
 
 from playwright.sync_api import Page, Request
 
 POLL_MS = 20
+REST_SECONDS_MAX = 20
 
 # What was put off until the page is idle runs in the order it was put off: ours last. Then what it drew is painted.
 IDLE = """async () => {
@@ -16,7 +18,8 @@ IDLE = """async () => {
 }"""
 STILL = """async () => {
   const shadows = [...document.querySelectorAll("*")].map((it) => it.shadowRoot).filter(Boolean);
-  const moving = [document, ...shadows].flatMap((root) => root.getAnimations());
+  const moving = [document, ...shadows].flatMap((root) => root.getAnimations())
+    .filter((it) => it.effect.getComputedTiming().endTime < Infinity);
   await Promise.allSettled(moving.map((it) => it.finished));
 }"""
 
@@ -32,9 +35,11 @@ def watch(page: Page) -> None:
 
 
 def rest(page: Page) -> None:
-    """Waits until a watched page has come to rest."""
-    page.evaluate(IDLE)
-    while _under_way[page]:
-        page.wait_for_timeout(POLL_MS)
+    """Waits until a watched page has come to rest: twice in a row nothing is under way once it is idle."""
+    deadline, quiet = time.monotonic() + REST_SECONDS_MAX, 0
+    while quiet < 2:
         page.evaluate(IDLE)
+        quiet = 0 if _under_way[page] else quiet + 1
+        assert time.monotonic() < deadline, [request.url for request in _under_way[page]]
+        page.wait_for_timeout(POLL_MS)
     page.evaluate(STILL)

@@ -186,7 +186,8 @@ def _change(entry: AuditEntry, words: Words) -> tuple[str, str]:
 
 
 def _rules_text(values: Any, words: Words) -> str:
-    """Roles and limits as they were kept: {"role": "support", "limit": 500}, {"role_new": …, "manager": …}."""
+    """Roles and limits as they were kept: {"role": "support", "limit": 500}, {"role_new": …, "manager": …, "codes":
+    {"manager": 50, …}}."""
     if not isinstance(values, dict):
         return ""
     told = []
@@ -200,6 +201,8 @@ def _rules_text(values: Any, words: Words) -> str:
         if role in values:
             limited = {"role": role_name(role), "points": words.count(values[role])}
             told.append(_("%(role)s up to %(points)s") % limited)
+    for role, most in values.get("codes", {}).items():
+        told.append(_("codes of %(role)s up to %(share)s") % {"role": role_name(role), "share": words.tick(most / 100)})
     return ", ".join(told)
 
 

@@ -11,7 +11,8 @@ from retention_app.models import Role, Shop, StaffMember
 
 POINTS_MAX = 1_000_000  # at once, whoever gives them: more is a slip of the hand
 LIMITS_USUAL: Mapping[str, int] = {Role.OWNER: POINTS_MAX, Role.MANAGER: 5_000, Role.SUPPORT: 500, Role.VIEWER: 0}
-LIMITED = (Role.MANAGER, Role.SUPPORT)  # roles whose limit a shop chooses
+CODE_LIMITS_USUAL: Mapping[str, int] = {Role.OWNER: 100, Role.MANAGER: 50, Role.SUPPORT: 25, Role.VIEWER: 0}  # percent
+LIMITED = (Role.MANAGER, Role.SUPPORT)  # roles whose limits a shop chooses
 
 
 class Right(StrEnum):
@@ -60,6 +61,16 @@ def role_limit(role: str, shop: Shop) -> int:
     return LIMITS_USUAL.get(role, 0) if chosen is None else int(chosen)
 
 
+def code_limit(person: StaffMember, shop: Shop) -> int:
+    """How many percent a code that the person gives may take off an order, or be worth of an average one."""
+    return role_code_limit(person.role, shop) if may(person, Right.CODES) else 0
+
+
+def role_code_limit(role: str, shop: Shop) -> int:
+    chosen = shop.code_limits.get(role) if role in LIMITED else None
+    return CODE_LIMITS_USUAL.get(role, 0) if chosen is None else int(chosen)
+
+
 def role_name(role: str) -> str:
     """A role in the active language."""
     return {
@@ -77,6 +88,6 @@ def role_sentence(role: str) -> str:
         Role.MANAGER.value: _(
             "Adjusts points, gives codes, moves tiers, approves, publishes the programme, runs the storefront, exports."
         ),
-        Role.SUPPORT.value: _("Adjusts points up to a limit, gives discount codes, sees everything else."),
+        Role.SUPPORT.value: _("Adjusts points and gives discount codes up to a limit, sees everything else."),
         Role.VIEWER.value: _("Sees everything, changes nothing."),
     }[role]

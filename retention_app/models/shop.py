@@ -85,6 +85,7 @@ class Shop(models.Model):
         max_length=16, choices=Role.choices, default=Role.SUPPORT, db_default=Role.SUPPORT
     )
     points_limits = models.JSONField(default=dict, db_default={})  # role -> points at once, where staff chose them
+    code_limits = models.JSONField(default=dict, db_default={})  # role -> percent off by a code, where staff chose them
     goods = models.CharField(max_length=8, choices=Goods.choices, blank=True, default="", db_default="")  # "": unsaid
     margin_percent = models.PositiveSmallIntegerField(null=True)  # of revenue, before rewards; None: unsaid
 

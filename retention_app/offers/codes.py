@@ -74,13 +74,15 @@ def discount_code_give(
     actor: str,
     note: str = "",
     key: str,
+    limit_percent: int = 100,
 ) -> DiscountCode:
     """Give a customer a code, which the platform is then asked to make. `value` is basis points or minor units of the
-    shop's currency, by kind. The same key answers the code there is.
+    shop's currency, by kind; it takes off `limit_percent` of an order, or of the average one, at most. The same key
+    answers the code there is.
 
     Raises `LimitExceeded`, and `KeyReused` when the key gave something else.
     """
-    _check(shop, customer, kind, value, days)
+    _check(shop, customer, kind, value, days, limit_percent)
     now = clock.now()
     try:
         with transaction.atomic():
@@ -136,8 +138,9 @@ class _GivenBefore(Exception):
     """Undoes what was written: an earlier submission of the same form has given the code."""
 
 
-def _check(shop: Shop, customer: Customer, kind: str, value: int, days: int) -> None:
-    most = WHOLE if kind == DiscountCode.Kind.PERCENTAGE else fixed_minor_max(shop) or 0
+def _check(shop: Shop, customer: Customer, kind: str, value: int, days: int, limit_percent: int) -> None:
+    whole = WHOLE if kind == DiscountCode.Kind.PERCENTAGE else fixed_minor_max(shop) or 0
+    most = whole * limit_percent // 100
     if not 0 < value <= most:
         raise LimitExceeded(f"A code of {kind} may be worth up to {most}.")
     if not 0 < days <= DAYS_MAX:

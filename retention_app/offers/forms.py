@@ -17,8 +17,9 @@ PERCENT = WHOLE // 100  # basis points
 
 
 class CodeForm(forms.Form):
-    """`value` is a whole percentage or a decimal amount, by `kind`; `minor` is what they mean. `key` tells one opening
-    of the form from another, so that sending it twice gives one code."""
+    """`value` is a whole percentage or a decimal amount, by `kind`; `minor` is what they mean, at most `limit_percent`
+    of an order or of the average one. `key` tells one opening of the form from another, so that sending it twice gives
+    one code."""
 
     kind = forms.ChoiceField()
     value = forms.CharField(max_length=20)
@@ -26,10 +27,10 @@ class CodeForm(forms.Form):
     note = forms.CharField(max_length=NOTE_MAX, required=False)
     key = forms.RegexField(r"^[\w-]{16,64}$")
 
-    def __init__(self, *args: Any, shop: Shop, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, shop: Shop, limit_percent: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.shop = shop
-        self.most = fixed_minor_max(shop)
+        self.shop, self.limit_percent = shop, limit_percent
+        self.most = (fixed_minor_max(shop) or 0) * limit_percent // 100
         self.fields["kind"].choices = self.kinds  # type: ignore[attr-defined]
         labels = {
             "kind": _("Kind"),
@@ -52,12 +53,20 @@ class CodeForm(forms.Form):
     @property
     def kinds(self) -> list[tuple[str, str]]:
         """Amounts are measured by the average order, so there are none before the first."""
-        choices = [(DiscountCode.Kind.PERCENTAGE.value, _("Percent off the order, up to 100"))]
+        share = _("Percent off the order, up to %(most)s") % {"most": self.limit_percent}
+        choices = [(DiscountCode.Kind.PERCENTAGE.value, share)]
         if self.most:
-            most = words_for(self.shop).money(self.most)
-            amount = _("Amount off the order, up to %(most)s, your average order") % {"most": most}
-            choices.append((DiscountCode.Kind.FIXED.value, amount))
+            words = words_for(self.shop)
+            told = {"most": words.money(self.most), "share": words.tick(self.limit_percent / 100)}
+            amount = _("Amount off the order, up to %(most)s, your average order")
+            if self.is_limited:
+                amount = _("Amount off the order, up to %(most)s, %(share)s of your average order")
+            choices.append((DiscountCode.Kind.FIXED.value, amount % told))
         return choices
+
+    @property
+    def is_limited(self) -> bool:
+        return self.limit_percent < WHOLE // PERCENT
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -69,7 +78,7 @@ class CodeForm(forms.Form):
         return cleaned
 
     def _percent(self) -> int:
-        return self._whole("value", WHOLE // PERCENT) * PERCENT
+        return self._whole("value", self.limit_percent) * PERCENT
 
     def _whole(self, name: str, most: int) -> int:
         text = self.cleaned_data[name].strip()
@@ -86,7 +95,7 @@ class CodeForm(forms.Form):
                 "value", _("Enter an amount like %(example)s.") % {"example": example_amount(self.shop.currency)}
             )
             return 0
-        most = self.most or 0
-        if not 0 < minor <= most:
-            self.add_error("value", _("Enter an amount up to %(most)s.") % {"most": words_for(self.shop).money(most)})
+        if not 0 < minor <= self.most:
+            most = words_for(self.shop).money(self.most)
+            self.add_error("value", _("Enter an amount up to %(most)s.") % {"most": most})
         return minor

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from retention_app import clock, work
 from retention_app.models import AuditEntry, Role, Shop, StaffMember
-from retention_app.rights import LIMITED, LIMITS_USUAL, POINTS_MAX
+from retention_app.rights import LIMITED, LIMITS_USUAL, POINTS_MAX, role_code_limit
 from retention_app.shopify import tokens
 from retention_app.shopify.auth import Staff
 from retention_app.shopify.errors import ShopifyError
@@ -112,17 +112,22 @@ def staff_change(*, person: StaffMember, role: str, points_limit: int | None, ac
             _audit("changed", person, actor, {"before": before, "after": after})
 
 
-def staff_rules_change(*, shop: Shop, role_new: str, limits: Mapping[str, int], actor: str) -> None:
-    """Choose the role of people who open the app from now on, and each limited role's points at once."""
-    if role_new not in Role.values or any(not 0 <= limit <= POINTS_MAX for limit in limits.values()):
-        raise ValueError(f"No rules: {role_new}, {limits}.")
+def staff_rules_change(
+    *, shop: Shop, role_new: str, limits: Mapping[str, int], code_limits: Mapping[str, int], actor: str
+) -> None:
+    """Choose the role of people who open the app from now on, and each limited role's points at once and percent off by
+    a code."""
+    are_points = all(0 <= limit <= POINTS_MAX for limit in limits.values())
+    if role_new not in Role.values or not are_points or any(not 1 <= most <= 100 for most in code_limits.values()):
+        raise ValueError(f"No rules: {role_new}, {limits}, {code_limits}.")
     with transaction.atomic():
         fresh = Shop.objects.select_for_update().get(id=shop.id)
         before = _rules(fresh)
         fresh.role_new, fresh.points_limits = role_new, {role: limits[role] for role in LIMITED if role in limits}
+        fresh.code_limits = {role: code_limits[role] for role in LIMITED if role in code_limits}
         after = _rules(fresh)
         if after != before:
-            fresh.save(update_fields=["role_new", "points_limits"])
+            fresh.save(update_fields=["role_new", "points_limits", "code_limits"])
             data = {"before": before, "after": after}
             AuditEntry.objects.create(shop=shop, code="staff.rules.changed", actor=actor, at=clock.now(), data=data)
 
@@ -137,7 +142,8 @@ def _allowed(person: StaffMember) -> dict[str, Any]:
 
 def _rules(shop: Shop) -> dict[str, Any]:
     limits = {role.value: shop.points_limits.get(role, LIMITS_USUAL[role]) for role in LIMITED}
-    return {"role_new": shop.role_new, **limits}
+    codes = {role.value: role_code_limit(role, shop) for role in LIMITED}
+    return {"role_new": shop.role_new, **limits, "codes": codes}
 
 
 def _audit(what: str, person: StaffMember, actor: str, data: Mapping[str, Any]) -> None:

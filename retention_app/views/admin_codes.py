@@ -15,7 +15,7 @@ from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Customer, DiscountCode, Outbound, Shop
 from retention_app.offers.codes import KeyReused, calls_for, discount_code_give, may_have_code, value_text
 from retention_app.offers.forms import CodeForm
-from retention_app.rights import Right
+from retention_app.rights import Right, code_limit
 from retention_app.screens import Tab
 from retention_app.views.admin_page import done, page
 
@@ -37,9 +37,10 @@ class CodeRow:
 def code_give(request: ShopRequest, customer_id: int) -> HttpResponse:
     """The form, and giving the code; back on the profile it is in the list, waiting for the platform."""
     shop, person = request.shop, access_customer(request.shop, customer_id)
+    limit = code_limit(request.staff, shop)
     if request.method == "GET":
-        return _form_page(request, person, CodeForm(initial=CodeForm.blank(), shop=shop))
-    form = CodeForm(request.POST, shop=shop)
+        return _form_page(request, person, CodeForm(initial=CodeForm.blank(), shop=shop, limit_percent=limit))
+    form = CodeForm(request.POST, shop=shop, limit_percent=limit)
     if not may_have_code(person):
         form.add_error(None, code_refusal(person))
     if not form.is_valid():
@@ -55,6 +56,7 @@ def code_give(request: ShopRequest, customer_id: int) -> HttpResponse:
             actor=request.actor,
             note=chosen["note"],
             key=chosen["key"],
+            limit_percent=limit,
         )
     except KeyReused as reused:
         form.add_error(

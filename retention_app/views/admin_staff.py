@@ -14,13 +14,23 @@ from django.utils.translation import ngettext
 from retention_app.access import access_staff
 from retention_app.doors import ShopRequest, shop_view
 from retention_app.models import Role, Shop, StaffMember
-from retention_app.rights import LIMITED, POINTS_MAX, Right, points_limit, role_limit, role_name, role_sentence
+from retention_app.rights import (
+    LIMITED,
+    POINTS_MAX,
+    Right,
+    points_limit,
+    role_code_limit,
+    role_limit,
+    role_name,
+    role_sentence,
+)
 from retention_app.services.staff import RoleRefused, staff_change, staff_rules_change
 from retention_app.views.admin_page import done, page
 from retention_app.words import Words, words_for
 
 PEOPLE_SHOWN = 200
 LIMIT_DIGITS = 9
+CODE_PERCENT_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -47,14 +57,16 @@ class _StaffForm(forms.Form):
     def roles(self) -> list[tuple[str, str, str]]:
         return [(role.value, role_name(role), role_sentence(role)) for role in Role]
 
-    def limit(self, name: str) -> int | None:
+    def whole(self, name: str, least: int, most: int) -> int | None:
         """The number typed; None for none."""
         text = self.cleaned_data.get(name, "").strip()
         if not text:
             return None
-        if not (text.isascii() and text.isdecimal() and int(text) <= POINTS_MAX):
-            most = words_for(self.shop).count(POINTS_MAX)
-            self.add_error(name, _("Enter a whole number up to %(most)s.") % {"most": most})
+        if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+            wanted = (
+                _("Enter a whole number from 1 to %(most)s.") if least else _("Enter a whole number up to %(most)s.")
+            )
+            self.add_error(name, wanted % {"most": words_for(self.shop).count(most)})
             return None
         return int(text)
 
@@ -71,12 +83,12 @@ class PersonForm(_StaffForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        cleaned["limit"] = self.limit("points_limit")
+        cleaned["limit"] = self.whole("points_limit", 0, POINTS_MAX)
         return cleaned
 
 
 class RulesForm(_StaffForm):
-    """`limit_<role>` for each role with a limit that can be chosen."""
+    """`limit_<role>` and `code_<role>` for each role with limits that can be chosen."""
 
     role_new = forms.ChoiceField(choices=Role.choices)
 
@@ -84,20 +96,29 @@ class RulesForm(_StaffForm):
         super().__init__(*args, **kwargs)
         self.fields["role_new"].label = _("Role of new people")
         self.fields["role_new"].error_messages |= dict.fromkeys(("required", "invalid_choice"), _("Choose one."))
-        for role in LIMITED:
-            field = forms.CharField(max_length=LIMIT_DIGITS, label=role_name(role))
-            field.error_messages["required"] = _("Enter a number.")
-            self.fields[f"limit_{role}"] = field
+        for name in ("limit", "code"):
+            for role in LIMITED:
+                field = forms.CharField(max_length=LIMIT_DIGITS, label=role_name(role))
+                field.error_messages["required"] = _("Enter a number.")
+                self.fields[f"{name}_{role}"] = field
 
     @property
     def limit_fields(self) -> list[forms.BoundField]:
         return [self[f"limit_{role}"] for role in LIMITED]
 
+    @property
+    def code_fields(self) -> list[forms.BoundField]:
+        return [self[f"code_{role}"] for role in LIMITED]
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        typed = {role: self.limit(f"limit_{role}") for role in LIMITED}
-        cleaned["limits"] = {role.value: limit for role, limit in typed.items() if limit is not None}
+        cleaned["limits"] = self._typed("limit", 0, POINTS_MAX)
+        cleaned["code_limits"] = self._typed("code", 1, CODE_PERCENT_MAX)
         return cleaned
+
+    def _typed(self, name: str, least: int, most: int) -> dict[str, int]:
+        typed = {role: self.whole(f"{name}_{role}", least, most) for role in LIMITED}
+        return {role.value: number for role, number in typed.items() if number is not None}
 
 
 @shop_view(Right.STAFF)
@@ -113,20 +134,28 @@ def rules(request: ShopRequest) -> HttpResponse:
     if not form.is_valid():
         return _staff_page(request, form, status=422)
     chosen = form.cleaned_data
-    staff_rules_change(shop=request.shop, role_new=chosen["role_new"], limits=chosen["limits"], actor=request.actor)
+    staff_rules_change(
+        shop=request.shop,
+        role_new=chosen["role_new"],
+        limits=chosen["limits"],
+        code_limits=chosen["code_limits"],
+        actor=request.actor,
+    )
     return done(request, reverse("admin:staff"), toast=_("Saved"))
 
 
 def _staff_page(request: ShopRequest, form: RulesForm | None, status: int = 200) -> HttpResponse:
     shop, words = request.shop, words_for(request.shop)
     limits = {f"limit_{role}": role_limit(role, shop) for role in LIMITED}
+    codes = {f"code_{role}": role_code_limit(role, shop) for role in LIMITED}
     people = StaffMember.objects.order_by("-last_seen_at", "id")[:PEOPLE_SHOWN]
     context = {
         "shop": shop,
         "rows": [_row(person, request, words) for person in people],
-        "form": form or RulesForm(initial={"role_new": shop.role_new, **limits}, shop=shop),
+        "form": form or RulesForm(initial={"role_new": shop.role_new, **limits, **codes}, shop=shop),
         "rules": [(_("Role of new people"), role_name(shop.role_new))]
-        + [(role_name(role), _limit_text(limits[f"limit_{role}"], words)) for role in LIMITED],
+        + [(role_name(role), _limit_text(limits[f"limit_{role}"], words)) for role in LIMITED]
+        + [(role_name(role), _code_text(codes[f"code_{role}"], words)) for role in LIMITED],
     }
     return page(request, "retention_app/staff.html", context, current="settings", status=status)
 
@@ -180,6 +209,10 @@ def _refusal(refused: RoleRefused) -> str:
         "last_owner": _("This is the last owner. Make somebody else an owner first."),
         "account": _("Shopify says that this person owns the store, so they stay an owner."),
     }[refused.code]
+
+
+def _code_text(percent: int, words: Words) -> str:
+    return _("codes up to %(share)s") % {"share": words.tick(percent / 100)}
 
 
 def summary(shop: Shop) -> str:

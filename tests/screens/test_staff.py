@@ -11,6 +11,7 @@ from django.test import Client
 
 from loyalty.models import Adjustment, AdjustmentRequest
 from retention_app.models import AuditEntry, Customer, Shop, StaffMember
+from retention_app.offers.codes import fixed_minor_max
 from retention_app.rights import POINTS_MAX, points_limit
 from retention_app.tenancy import shop_scope
 from tests.conftest import make_staff
@@ -143,17 +144,47 @@ def test_the_last_owner_stays(alpha: Shop) -> None:
 
 def test_rules_for_new_people_and_limits_of_roles(alpha: Shop, people: People, member: Customer) -> None:
     filled = {"role_new": "viewer", "limit_manager": "2000", "limit_support": "50"}
+    filled |= {"code_manager": "40", "code_support": "10"}
     assert people["olivia"].post("/app/settings/staff/rules/", filled).status_code == 303
     alpha.refresh_from_db()
     assert (alpha.role_new, alpha.points_limits) == ("viewer", {"manager": 2000, "support": 50})
+    assert alpha.code_limits == {"manager": 40, "support": 10}
     path = profile(member, "adjust/")
     answer = people["bruno"].post(path, {"key": opened(people["bruno"], path), "points": "51", "reason": "gift"})
     assert "Over your limit of 50 points." in see(answer.content.decode()).text
-    wrong = people["olivia"].post("/app/settings/staff/rules/", {**filled, "limit_support": ""})
-    assert wrong.status_code == 422
+    for missing in ({"limit_support": ""}, {"code_support": ""}, {"code_manager": "0"}, {"code_manager": "101"}):
+        wrong = people["olivia"].post("/app/settings/staff/rules/", {**filled, **missing})
+        assert wrong.status_code == 422
+    alpha.refresh_from_db()
+    assert alpha.code_limits == {"manager": 40, "support": 10}
     text = text_of(people["olivia"], "/app/settings/audit/")
     assert "Rules for staff changed" in text
-    assert "new people: Support, Manager up to 5,000, Support up to 500 → then new people: Viewer" in text
+    before = "new people: Support, Manager up to 5,000, Support up to 500, codes of Manager up to 50%, codes of Support"
+    assert f"{before} up to 25% → then new people: Viewer" in text
+
+
+def test_codes_go_as_far_as_the_role_does(alpha: Shop, people: People, member: Customer) -> None:
+    path = profile(member, "code/")
+
+    def give(who: str, value: str, kind: str = "percentage") -> int:
+        filled = {"kind": kind, "value": value, "days": "30", "key": opened(people[who], path)}
+        return people[who].post(path, filled).status_code
+
+    text = text_of(people["bruno"], path)
+    assert "Percent off the order, up to 25" in text
+    assert "That is the limit of your role. The owner of the store can change it in Settings > Staff." in text
+    assert "limit of your role" not in text_of(people["olivia"], path)
+    assert [give("bruno", "26"), give("bruno", "25")] == [422, 303]
+    assert [give("carla", "51"), give("carla", "50")] == [422, 303]
+    assert [give("olivia", "101"), give("olivia", "100")] == [422, 303]
+    assert people["vera"].post(path, {"kind": "percentage", "value": "1", "days": "30"}).status_code == 403
+    with shop_scope(alpha.id):
+        most = fixed_minor_max(alpha)
+    assert most
+    over, within = f"{(most // 4 + 1) / 100:.2f}", f"{most // 4 / 100:.2f}"
+    assert [give("bruno", over, "fixed"), give("bruno", within, "fixed")] == [422, 303]
+    Shop.objects.filter(id=alpha.id).update(code_limits={"support": 10})
+    assert [give("bruno", "11"), give("bruno", "10")] == [422, 303]
 
 
 # --- limits and approvals ---------------------------------------------------------------------------------------------

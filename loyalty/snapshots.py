@@ -63,12 +63,14 @@ def take(judgement: Judgement, kept_by: Mapping[int, int], programme: Programme)
     """A snapshot to take up from next time, where a judgement went through many orders.
 
     Each source has to be posted wholly before it or wholly after: what was posted before it won't be looked at again.
+    What is dated ahead of the clock isn't posted yet, so no snapshot covers it.
     """
     orders = judgement.facts.orders
     if len(orders) <= ORDERS_AGAIN:
         return None
     latest = sorted(order.processed_at for order in orders)[-ORDERS_AFTER]
-    at = max((instant for instant in judgement.facts.closed_instants() if instant < latest), default=None)
+    closed = (instant for instant in judgement.facts.closed_instants() if instant < latest)
+    at = max((instant for instant in closed if instant <= judgement.as_of), default=None)
     if at is None or _is_posted_across(at, judgement):
         return None
     since = judgement.held.snapshot if judgement.held else None

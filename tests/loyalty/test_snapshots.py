@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import time_machine
 
 from loyalty import ledger, snapshots
 from loyalty.models import Account, Entry, MemberSnapshot
@@ -52,6 +53,23 @@ def regular(alpha: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def balance() -> int | None:
     return Account.objects.get(kind="member").balance
+
+
+def test_orders_dated_ahead_of_the_clock_are_posted_when_it_comes_to_them(
+    alpha: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "ORDERS_AFTER", 3)
+    monkeypatch.setattr(snapshots, "ORDERS_AGAIN", 6)
+    with shop_scope(alpha.id):
+        with time_machine.travel(at(150), tick=False):
+            publish(alpha)
+            customers(1)
+            mirrored(*(order_row(number, processed_at=at(60 * number)) for number in range(1, ORDERS + 1)))
+            bring(1)
+            assert balance() == 2 * 50
+        bring(1)
+        assert balance() == ORDERS * 50
+        assert not ledger_verify().findings
 
 
 def test_a_new_order_is_judged_with_the_latest_ones(regular: int, judged_orders: list[int]) -> None:

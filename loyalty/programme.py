@@ -116,7 +116,8 @@ def programme_publish(
     draft_revision: int | None = None,
     starts_at: dt.datetime | None = None,
 ) -> ProgrammeVersion:
-    """Make the draft the next version, in force from `starts_at` (now), and tell it as an event.
+    """Make the draft the next version, in force from `starts_at` (now), and tell it as an event. Now is its whole
+    second: the platform dates orders by those, so who orders once it is published is judged by it.
 
     `count_past` decides with version 1, for good, which earlier orders count; version 1 starts at once, or by
     `launch_schedule`. `draft_revision` is the revision the actor saw. Raises `DraftConflict` when the draft isn't that
@@ -131,7 +132,7 @@ def programme_publish(
         raise AlreadyScheduled("Version 1 waits for its start.")
     if starts_at is not None and (latest is None or starts_at <= now):
         raise TooLate("A start lies in the future, and version 1 starts at once.")
-    effective_from = starts_at or now
+    effective_from = starts_at or now.replace(microsecond=0)
     if latest:
         effective_from = max(effective_from, latest.effective_from + dt.timedelta(microseconds=1))
     try:

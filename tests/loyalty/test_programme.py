@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 
 from loyalty import programme as services
@@ -25,6 +26,8 @@ from loyalty.rules.programme import completed
 from retention_app import clock
 from retention_app.models import AuditEntry, DomainEvent, EventRun, Shop
 from retention_app.tenancy import shop_scope
+from tests.loyalty.ground import bring, customers, mirrored, points_of
+from tests.orders import order_row
 
 
 def document(points: int = 1, per_minor: int = 100, worth_points: int = 100, minor: int = 500) -> Any:
@@ -96,8 +99,9 @@ def test_publishing_makes_the_version_the_audit_entry_and_the_event(shop: Shop) 
     assert (event.type, event.subject_id, event.occurred_at) == (
         "programme.published",
         version.id,
-        version.effective_from,
+        version.published_at,
     )
+    assert version.effective_from == version.published_at.replace(microsecond=0)
     assert list(EventRun.objects.values_list("consumer", flat=True)) == ["loyalty.catch_up"]
     assert set(Account.objects.values_list("kind", flat=True)) == {"issued", "reversed", "held", "redeemed", "expired"}
 
@@ -145,6 +149,21 @@ def test_a_draft_that_changed_meanwhile_is_not_published(shop: Shop) -> None:
     with pytest.raises(DraftConflict, match="revision 2, not 1"):
         programme_publish(shop.id, "42", draft_revision=read)
     assert not ProgrammeVersion.objects.exists()
+
+
+def test_an_order_after_the_publication_is_judged_by_it_though_orders_are_dated_by_whole_seconds(shop: Shop) -> None:
+    published = dt.datetime(2026, 5, 1, 12, 0, 5, 300_000, tzinfo=dt.UTC)
+    customers(1)
+    with time_machine.travel(published, tick=False) as moved:
+        draft_save(shop.id, document(), "42")
+        programme_publish(shop.id, "42", "none")
+        moved.shift(60)
+        draft_save(shop.id, document(points=3), "42")
+        programme_publish(shop.id, "42")
+        second = published.replace(microsecond=0)
+        mirrored(order_row(5, processed_at=second), order_row(6, processed_at=second + dt.timedelta(seconds=60)))
+        bring(1)
+    assert points_of(shop) == {1: 50 + 3 * 50}
 
 
 def test_a_draft_that_changes_during_publication_is_not_published(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

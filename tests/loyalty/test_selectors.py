@@ -45,10 +45,10 @@ def test_nothing_is_live_before_version_1(shop: Shop) -> None:
 
 def test_the_live_version_is_the_newest_in_force(members: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     first = selectors.programme_live(members.id)
-    before = clock.now()
+    assert first is not None
     second = publish(members, points=2)
     assert selectors.programme_live(members.id) == second
-    monkeypatch.setattr(clock, "now", lambda: before)
+    monkeypatch.setattr(clock, "now", lambda: first.effective_from)
     assert selectors.programme_live(members.id) == first
 
 

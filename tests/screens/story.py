@@ -26,8 +26,8 @@ GOODS = [("Coffee 500 g", 3600), ("Green tea", 2400), ("Mug", 4800), ("Paper fil
 
 
 def tell(shop: Shop, *, last_order_at: dt.datetime | None = None) -> None:
-    """Write the story into the mirror, inside the shop's scope. Its newest order is from `last_order_at` (now)."""
-    end = last_order_at or clock.now()
+    """Write the story into the mirror, inside the shop's scope. Its newest order: `last_order_at` (a minute ago)."""
+    end = last_order_at or clock.now() - dt.timedelta(minutes=1)
     dice = random.Random(7)  # the same story each time
     begin = end - dt.timedelta(days=30 * MONTHS)
     people = [_person(number, dice, begin) for number in range(CUSTOMERS)]

@@ -2,8 +2,10 @@ import base64
 import hashlib
 import hmac
 import re
+import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -171,6 +173,26 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+def test_a_flush_waits_for_what_is_being_taken_at_that_moment(
+    devstore: Devstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier, taken = devstore.http.app.state.courier, threading.Event()  # type: ignore[attr-defined]
+    claim = courier._claim
+
+    def slowly(*args: Any) -> Any:
+        claimed = claim(*args)
+        if claimed:
+            taken.set()
+            time.sleep(0.3)
+        return claimed
+
+    monkeypatch.setattr(courier, "_claim", slowly)
+    devstore.post("customers", email="new@example.com", password="secret")
+    assert taken.wait(5)
+    devstore.flush()
+    assert devstore.app.webhooks("customers/create")
 
 
 def test_retries_become_due_as_the_clock_turns_and_end_after_eight(devstore: Devstore) -> None:

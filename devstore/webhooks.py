@@ -217,9 +217,7 @@ class Courier:
             claimed = await self._take(lambda some=some: some)  # type: ignore[misc]
             for good in await asyncio.gather(*(self._deliver(row) for row in claimed)):
                 counts["delivered" if good else "failed"] += 1
-        async with self._taking:  # what is being taken at this moment is counted as on its way when the lock is free
-            pass
-        while self._on_the_way:
+        while self._taking.locked() or self._on_the_way:  # what is being taken isn't counted yet
             await asyncio.sleep(0.01)
         return counts
 

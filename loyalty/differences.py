@@ -7,8 +7,8 @@ from typing import Literal
 
 from django.utils.translation import gettext as _
 
-from loyalty.rules.programme import Document
-from loyalty.sentences import Line, given_back, sentences
+from loyalty.rules.programme import Document, given_back
+from loyalty.sentences import Line, sentences
 from retention_app.words import Words
 
 Kind = Literal["added", "changed", "removed"]
@@ -46,4 +46,4 @@ def differences(live: Document | None, draft: Document, words: Words) -> list[Di
 def _lines(document: Document, words: Words) -> dict[str, Line]:
     """The document's lines by what they are about."""
     lines = {line.key: line for line in sentences(document, words).lines}
-    return lines | {"back": Line("back", "worth", _("Gives back"), words.percent(given_back(document)))}
+    return lines | {"back": Line("back", "worth", _("Gives back"), words.percent(float(given_back(document))))}

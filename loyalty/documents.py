@@ -9,7 +9,6 @@ import datetime as dt
 import re
 import secrets
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations
 from typing import Any, Literal, get_args
 
@@ -24,6 +23,7 @@ from loyalty.rules.programme import (
     TierPeriod,
     WaitingAfter,
     completed,
+    given_back,
 )
 from retention_app import formatting
 
@@ -352,9 +352,7 @@ def document_warnings(document: Document, margin_percent: int | None = None) -> 
             warnings.append(DocumentWarning("counted_twice", (one["name"],), together))
     levels = document["tiers"]["levels"] if document["tiers"] else []
     top = max(levels, key=lambda level: level["percent"], default=None)
-    earn, worth = document["earn"], document["worth"]
-    times_percent = top["percent"] if top else 100
-    back = Fraction(times_percent * earn["points"] * worth["minor"], earn["per_minor"] * worth["points"])
+    back = given_back(document) * (top["percent"] if top else 100)
     percent, names = float(back), (top["name"],) if top else ()
     if back > 100:
         warnings.append(DocumentWarning("tier_gives_back_too_much", names, percent))

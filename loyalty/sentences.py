@@ -11,7 +11,7 @@ from babel.numbers import format_decimal
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from loyalty.rules.programme import Document, LevelDocument, MultiplierDocument, TiersDocument
+from loyalty.rules.programme import Document, LevelDocument, MultiplierDocument, TiersDocument, given_back
 from loyalty.tier_words import quantity_text
 from retention_app.words import Words
 
@@ -95,14 +95,8 @@ def sentences(document: Document, words: Words) -> Sentences:
     lines.append(Line("worth", "worth", _("What points are worth"), text))
     lines += _time(document)
     lines += _tiers(tiers, words) if tiers else []
-    back = _("That gives back %(share)s of what customers spend.") % {"share": words.percent(given_back(document))}
-    return Sentences(lines, back)
-
-
-def given_back(document: Document) -> float:
-    """The share of what was spent that its points are worth: 0.05 for a point a dollar, a hundred worth five."""
-    earn, worth = document["earn"], document["worth"]
-    return (earn["points"] * worth["minor"]) / (earn["per_minor"] * worth["points"])
+    share = words.percent(float(given_back(document)))
+    return Sentences(lines, _("That gives back %(share)s of what customers spend.") % {"share": share})
 
 
 def times(percent: int, words: Words) -> str:

@@ -69,8 +69,8 @@ def take(judgement: Judgement, kept_by: Mapping[int, int], programme: Programme)
     if len(orders) <= ORDERS_AGAIN:
         return None
     latest = sorted(order.processed_at for order in orders)[-ORDERS_AFTER]
-    closed = (instant for instant in judgement.facts.closed_instants() if instant < latest)
-    at = max((instant for instant in closed if instant <= judgement.as_of), default=None)
+    closed = judgement.facts.closed_instants()
+    at = max((instant for instant in closed if instant < latest and instant <= judgement.as_of), default=None)
     if at is None or _is_posted_across(at, judgement):
         return None
     since = judgement.held.snapshot if judgement.held else None

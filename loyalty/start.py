@@ -11,8 +11,7 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from loyalty.rules.programme import Document, LevelDocument, TiersDocument, completed
-from loyalty.sentences import given_back
+from loyalty.rules.programme import Document, LevelDocument, TiersDocument, completed, given_back
 from retention_app.counts import numbers_ever
 from retention_app.models import Customer, Shop
 from retention_app.money import exponent
@@ -89,7 +88,7 @@ def document_proposed(
         return document
     levels: list[LevelDocument] = [
         {"key": key, "name": name, "from": rounded(average_minor * orders), "percent": percent}
-        for (key, name, percent), orders in zip(LEVELS, LEVELS_FROM.get(Goods(goods), LEVELS_FROM_USUAL), strict=True)
+        for (key, name, percent), orders in zip(LEVELS, LEVELS_FROM.get(goods, LEVELS_FROM_USUAL), strict=True)
     ]
     tiers: TiersDocument = {
         "by": "spend",
@@ -138,7 +137,7 @@ def few(known: Known, words: Words) -> str:
 
 def why_points(document: Document, known: Known, margin_percent: int | None, words: Words) -> str:
     """What the rates give back, of the margin too, and with which order a hundred points come together."""
-    share = given_back(document)
+    share = float(given_back(document))
     back = _("That gives back %(share)s; stores give 3 to 10%%.") % {"share": words.percent(share)}
     if margin_percent is not None:
         margin = margin_percent / 100

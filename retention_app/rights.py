@@ -57,8 +57,7 @@ def points_limit(person: StaffMember, shop: Shop) -> int:
 
 def role_limit(role: str, shop: Shop) -> int:
     """How many points people of a role may give or take at once, unless they have a limit of their own."""
-    chosen = shop.points_limits.get(role) if role in LIMITED else None
-    return LIMITS_USUAL.get(role, 0) if chosen is None else int(chosen)
+    return _chosen(role, shop.points_limits, LIMITS_USUAL)
 
 
 def code_limit(person: StaffMember, shop: Shop) -> int:
@@ -67,8 +66,14 @@ def code_limit(person: StaffMember, shop: Shop) -> int:
 
 
 def role_code_limit(role: str, shop: Shop) -> int:
-    chosen = shop.code_limits.get(role) if role in LIMITED else None
-    return CODE_LIMITS_USUAL.get(role, 0) if chosen is None else int(chosen)
+    """How many percent a code of people of a role may take off."""
+    return _chosen(role, shop.code_limits, CODE_LIMITS_USUAL)
+
+
+def _chosen(role: str, limits: Mapping[str, int], usual: Mapping[str, int]) -> int:
+    """A role's limit as the shop chose it, else the usual one."""
+    chosen = limits.get(role) if role in LIMITED else None
+    return usual.get(role, 0) if chosen is None else int(chosen)
 
 
 def role_name(role: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
@@ -270,3 +271,9 @@ class Programme:
 def worth_minor(points: int, document: Document) -> int:
     """What points are worth in minor units, rounded down."""
     return points * document["worth"]["minor"] // document["worth"]["points"]
+
+
+def given_back(document: Document) -> Fraction:
+    """The share of what was spent that its points are worth: 1/20 for a point a dollar, a hundred worth five."""
+    earn, worth = document["earn"], document["worth"]
+    return Fraction(earn["points"] * worth["minor"], earn["per_minor"] * worth["points"])

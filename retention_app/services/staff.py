@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from retention_app import clock, work
 from retention_app.models import AuditEntry, Role, Shop, StaffMember
-from retention_app.rights import LIMITED, LIMITS_USUAL, POINTS_MAX, role_code_limit
+from retention_app.rights import LIMITED, POINTS_MAX, role_code_limit, role_limit
 from retention_app.shopify import tokens
 from retention_app.shopify.auth import Staff
 from retention_app.shopify.errors import ShopifyError
@@ -141,7 +141,7 @@ def _allowed(person: StaffMember) -> dict[str, Any]:
 
 
 def _rules(shop: Shop) -> dict[str, Any]:
-    limits = {role.value: shop.points_limits.get(role, LIMITS_USUAL[role]) for role in LIMITED}
+    limits = {role.value: role_limit(role, shop) for role in LIMITED}
     codes = {role.value: role_code_limit(role, shop) for role in LIMITED}
     return {"role_new": shop.role_new, **limits, "codes": codes}
 

@@ -79,6 +79,18 @@ def test_a_process_begins_where_the_clock_is_and_asks_in_the_background(platform
     assert len(platform.calls) == 1
 
 
+def test_the_first_look_takes_time_that_now_knows_of(platform: Platform, settings: Settings) -> None:
+    devstore = Devstore(platform)
+
+    def slowly(call: Call) -> Answer:
+        time.sleep(0.7)
+        return devstore.answer(call)
+
+    platform.answer = slowly
+    settings.CLOCK_URL = f"{platform.url}/devstore/clock"
+    assert ahead() == 0
+
+
 def test_time_never_goes_backwards_in_a_process(devstore: Devstore) -> None:
     devstore.turn(FORTNIGHT_SECONDS)
     before = clock.now()

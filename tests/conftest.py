@@ -31,9 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store-screenshots", action="store_true", help="store pictures in docs/screenshots/")
 
 
+# What is judged by its coverage is tested here, but for the long property tests. Measuring costs a quarter of the time.
+MEASURED = {"loyalty", "platform", "retention_app", "invariants"}
+UNMEASURED = {"test_arrival.py"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole installations first: they take long, and what is left over in the end should not."""
     items.sort(key=lambda item: "/flows/" not in str(item.path))
+    for item in items:
+        if item.path.parent.name not in MEASURED or item.path.name in UNMEASURED:
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(scope="session")

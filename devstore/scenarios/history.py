@@ -58,12 +58,13 @@ def load_orders(shop: Shop, past: Iterable[PastOrder], domain: str, password: st
 
 
 def buyer_of(customers: dict[str, Customer], order: PastOrder, take: ids.Batch, domain: str) -> Customer | None:
+    """Who bought, kept in `customers` by e-mail address: upper and lower case are the same person's."""
     if order.customer is None:
         return None
-    buyer = customers.get(order.customer)
+    email = (order.customer if "@" in order.customer else f"customer-{order.customer}@{domain}").lower()
+    buyer = customers.get(email)
     if buyer is None:
-        email = order.customer.lower() if "@" in order.customer else f"customer-{order.customer}@{domain}".lower()
-        buyer = customers[order.customer] = customer_document(
+        buyer = customers[email] = customer_document(
             take("Customer"), email, order.at, first_name="Customer", last_name=order.customer
         )
     return buyer

@@ -66,6 +66,16 @@ def test_lines_of_an_order_belong_together_wherever_they_are(start: Start) -> No
     assert (buyer["orders_count"], buyer["spent"]) == (2, 6250)
 
 
+def test_upper_and_lower_case_are_the_same_customer(start: Start) -> None:
+    rows = "Ana@x.example,1,2026-01-05,TEA,Tea,1,10,EUR\nana@X.example,2,2026-01-06,TEA,Tea,1,10,EUR\n"
+    devstore = start(orders=HEAD + rows + "P1,3,2026-01-07,TEA,Tea,1,5,EUR\np1,4,2026-01-08,TEA,Tea,1,5,EUR\n")
+    buyers = {order["customer_id"] for order in commerce.orders_page(devstore.shop)}
+    assert len(buyers) == 2
+    ana = commerce.customer_authenticate(devstore.shop, "ana@x.example", "csv")
+    assert ana is not None
+    assert (ana["orders_count"], ana["spent"]) == (2, 2000)
+
+
 def test_currency_without_decimals_has_none(start: Start) -> None:
     rows = HEAD + "7,1,2026-01-05,TEA,Tea,1,1200,JPY\n"
     devstore = start(orders=rows)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -17,13 +17,13 @@ from django.utils.translation import ngettext
 from loyalty import liability_words, selectors
 from loyalty.activity import Approvals, approval_text
 from loyalty.explain import reason_text, what, why
-from loyalty.models import Account, Adjustment, Launch, Lot, ProgrammeDraft, ProgrammeVersion, Setup, TierMove
+from loyalty.models import Adjustment, Launch, Lot, ProgrammeDraft, ProgrammeVersion, Setup, TierMove
 from loyalty.rules.programme import completed, worth_minor
 from loyalty.selectors import LedgerRow, MemberSummary, TierStanding
 from loyalty.staff import may_be_decided
 from loyalty.start import step_names
 from loyalty.tier_words import by_text, quantity_text
-from retention_app import clock
+from retention_app import clock, statistics
 from retention_app.models import Customer, Shop, StaffMember
 from retention_app.people import names_of
 from retention_app.rights import Right, may
@@ -150,7 +150,7 @@ class LoyaltyScreens(EngineScreens):
         ]
 
     def home_count(self) -> Mapping[str, int]:
-        return {**_member_totals(), "revenue": Customer.objects.aggregate(sum=Coalesce(Sum("spent_minor"), 0))["sum"]}
+        return {**_member_totals(), "revenue": statistics.revenue_minor()}
 
     def home_stats(self, shop: Shop, counted: Mapping[str, int]) -> Sequence[Stat]:
         available, redeemed, *_others = self.definitions()
@@ -364,14 +364,9 @@ def _tier_card(tier: TierStanding | None, moved: TierMove | None, words: Words) 
 
 def _member_totals() -> dict[str, int]:
     """All members' `points` that can be used, and how many `members` have any."""
-    accounts = Account.objects.filter(kind=Account.Kind.MEMBER, asset=Account.POINTS)
-    sums = accounts.aggregate(
-        points=Coalesce(Sum(F("balance") + F("debt")), 0), members=Count("id", filter=Q(balance__gt=0))
-    )
     now = clock.now()
-    unusable = Lot.objects.exclude(usable_from__lte=now) | Lot.objects.filter(ends__lte=now)
-    sums["points"] -= unusable.aggregate(sum=Coalesce(Sum("points"), 0))["sum"]
-    return sums
+    usable = Lot.objects.filter(Q(ends=None) | Q(ends__gt=now), usable_from__lte=now)
+    return usable.aggregate(points=Coalesce(Sum("points"), 0), members=Count("account", distinct=True))
 
 
 def _why(row: LedgerRow, words: Words, names: Mapping[str, str]) -> WhyRow:

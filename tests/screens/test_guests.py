@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from loyalty.programme import draft_save, programme_publish
 from retention_app import mirror, sign_ins
 from retention_app.models import Customer, DomainEvent, Shop
 from retention_app.tenancy import shop_scope
@@ -28,6 +29,24 @@ def guest(alpha: Shop, work_off: Callable[[], None]) -> Customer:
         mirrored(order_row(5, net_minor=10_800), order_row(6, net_minor=13_200))
         work_off()
         return Customer.objects.get()
+
+
+def test_home_counts_who_could_use_points_and_the_whole_revenue(
+    guest: Customer, alpha: Shop, staff: Client, work_off: Callable[[], None]
+) -> None:
+    def home() -> str:
+        work_off()
+        return see(staff.get(reverse("admin:home"), {"period": "all"}).content.decode()).text
+
+    assert "0 points of 0 customers" in home()
+    with shop_scope(alpha.id):
+        draft_save(alpha.id, {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}, "42")
+        programme_publish(alpha.id, "42")
+        mirrored(order_row(7, customer=None, net_minor=24_000))
+        assert sign_ins.customer_signed_in(1)
+    said = home()
+    assert "240 points of 1 customer" in said
+    assert "2.5% of revenue" in said
 
 
 def test_staff_see_that_points_wait_and_then_that_they_were_claimed(

@@ -25,6 +25,7 @@ from retention_app.shopify.client import Session
 from retention_app.shopify.errors import AccessDenied, ShopClosed, Throttled, TransientError
 from retention_app.shopify.mapping import instant, numeric_id
 from retention_app.shopify.topics import Kind
+from retention_app.sync import sync_repeat
 from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,8 @@ class StillStale(TransientError):
 
 
 def reconciliation_start(*, shop_id: int, kind: Reconciliation.Kind, actor: str = "") -> Reconciliation:
-    """Ask for a comparison, or answer the one that waits and does at least as much; wakes a worker on commit."""
+    """Ask for a comparison, or answer the one that waits and does at least as much; wakes a worker on commit. An import
+    that was given up begins anew: there is nothing to compare before it."""
     as_much = [kind] if kind is Reconciliation.Kind.CHANGES else [Reconciliation.Kind.WHOLE, Reconciliation.Kind.ASKED]
     with transaction.atomic():
         Shop.objects.select_for_update().get(id=shop_id)
@@ -72,6 +74,7 @@ def reconciliation_start(*, shop_id: int, kind: Reconciliation.Kind, actor: str 
         if row is None:
             now = clock.now()
             row = Reconciliation.objects.create(shop_id=shop_id, kind=kind, requested_at=now, due_at=now, actor=actor)
+        sync_repeat(shop_id=shop_id)
         from retention_app.tasks import reconcile_work
 
         wake(reconcile_work, shop_id=shop_id)
@@ -290,6 +293,6 @@ def _batches(ids: list[int], size: int) -> Iterator[list[int]]:
 
 
 def reconciliation_due(shop: Shop, kind: Reconciliation.Kind) -> None:
-    """Ask for the shop's periodic comparison, once its history is imported."""
-    if SyncRun.objects.filter(shop_id=shop.id, phase=SyncRun.Phase.DONE).exists():
+    """Ask for the shop's periodic comparison, once its first import has ended."""
+    if SyncRun.objects.filter(shop_id=shop.id, phase__in=[SyncRun.Phase.DONE, SyncRun.Phase.FAILED]).exists():
         reconciliation_start(shop_id=shop.id, kind=kind)

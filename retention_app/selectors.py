@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from retention_app.models import (
     Customer,
@@ -64,15 +64,17 @@ def orders_with_codes(codes: Iterable[str]) -> dict[str, list[int]]:
 
 def backlog() -> dict[str, int]:
     """What is not yet done over all shops: `deliveries`, `event_runs` (imports and privacy requests under way count
-    as one each), `outbound` calls, and `dead` rows put aside."""
+    as one each), `outbound` calls, and `dead` rows put aside, with the imports that installed shops' last ended by."""
     queues = (WebhookDelivery, EventRun, PrivacyRequest, Outbound)
     deliveries, runs, asked, calls = (_counted(queue, "waiting") for queue in queues)
     imports = SyncRun.objects.exclude(phase__in=[SyncRun.Phase.DONE, SyncRun.Phase.FAILED]).count()
+    later = SyncRun.objects.filter(shop=OuterRef("shop"), id__gt=OuterRef("id"))
+    given_up = SyncRun.objects.filter(~Exists(later), phase=SyncRun.Phase.FAILED, shop__state=Shop.State.INSTALLED)
     return {
         "deliveries": deliveries,
         "event_runs": runs + imports + asked,
         "outbound": calls,
-        "dead": sum(_counted(queue, "dead") for queue in queues),
+        "dead": sum(_counted(queue, "dead") for queue in queues) + given_up.count(),
     }
 
 

@@ -173,6 +173,13 @@ def shop_numbers(shop: Shop, *, start: dt.datetime | None = None, end: dt.dateti
     )
 
 
+def revenue_minor() -> int:
+    """The revenue of the shop in scope, all time, orders without a customer among it. One query."""
+    counted = Order.objects.filter(cancelled_at=None, test=False)
+    totals = counted.aggregate(charged=Sum("total_minor"), refunded=Sum("refunded_minor"))
+    return (totals["charged"] or 0) - (totals["refunded"] or 0)
+
+
 def _fully_refunded() -> Q:
     return Q(total_minor__gt=0, refunded_minor__gte=F("total_minor"))
 

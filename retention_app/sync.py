@@ -19,10 +19,10 @@ import structlog
 from django.db import connection, transaction
 
 from retention_app import clock, mirror, setwise, work
-from retention_app.models import DomainEvent, Order, SyncItem, SyncRun
+from retention_app.models import DomainEvent, Order, Shop, SyncItem, SyncRun
 from retention_app.observability import redacted
 from retention_app.shopify import client, documents, mapping, reads
-from retention_app.shopify.errors import ShopClosed, ShopifyError, Throttled, UnreadableAnswer
+from retention_app.shopify.errors import ShopClosed, ShopifyError, Throttled, TransientError, UnreadableAnswer
 from retention_app.shopify.mapping import Node, Row
 from retention_app.wake import wake
 
@@ -30,7 +30,9 @@ log = structlog.get_logger(__name__)
 
 LINES_PER_BATCH = 2000
 ROOTS_PER_BATCH = 500  # products or orders, each with its children
-POLL_SECONDS = 1.0
+POLL_SECONDS_MIN, POLL_SECONDS_MAX = 1.0, 30.0  # between two looks whether a file is written
+BUSY_SECONDS = 30.0  # until the platform is asked again for a file while it writes as many as it may at a time
+_BUSY = {"LIMIT_REACHED", "OPERATION_IN_PROGRESS"}
 _BULK = {"customers": "BulkCustomers", "products": "BulkProducts", "orders": "BulkOrders"}
 _ITEM: setwise.Columns = {"number": "bigint", "root_id": "bigint", "is_root": "boolean", "data": "text"}
 
@@ -43,6 +45,7 @@ Origin = DomainEvent.Origin
 def sync_start(*, shop_id: int) -> SyncRun:
     """Begin an import, or answer the one that is running; wakes a worker on commit."""
     with transaction.atomic():
+        Shop.objects.select_for_update().get(id=shop_id)
         run = SyncRun.objects.filter(shop_id=shop_id).exclude(phase__in=[Phase.DONE, Phase.FAILED]).first()
         if run is None:
             now = clock.now()
@@ -58,6 +61,13 @@ def sync_wake(run: SyncRun) -> None:
     wake(sync_work, shop_id=run.shop_id, run_id=run.id)
 
 
+def sync_repeat(*, shop_id: int) -> None:
+    """Begin the shop's import anew where the latest one was given up."""
+    latest = SyncRun.objects.filter(shop_id=shop_id).order_by("-id").first()
+    if latest and latest.phase == Phase.FAILED:
+        sync_start(shop_id=shop_id)
+
+
 class ClaimLost(Exception):
     """Another worker claimed the import meanwhile; what this one was about to write is its successor's to do."""
 
@@ -71,8 +81,11 @@ def sync_advance(*, run_id: int, until: dt.datetime) -> bool:
     try:
         while run.running and clock.now() < until:
             _renew(run)
-            if not _STEPS[Phase(run.phase)](run, until):
-                _release(run, wait_seconds=POLL_SECONDS)
+            more = _STEPS[Phase(run.phase)](run, until)
+            if run.failing_since:
+                _save(run, failing_since=None)
+            if not more:
+                _release(run, wait_seconds=_poll_seconds(run))
                 return False
     except ClaimLost:
         log.warning("sync_claim_lost", run_id=run.id)
@@ -83,6 +96,10 @@ def sync_advance(*, run_id: int, until: dt.datetime) -> bool:
     except ShopClosed as error:
         log.warning("import_waits_for_shop", run_id=run.id, reason=str(error))
         _release(run, wait_seconds=work.CLOSED_SHOP_SECONDS)
+        return False
+    except TransientError as error:
+        log.warning("import_waits_for_platform", run_id=run.id, phase=run.phase, reason=str(error))
+        _postponed(run, str(error))
         return False
     except Exception as error:
         log.exception("sync_step_failed", run_id=run.id, phase=run.phase)
@@ -114,36 +131,55 @@ def _release(run: SyncRun, *, wait_seconds: float) -> None:
         _save(run, lease_until=None, due_at=clock.now() + dt.timedelta(seconds=wait_seconds))
 
 
+def _postponed(run: SyncRun, error: str) -> None:
+    """Wait for a platform that fails, as long again as it has been failing; give up after `work.AGE_MAX` of it."""
+    since = run.failing_since or clock.now()
+    over = clock.now() - since > work.AGE_MAX
+    _put_back(run, error, over=over, due_at=work.retry_since(since), failing_since=since)
+
+
 def _failed(run: SyncRun, error: str) -> None:
     failures = run.failures + 1
-    ended = {"phase": Phase.FAILED, "finished_at": clock.now()} if failures >= work.ATTEMPTS_MAX else {}
+    over = failures >= work.ATTEMPTS_MAX
+    _put_back(run, error, over=over, due_at=work.retry_at(failures), failures=failures)
+
+
+def _put_back(run: SyncRun, error: str, *, over: bool, **changes: Any) -> None:
+    ended = {"phase": Phase.FAILED, "finished_at": clock.now()} if over else {}
     with suppress(ClaimLost):
-        _save(
-            run,
-            error=redacted(error)[:2000],
-            failures=failures,
-            lease_until=None,
-            due_at=work.retry_at(failures),
-            **ended,
-        )
+        _save(run, error=redacted(error)[:2000], lease_until=None, **changes, **ended)
 
 
 # --- steps: each does one batch, commits, and answers whether the next may follow at once ----------------------------
 
 
 def _request(run: SyncRun, until: dt.datetime) -> bool:
-    """Ask the platform to write the three files. An operation asked for before a crash is asked for again: harmless."""
-    operations = {}
-    read_at = clock.now()
-    for kind, name in _BULK.items():
-        answer = client.graphql(
-            run.shop_id, "BulkRunQuery", {"query": documents.bulk_query(name), "groupObjects": False}
-        )["bulkOperationRunQuery"]
-        if answer["userErrors"]:
-            raise ShopifyError(f"The platform refused to list {kind}: {answer['userErrors'][0]['message']}")
-        operations[kind] = {"id": answer["bulkOperation"]["id"], "url": None, "count": 0, "done": False}
-    _save(run, operations=operations, read_at=read_at, phase=Phase.PREPARING, lines_read=0)
+    """Ask the platform to write the three files. Each is kept as soon as it is known, so that a lost answer has one
+    file alone asked for again: the platform writes only so many at a time."""
+    if not run.operations:
+        _save(run, read_at=clock.now())
+    for kind in _BULK:
+        if kind not in run.operations:
+            operation = {"id": _asked_for(run, kind), "url": None, "count": 0, "done": False}
+            _save(run, operations={**run.operations, kind: operation})
+    _save(run, phase=Phase.PREPARING, lines_read=0)
     return True
+
+
+def _asked_for(run: SyncRun, kind: str) -> str:
+    """The id of the bulk operation that writes a file from now on. Raises `Throttled` while there are too many."""
+    query = {"query": documents.bulk_query(_BULK[kind]), "groupObjects": False}
+    answer = client.graphql(run.shop_id, "BulkRunQuery", query)["bulkOperationRunQuery"]
+    for error in answer["userErrors"]:
+        if error["code"] in _BUSY:
+            raise Throttled(BUSY_SECONDS)
+        raise ShopifyError(f"The platform refused to list {kind}: {error['message']}")
+    return str(answer["bulkOperation"]["id"])
+
+
+def _poll_seconds(run: SyncRun) -> float:
+    """A tenth of the time the platform has been writing for, within bounds."""
+    return min(max((clock.now() - _read_at(run)).total_seconds() / 10, POLL_SECONDS_MIN), POLL_SECONDS_MAX)
 
 
 def _ask(run: SyncRun, kind: str) -> bool:

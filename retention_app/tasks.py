@@ -113,8 +113,11 @@ def sync_work(*, shop_id: int, run_id: int) -> None:
         return
     if sync.sync_advance(run_id=run_id, until=_until(IMPORT_SLICE_SECONDS)):
         sync_work.delay(shop_id=shop_id, run_id=run_id)
-    elif SyncRun.objects.get(id=run_id).running:
-        sync_work.apply_async(kwargs={"shop_id": shop_id, "run_id": run_id}, countdown=sync.POLL_SECONDS)
+        return
+    run = SyncRun.objects.get(id=run_id)
+    if run.running:
+        seconds = max((run.due_at - clock.now()).total_seconds(), 0)
+        sync_work.apply_async(kwargs={"shop_id": shop_id, "run_id": run_id}, countdown=seconds)
 
 
 @shared_task

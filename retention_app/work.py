@@ -70,6 +70,11 @@ def retry_at(attempts: int) -> dt.datetime:
     return _after(2.0 ** min(attempts, 10))
 
 
+def retry_since(since: dt.datetime) -> dt.datetime:
+    """When to try again while the outside has been failing since then: after as long again, at most 15 minutes."""
+    return _after(max((clock.now() - since).total_seconds(), 2))
+
+
 def _after(seconds: float) -> dt.datetime:
     return clock.now() + dt.timedelta(seconds=min(seconds, _BACKOFF_SECONDS_MAX) * random.uniform(0.75, 1.25))
 
@@ -214,9 +219,7 @@ def failed(row: _Row, error: Exception, *, permanent: bool = False) -> None:
 def postponed(row: _Row, error: Exception, *, since: dt.datetime) -> None:
     """Put a row back without counting the attempt: the outside failed, not the row. It waits as long again as it has
     been waiting since it came, at most 15 minutes, and is put aside once it is older than `AGE_MAX`."""
-    age = clock.now() - since
-    due_at = _after(max(age.total_seconds(), 2))
-    _put_back(row, error, dead=age > AGE_MAX, due_at=due_at, attempts=row.attempts - 1)
+    _put_back(row, error, dead=clock.now() - since > AGE_MAX, due_at=retry_since(since), attempts=row.attempts - 1)
 
 
 def wait(rows: Sequence[_Row], *, seconds: float) -> None:

@@ -94,6 +94,8 @@ class Checks(Source[Reconciliation]):
             means = _("Encore compares what it keeps with what Shopify has, and repairs what differs.")
             return Story(item, happened, means, _("Nothing. You can leave this page."), tries, facts=facts)
         means = _("Encore has what Shopify has.") if row.state == Reconciliation.State.DONE else _("It was given up.")
+        if row.state == Reconciliation.State.DONE and row.read_at is None:
+            means = _("There was nothing to compare yet: the import of your history brings everything.")
         return Story(item, _result(row, words), means, _("Nothing."), tries, facts=facts)
 
 

@@ -36,7 +36,8 @@ class SyncRun(models.Model):
     finished_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)  # claims: who writes must hold the newest
-    failures = models.PositiveIntegerField(default=0)  # since the last committed batch
+    failures = models.PositiveIntegerField(default=0)  # since the last committed batch, but for the platform's outages
+    failing_since = models.DateTimeField(null=True)  # since when the platform fails
     lease_until = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
 

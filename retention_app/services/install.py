@@ -51,6 +51,7 @@ def shop_opened(*, staff: Staff) -> Shop:
                 shop.script_tag_id or shop.storefront_problem
             ):
                 storefront_request(shop)
+            sync.sync_repeat(shop_id=shop.id)
             return shop
     try:
         return shop_installed(staff=staff)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.db.models import F
+from time_machine import TimeMachineFixture
 
 from retention_app import clock, sync, work
 from retention_app.models import (
@@ -22,14 +23,18 @@ from retention_app.models import (
     OrderLine,
     Product,
     ProductLabel,
+    Reconciliation,
     Shop,
     SyncItem,
     SyncRun,
 )
-from retention_app.selectors import labels_of
+from retention_app.reconcile import reconciliation_due
+from retention_app.selectors import backlog, labels_of
+from retention_app.services.install import shop_opened
 from retention_app.shopify import client, reads
+from retention_app.shopify.auth import staff_from
 from retention_app.shopify.errors import ShopifyError, Throttled, TransientError, UnreadableAnswer
-from tests.conftest import make_shop
+from tests.conftest import id_token, make_shop
 from tests.platform.nodes import collection_node, customer_node, line_node, order_node, product_node
 
 ORDERS = 7
@@ -162,7 +167,9 @@ def test_a_failed_operation_is_asked_for_again(shop: Shop, platform: FakePlatfor
 def test_a_refused_operation_says_what_the_platform_said(
     shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusal = {"bulkOperationRunQuery": {"bulkOperation": None, "userErrors": [{"message": "Not now"}]}}
+    refusal = {
+        "bulkOperationRunQuery": {"bulkOperation": None, "userErrors": [{"message": "Not now", "code": "INVALID"}]}
+    }
     monkeypatch.setattr(client, "graphql", lambda *call: refusal)
     assert "Not now" in advance(sync.sync_start(shop_id=shop.id)).error
 
@@ -275,6 +282,138 @@ def test_an_import_that_keeps_failing_ends_and_can_be_started_again(
     monkeypatch.setattr(client, "graphql", broken)
     assert advance(run).phase == "failed"
     assert sync.sync_start(shop_id=shop.id) != run
+
+
+def test_an_outage_of_the_platform_is_waited_for_however_often_it_is_met(
+    shop: Shop, platform: FakePlatform, time_machine: TimeMachineFixture
+) -> None:
+    platform.broken_after = 1
+    run = sync.sync_start(shop_id=shop.id)
+    waited = []
+    for _ in range(3 * work.ATTEMPTS_MAX):
+        met_at = clock.now()
+        run = advance(run)
+        assert (run.running, run.failures) == (True, 0)
+        waited.append(run.due_at - met_at)
+        time_machine.move_to(run.due_at + dt.timedelta(seconds=1), tick=False)
+    assert waited[0] < dt.timedelta(seconds=5) < waited[5] < max(waited) < dt.timedelta(minutes=20)
+    platform.broken_after = None
+    run = advance(run)
+    assert (run.phase, run.failing_since) == ("done", None)
+
+
+def test_outages_apart_are_not_added_up(
+    shop: Shop, platform: FakePlatform, time_machine: TimeMachineFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.status["customers"] = "RUNNING"
+    run = advance(sync.sync_start(shop_id=shop.id))
+    for _ in range(3):
+        with monkeypatch.context() as outage:
+            outage.setattr(client, "graphql", raising(TransientError("503")))
+            run = advance(run)
+            assert run.failing_since is not None
+        run = advance(run)
+        assert (run.phase, run.failing_since) == ("preparing", None)
+        time_machine.move_to(clock.now() + work.AGE_MAX, tick=False)
+    platform.status["customers"] = "COMPLETED"
+    assert advance(run).phase == "done"
+
+
+def test_an_outage_that_does_not_end_gives_the_import_up(
+    shop: Shop, platform: FakePlatform, time_machine: TimeMachineFixture
+) -> None:
+    platform.broken_after = 1
+    run = advance(sync.sync_start(shop_id=shop.id))
+    time_machine.move_to(clock.now() + work.AGE_MAX + dt.timedelta(seconds=1), tick=False)
+    run = advance(run)
+    assert (run.phase, run.error) == ("failed", "The connection broke.")
+    assert backlog()["dead"] == 1
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_lost_answer_has_one_file_asked_for_again(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """Whatever the platform began before stays its only one."""
+
+    def graphql(shop_id: int, name: str, variables: dict[str, Any]) -> dict[str, Any]:
+        answer = platform.graphql(shop_id, name, variables)
+        if platform.calls.count("BulkRunQuery") == lost:
+            monkeypatch.setattr(client, "graphql", platform.graphql)
+            raise TransientError("The answer was lost.")
+        return answer
+
+    monkeypatch.setattr(client, "graphql", graphql)
+    run = advance(sync.sync_start(shop_id=shop.id))
+    assert (run.phase, len(run.operations)) == ("requested", lost - 1)
+    assert advance(run).phase == "done"
+    assert platform.calls.count("BulkRunQuery") == 4
+
+
+@pytest.mark.parametrize("code", ["LIMIT_REACHED", "OPERATION_IN_PROGRESS"])
+def test_a_platform_that_writes_enough_files_is_waited_for(
+    shop: Shop, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    refusal = {"bulkOperation": None, "userErrors": [{"message": "Too many at a time", "code": code}]}
+    run = sync.sync_start(shop_id=shop.id)
+    with monkeypatch.context() as busy:
+        busy.setattr(client, "graphql", lambda *call: {"bulkOperationRunQuery": refusal})
+        for _ in range(work.ATTEMPTS_MAX + 1):
+            run = advance(run)
+    assert (run.phase, run.failures) == ("requested", 0)
+    assert run.due_at > clock.now() + dt.timedelta(seconds=sync.BUSY_SECONDS - 5)
+    assert advance(run).phase == "done"
+
+
+def test_the_longer_files_are_written_the_rarer_they_are_asked_for(
+    shop: Shop, platform: FakePlatform, time_machine: TimeMachineFixture
+) -> None:
+    platform.status["customers"] = "RUNNING"
+    time_machine.move_to(clock.now(), tick=False)
+    run = sync.sync_start(shop_id=shop.id)
+    waits = []
+    for _ in range(4):
+        run = advance(run)
+        waits.append((run.due_at - clock.now()).total_seconds())
+        time_machine.move_to(clock.now() + dt.timedelta(seconds=120), tick=False)
+    assert waits == [1, 12, 24, 30]
+
+
+def given_up(shop: Shop) -> SyncRun:
+    now = clock.now()
+    return SyncRun.objects.create(shop=shop, phase="failed", started_at=now, due_at=now, finished_at=now, error="Long")
+
+
+def newest(shop: Shop) -> SyncRun:
+    return SyncRun.objects.filter(shop=shop).order_by("-id")[0]
+
+
+@pytest.mark.parametrize("kind", list(Reconciliation.Kind))
+def test_an_import_that_was_given_up_begins_anew_with_the_next_comparison(
+    shop: Shop, platform: FakePlatform, kind: Reconciliation.Kind
+) -> None:
+    failed = given_up(shop)
+    reconciliation_due(shop, kind)
+    run = newest(shop)
+    assert (run.phase, run.id > failed.id) == ("requested", True)
+    assert backlog()["dead"] == 0
+    assert advance(run).phase == "done"
+    reconciliation_due(shop, kind)
+    assert newest(shop) == run
+
+
+def test_an_import_that_was_given_up_begins_anew_when_the_app_is_opened(shop: Shop, platform: FakePlatform) -> None:
+    given_up(shop)
+    token = id_token(shop)
+    shop_opened(staff=staff_from(token))
+    assert newest(shop).phase == "requested"
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def graphql(*call: Any) -> None:
+        raise error
+
+    return graphql
 
 
 def test_progress_says_how_many_of_how_many(shop: Shop, platform: FakePlatform) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from environs import Env
 
@@ -30,9 +30,26 @@ def secret(name: str, default: str | None = None) -> str:
 def url(name: str, default: str) -> str:
     """An absolute http(s) URL without a trailing slash."""
     value = env.str(name, default).rstrip("/")
-    parts = urlsplit(value)
+    parts, _ = _split(name, value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         refuse(f"{name} must be an http(s) URL, not {value!r}.")
+    return value
+
+
+def redis_url(name: str) -> str:
+    """A URL of a Redis database, or nothing."""
+    value = env.str(name, "")
+    parts, _ = _split(name, value)
+    if value and not (parts.scheme in ("redis", "rediss") and parts.hostname):
+        refuse(f"{name} must be redis://host:port/number.")
+    return value
+
+
+def choice(name: str, *among: str) -> str:
+    """One of these words, by default the first."""
+    value = env.str(name, "") or among[0]
+    if value not in among:
+        refuse(f"{name} must be {' or '.join(among)}, not {value!r}.")
     return value
 
 
@@ -58,7 +75,7 @@ def encryption_keys(name: str, default: str | None = None) -> list[str]:
 
 def database(name: str, value: str) -> dict[str, Any]:
     """Django's settings for a `sqlite:///path` or `postgresql://user:password@host:port/name` URL."""
-    parts = urlsplit(value)
+    parts, port = _split(name, value)
     if parts.scheme == "sqlite":
         path = unquote(parts.path)
         return {
@@ -71,14 +88,23 @@ def database(name: str, value: str) -> dict[str, Any]:
             },
         }
     if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
-        refuse(f"{name} must be sqlite:///path or postgresql://user:password@host:port/name, not {value!r}.")
+        refuse(f"{name} must be sqlite:///path or postgresql://user:password@host:port/name.")
     return {
         "ENGINE": "retention_app.postgresql",
         "NAME": unquote(parts.path.strip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
-        "PORT": str(parts.port or ""),
+        "PORT": port,
         "DISABLE_SERVER_SIDE_CURSORS": True,
         "OPTIONS": {"pool": {"min_size": 1, "max_size": 8}},
     }
+
+
+def _split(name: str, value: str) -> tuple[SplitResult, str]:
+    """A URL's parts, and its port as far as it names one."""
+    try:
+        parts = urlsplit(value)
+        return parts, str(parts.port or "")
+    except ValueError:
+        refuse(f"{name} is no URL.")

@@ -2,7 +2,7 @@
 
 import os
 
-from config.env import ROOT, VAR, database, days, encryption_keys, env, secret, url
+from config.env import ROOT, VAR, choice, database, days, encryption_keys, env, redis_url, secret, url
 
 if os.environ.get("DJANGO_SETTINGS_MODULE") == __name__ and (VAR / "demo.env").exists():
     env.read_env(str(VAR / "demo.env"), recurse=False)
@@ -126,7 +126,7 @@ if env.str("DATABASE_OWNER_URL", ""):
     DATABASES["owner"] = database("DATABASE_OWNER_URL", env.str("DATABASE_OWNER_URL"))
     DATABASES["owner"]["OPTIONS"] = {}
 
-REDIS_URL = env.str("REDIS_URL", "")
+REDIS_URL = redis_url("REDIS_URL")
 CACHES = {
     "default": (
         {"BACKEND": "retention_app.shared_memory.SharedMemory", "LOCATION": REDIS_URL}
@@ -239,6 +239,6 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- observability ----------------------------------------------------------------------------------------------------
-LOG_FORMAT = env.str("LOG_FORMAT", "json")
+LOG_FORMAT = choice("LOG_FORMAT", "json", "console")
 LOGGING_CONFIG = "retention_app.observability.logging_configure"
 LOGGING = {"format": LOG_FORMAT}

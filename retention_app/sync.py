@@ -398,7 +398,7 @@ def _batches(run: SyncRun, kind: str) -> Iterator[list[bytes]]:
 
 
 def import_progress(*, shop_id: int) -> dict[str, Any] | None:
-    """The latest import as people see it: phase, counts, newest order's day; None before the first."""
+    """The latest import as people see it: phase, counts, whether the platform fails; None before the first."""
     run = SyncRun.objects.filter(shop_id=shop_id).order_by("-id").first()
     if run is None:
         return None
@@ -406,6 +406,7 @@ def import_progress(*, shop_id: int) -> dict[str, Any] | None:
     return {
         "phase": run.phase,
         "running": run.running,
+        "failing": run.failing_since is not None,
         "customers": run.customers_done,
         "orders": run.orders_done,
         "orders_total": run.orders_total,

@@ -54,11 +54,14 @@ def import_card(progress: Mapping[str, Any] | None, params: Mapping[str, str], w
     }.get(phase, "")
     if phase == "orders" and total:
         what = _("%(done)s of %(total)s orders") % {"done": words.count(done), "total": words.count(total)}
+    pace = _pace(done, total, now, params, words) if phase == "orders" else ""
+    if progress["failing"] and progress["running"]:
+        pace = _("Shopify couldn't be reached, or asked us to wait.")
     return ImportCard(
         running=bool(progress["running"]),
         failed=phase == "failed",
         what=what,
-        pace=_pace(done, total, now, params, words) if phase == "orders" else "",
+        pace=pace,
         done=(total if phase == "events" else done) or 0,
         total=total if phase in ("orders", "events") else None,
         seen=done,

@@ -178,6 +178,10 @@ def test_home_shows_an_import_and_renews_itself_until_it_is_done(storied: Shop, 
     assert "<html" not in part
     assert "<figure" not in part
 
+    run.failing_since = clock.now()
+    run.save()
+    assert "Shopify couldn't be reached, or asked us to wait." in see(staff.get("/app/").content.decode()).text
+
     run.phase = "done"
     run.save()
     last = staff.get("/app/", headers={"HX-Request": "true", "HX-Target": "div#figures"}).content.decode()

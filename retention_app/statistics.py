@@ -23,8 +23,8 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Max, Min, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import Count, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, TruncMonth
 
 from retention_app.models import Customer, Order, Shop
 
@@ -34,6 +34,7 @@ GAPS = 10_000  # orders looked at for the usual time between two of a customer
 FEW_GAPS = 30
 ALL_MONTHS = 12_000  # longer than any shop has existed
 ROWS_AT_ONCE = 50_000  # more than one customer can have
+_REVENUE = Coalesce(Sum("total_minor"), 0) - Coalesce(Sum("refunded_minor"), 0)
 _Z95 = 1.959963984540054
 
 
@@ -130,7 +131,7 @@ def order_ladder() -> list[LadderStep]:
 def days_between_orders() -> int | None:
     """The median number of days from an order to the customer's next one, over the latest `GAPS` of the shop in scope;
     None below `FEW_GAPS`. One query, which looks each order's forerunner up by index."""
-    counted = Order.objects.filter(cancelled_at=None, test=False, customer__isnull=False)
+    counted = _counted().filter(customer__isnull=False)
     is_earlier = Q(processed_at__lt=OuterRef("processed_at")) | Q(
         processed_at=OuterRef("processed_at"), id__lt=OuterRef("id")
     )
@@ -145,18 +146,17 @@ def shop_numbers(shop: Shop, *, start: dt.datetime | None = None, end: dt.dateti
     """The numbers of the window start ≤ processed_at < end (open where None), in the shop's scope. Four queries."""
     until = Q(processed_at__lt=end) if end else Q()
     window = until & (Q(processed_at__gte=start) if start else Q())
-    counted = Order.objects.filter(cancelled_at=None, test=False)
+    counted = _counted()
     totals = counted.filter(window).aggregate(
         orders=Count("id"),
         customers=Count("customer", distinct=True),
-        charged=Sum("total_minor"),
-        refunded=Sum("refunded_minor"),
+        revenue=_REVENUE,
         first=Min("processed_at"),
         last=Max("processed_at"),
     )
     repeat_customers, _ = _repeat(counted, window, until)
     rate_repeat, rate_customers = _repeat(counted.exclude(_fully_refunded()), window, until)
-    revenue = (totals["charged"] or 0) - (totals["refunded"] or 0)
+    revenue = totals["revenue"]
     return ShopNumbers(
         customers=totals["customers"],
         orders=totals["orders"],
@@ -175,9 +175,11 @@ def shop_numbers(shop: Shop, *, start: dt.datetime | None = None, end: dt.dateti
 
 def revenue_minor() -> int:
     """The revenue of the shop in scope, all time, orders without a customer among it. One query."""
-    counted = Order.objects.filter(cancelled_at=None, test=False)
-    totals = counted.aggregate(charged=Sum("total_minor"), refunded=Sum("refunded_minor"))
-    return (totals["charged"] or 0) - (totals["refunded"] or 0)
+    return int(_counted().aggregate(revenue=_REVENUE)["revenue"])
+
+
+def _counted() -> QuerySet[Order]:
+    return Order.objects.filter(cancelled_at=None, test=False)
 
 
 def _fully_refunded() -> Q:
@@ -208,7 +210,8 @@ def repeat_rate_by_month(shop: Shop, *, window_months: int = WINDOW_MONTHS) -> l
 def _customer_months(shop: Shop) -> Iterator[tuple[int, int, int]]:
     """(customer, month number, orders that count for the repeat rate), sorted, as `rolling_rates` takes them."""
     months = (
-        Order.objects.filter(cancelled_at=None, test=False, customer__isnull=False)
+        _counted()
+        .filter(customer__isnull=False)
         .exclude(_fully_refunded())
         .annotate(month=TruncMonth("processed_at", tzinfo=ZoneInfo(shop.timezone)))
         .values_list("customer_id", "month")

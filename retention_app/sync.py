@@ -406,7 +406,7 @@ def import_progress(*, shop_id: int) -> dict[str, Any] | None:
     return {
         "phase": run.phase,
         "running": run.running,
-        "failing": run.failing_since is not None,
+        "failing": run.running and run.failing_since is not None,
         "customers": run.customers_done,
         "orders": run.orders_done,
         "orders_total": run.orders_total,

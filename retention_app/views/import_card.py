@@ -55,7 +55,7 @@ def import_card(progress: Mapping[str, Any] | None, params: Mapping[str, str], w
     if phase == "orders" and total:
         what = _("%(done)s of %(total)s orders") % {"done": words.count(done), "total": words.count(total)}
     pace = _pace(done, total, now, params, words) if phase == "orders" else ""
-    if progress["failing"] and progress["running"]:
+    if progress["failing"]:
         pace = _("Shopify couldn't be reached, or asked us to wait.")
     return ImportCard(
         running=bool(progress["running"]),

@@ -14,6 +14,7 @@ from loyalty.programme import draft_save, programme_publish
 from retention_app.models import Shop
 from retention_app.tenancy import shop_scope
 from tests.screens import story
+from tests.screens.kept import told_once
 
 RULES = {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "minor": 500}}
 
@@ -21,19 +22,28 @@ RULES = {"earn": {"points": 1, "per_minor": 100}, "worth": {"points": 100, "mino
 @pytest.fixture
 def storied(alpha: Shop) -> Shop:
     """Our shop after fourteen months of orders; no programme yet."""
-    with shop_scope(alpha.id):
-        story.tell(alpha)
+    told_once("storied", alpha, lambda: _tell(alpha))
     return alpha
 
 
 @pytest.fixture
-def programmed(storied: Shop, work_off: Callable[[], None]) -> Shop:
+def programmed(alpha: Shop, work_off: Callable[[], None]) -> Shop:
     """The same with version 1 published, counting all earlier orders, and everything worked off."""
-    with shop_scope(storied.id):
-        draft_save(storied.id, RULES, "42")
-        programme_publish(storied.id, "42", "all", "First rules")
-    work_off()
-    return storied
+
+    def tell() -> None:
+        _tell(alpha)
+        with shop_scope(alpha.id):
+            draft_save(alpha.id, RULES, "42")
+            programme_publish(alpha.id, "42", "all", "First rules")
+        work_off()
+
+    told_once("programmed", alpha, tell)
+    return alpha
+
+
+def _tell(shop: Shop) -> None:
+    with shop_scope(shop.id):
+        story.tell(shop)
 
 
 @pytest.fixture

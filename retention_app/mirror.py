@@ -399,10 +399,12 @@ def _customers_lock(order_shopify_ids: Iterable[int], customer_shopify_ids: Iter
         return  # SQLite has one writer
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM retention_app_customer WHERE shop_id = %s AND ("
-            f" {setwise.ids_in('shopify_id')} OR id IN (SELECT customer_id FROM retention_app_order"
-            f" WHERE shop_id = %s AND {setwise.ids_in('shopify_id')})) ORDER BY id FOR UPDATE",
+            "SELECT id FROM retention_app_customer WHERE shop_id = %s AND id = ANY(ARRAY("
+            f"SELECT id FROM retention_app_customer WHERE shop_id = %s AND {setwise.ids_in('shopify_id')}"
+            f" UNION SELECT customer_id FROM retention_app_order WHERE shop_id = %s AND {setwise.ids_in('shopify_id')}"
+            ")) ORDER BY id FOR UPDATE",
             [
+                current_shop_id(),
                 current_shop_id(),
                 setwise.ids_json(id_ for id_ in customer_shopify_ids if id_ is not None),
                 current_shop_id(),

@@ -71,6 +71,7 @@ def change_of(stack: Stack, before: dict[Any, int], change: dict[int, int], seco
     expected = dict(before)
     for customer, points in change.items():
         expected[customer] = expected.get(customer, 0) + points
+    stack.wait_done(seconds)  # reading all balances over and over would take what works from what is waited for
     deadline = time.monotonic() + seconds
     while (found := stack.balances()) != expected:
         assert time.monotonic() < deadline, {k: v for k, v in found.items() if expected.get(k) != v}

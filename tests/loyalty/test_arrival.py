@@ -130,7 +130,7 @@ def partly_known(history: dict[str, Any], rng: random.Random) -> list[dict[str, 
 @pytest.mark.parametrize("part", range(SLICES))
 def test_however_facts_arrive_the_books_come_to_the_same(part: int) -> None:
     @settings(max_examples=EXAMPLES, **QUICK)
-    @given(histories.cases(), st.randoms(use_true_random=False))
+    @given(histories.cases(), st.randoms(use_true_random=True))
     def holds(case: Case, rng: random.Random) -> None:
         history, plain, as_of = case
         programme, books = histories.programme_of(plain), Books()
@@ -254,7 +254,7 @@ def test_fulfilment_moves_the_availability_of_what_is_posted() -> None:
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], **QUICK)
-@given(histories.cases(), st.randoms(use_true_random=False), st.booleans())
+@given(histories.cases(), st.randoms(use_true_random=True), st.booleans())
 def test_however_facts_arrive_the_database_comes_to_the_same(
     alpha: Shop, case: Case, rng: random.Random, with_snapshots: bool
 ) -> None:

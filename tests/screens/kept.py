@@ -15,7 +15,9 @@ from retention_app import clock
 from retention_app.models import Shop, ShopToken, StaffMember
 from retention_app.tenancy import shop_scope
 
-STALE = dt.timedelta(minutes=10)  # "a minute ago" shall not become last week, nor tomorrow where a test turned the clock
+STALE = dt.timedelta(
+    minutes=10
+)  # "a minute ago" shall not become last week, nor tomorrow where a test turned the clock
 
 
 @dataclass

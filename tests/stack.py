@@ -67,6 +67,8 @@ class Stack:
         self.app_url = f"http://localhost:{self.app_port}"
         self.devstore_url = f"http://127.0.0.1:{self.devstore_port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        # A connection for each call, as processes are killed; reading certificates for each would cost more than it.
+        self._http = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
         self._database_name = f"stack_{secrets.token_hex(4)}" if database == "postgresql" else None
         self._redis_url = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/{_redis_number()}"
         self.env = {
@@ -113,6 +115,7 @@ class Stack:
     def __exit__(self, *error: object) -> None:
         for name in ("worker", "web", "devstore"):
             self.stop(name)
+        self._http.close()
         self.database_drop()
 
     @property
@@ -189,7 +192,7 @@ class Stack:
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(url, timeout=5).status_code == 200:
+                if self._http.get(url, timeout=5).status_code == 200:
                     return
             time.sleep(0.1)
         raise TimeoutError(f"{url} never answered; logs are in {self.folder}")
@@ -202,7 +205,7 @@ class Stack:
 
     def devstore(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """Call devstore's control surface; answers the decoded JSON. Raises RuntimeError with its refusal."""
-        answer = httpx.request(method, self.devstore_url + path, json=body, params=params, timeout=60)
+        answer = self._http.request(method, self.devstore_url + path, json=body, params=params)
         if answer.is_error:
             raise RuntimeError(f"{method} {path} {body}: {answer.status_code} {answer.text}")
         return answer.json()
@@ -211,7 +214,7 @@ class Stack:
         """Ask the admin as a member of the shop's staff."""
         token = self.devstore("GET", "/devstore/id-token")["id_token"]
         headers = {"Authorization": f"Bearer {token}", "HX-Request": "true"}
-        return httpx.request(method, self.app_url + path, headers=headers, timeout=60, **options)
+        return self._http.request(method, self.app_url + path, headers=headers, **options)
 
     def manage(self, *arguments: str) -> str:
         """Run a manage.py command; answers its output. Raises RuntimeError with what it said when it fails."""

@@ -41,6 +41,7 @@ START_SECONDS_MAX = 60
 POLL_SECONDS = 0.3
 MAKE_DUE_SECONDS = 2  # between two times that everything is tried at once: tries are counted
 STOP_SECONDS_MAX = 10
+CERTIFICATES = httpx.create_ssl_context()  # read once: for each call it would take longer than the call
 _QUEUES = ("privacyrequest", "reconciliation", "webhookdelivery", "eventrun", "outbound")  # what fills others first
 
 
@@ -67,8 +68,6 @@ class Stack:
         self.app_url = f"http://localhost:{self.app_port}"
         self.devstore_url = f"http://127.0.0.1:{self.devstore_port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        # A connection for each call, as processes are killed; reading certificates for each would cost more than it.
-        self._http = httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
         self._database_name = f"stack_{secrets.token_hex(4)}" if database == "postgresql" else None
         self._redis_url = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/{_redis_number()}"
         self.env = {
@@ -115,7 +114,6 @@ class Stack:
     def __exit__(self, *error: object) -> None:
         for name in ("worker", "web", "devstore"):
             self.stop(name)
-        self._http.close()
         self.database_drop()
 
     @property
@@ -192,7 +190,7 @@ class Stack:
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
-                if self._http.get(url, timeout=5).status_code == 200:
+                if httpx.get(url, timeout=5, verify=CERTIFICATES).status_code == 200:
                     return
             time.sleep(0.1)
         raise TimeoutError(f"{url} never answered; logs are in {self.folder}")
@@ -205,7 +203,7 @@ class Stack:
 
     def devstore(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """Call devstore's control surface; answers the decoded JSON. Raises RuntimeError with its refusal."""
-        answer = self._http.request(method, self.devstore_url + path, json=body, params=params)
+        answer = _call(method, self.devstore_url + path, json=body, params=params)
         if answer.is_error:
             raise RuntimeError(f"{method} {path} {body}: {answer.status_code} {answer.text}")
         return answer.json()
@@ -214,7 +212,7 @@ class Stack:
         """Ask the admin as a member of the shop's staff."""
         token = self.devstore("GET", "/devstore/id-token")["id_token"]
         headers = {"Authorization": f"Bearer {token}", "HX-Request": "true"}
-        return self._http.request(method, self.app_url + path, headers=headers, **options)
+        return _call(method, self.app_url + path, headers=headers, **options)
 
     def manage(self, *arguments: str) -> str:
         """Run a manage.py command; answers its output. Raises RuntimeError with what it said when it fails."""
@@ -367,6 +365,10 @@ class Stack:
                 if int(fields[2]) == group:
                     total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
         return total
+
+
+def _call(method: str, url: str, **options: Any) -> httpx.Response:
+    return httpx.request(method, url, timeout=60, verify=CERTIFICATES, **options)
 
 
 def _free_port() -> int:

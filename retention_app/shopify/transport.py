@@ -47,8 +47,8 @@ def http() -> httpx.Client:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Reading the authorities takes ten times as long as the rest of a client."""
-    return httpx.create_ssl_context(trust_env=False)
+    """Read once in a process: that takes longer than a call."""
+    return httpx.create_ssl_context()
 
 
 @cache

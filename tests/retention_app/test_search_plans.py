@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from bench import crowd
 from bench.people import LISTS
 from loyalty.ledger import members_bring_up_to_date
+from loyalty.sql import Statement
 from retention_app import clock, mirror
 from retention_app.customer_list import customer_page
 from retention_app.models import Customer, DomainEvent, Shop
@@ -61,6 +62,12 @@ def analyse() -> None:
         cursor.execute("SELECT analyse_as_owner(%s)", [", ".join(crowd.TABLES)])
 
 
+def one_by_one(statements: Sequence[Statement]) -> list[int]:
+    """What `loyalty.sql.run` does in one message, whose first statement alone would be explained."""
+    with connection.cursor() as cursor:
+        return [cursor.execute(sql, params).rowcount for sql, params in statements]
+
+
 def nodes(plan: Any) -> Iterator[Any]:
     yield plan
     for each in plan.get("Plans", ()):
@@ -72,15 +79,10 @@ def test_every_list_is_read_off_indexes(crowded: Shop) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
         assert cursor.fetchone() == (False,)
-        for analysed in (False, True):
-            if analysed:
-                analyse()
-            for name, query in LISTS.items():
-                for sql, plan in plans_of(partial(customer_page, query, sort=query.get("sort", "last"))):
-                    scans = [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
-                    # Who asks for a good part of a table is right to read it through.
-                    passing_over = [node for node in scans if node["Plan Rows"] < CUSTOMERS / 10]
-                    assert not passing_over, json.dumps([analysed, name, sql, plan])
+    for name, query in LISTS.items():
+        for sql, plan in plans_of(partial(customer_page, query, sort=query.get("sort", "last"))):
+            scans = [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+            assert not scans, (name, sql, scans)
 
 
 def customers_come_in(at: dt.datetime) -> None:
@@ -100,8 +102,9 @@ def points_are_posted(_: dt.datetime) -> None:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no row-level security")
 @pytest.mark.parametrize("work", [customers_come_in, orders_come_in, points_are_posted])
 def test_what_comes_in_costs_what_it_is_and_not_what_the_shop_has(
-    crowded: Shop, work: Callable[[dt.datetime], None]
+    crowded: Shop, work: Callable[[dt.datetime], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("loyalty.sql.run", one_by_one)
     now = clock.now()
     begin = now - dt.timedelta(days=900)
     programme_write(crowded, rated([(begin, 1, 100)], begin))

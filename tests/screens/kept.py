@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
 from django.db import connection
-from django.forms import model_to_dict
 
 from retention_app import clock
 from retention_app.models import Shop, ShopToken, StaffMember
 from retention_app.tenancy import shop_scope
 
-STALE = dt.timedelta(
-    minutes=10
-)  # "a minute ago" shall not become last week, nor tomorrow where a test turned the clock
+STALE = dt.timedelta(minutes=10)  # what is told as "a minute ago" is told anew after it, or when the clock was turned
 
 
 @dataclass
@@ -25,7 +23,6 @@ class Kept:
     """What a shop became: its own fields, and what its tables had for it, as JSON."""
 
     at: dt.datetime
-    shop_id: int
     fields: dict[str, Any]
     rows: dict[str, str]
 
@@ -47,8 +44,8 @@ def told_once(name: str, shop: Shop, tell: Callable[[], None]) -> None:
 
 
 def _keep(shop: Shop) -> Kept:
-    shop.refresh_from_db()
-    fields = model_to_dict(shop, exclude=["id"])
+    fields = Shop.objects.values().get(id=shop.id)
+    del fields["id"]
     rows = {}
     with shop_scope(shop.id), connection.cursor() as cursor:
         for table in _tables():
@@ -56,17 +53,20 @@ def _keep(shop: Shop) -> Kept:
             [found] = cursor.fetchone()
             if found:
                 rows[table] = found
-    return Kept(clock.now(), shop.id, fields, rows)
+    return Kept(clock.now(), fields, rows)
 
 
 def _copy(kept: Kept, shop: Shop) -> None:
     Shop.objects.filter(id=shop.id).update(**kept.fields)
     shop.refresh_from_db()
+    ours = json.dumps({"shop_id": shop.id})
     with shop_scope(shop.id), connection.cursor() as cursor:
         for table, rows in kept.rows.items():
-            ours = rows.replace(f'"shop_id":{kept.shop_id},', f'"shop_id":{shop.id},')
-            ours = ours.replace(f'"shop_id":{kept.shop_id}}}', f'"shop_id":{shop.id}}}')
-            cursor.execute(f'INSERT INTO "{table}" SELECT * FROM json_populate_recordset(NULL::"{table}", %s)', [ours])
+            cursor.execute(
+                f'INSERT INTO "{table}" SELECT our.* FROM json_populate_recordset(NULL::"{table}", %s) AS kept'
+                ", json_populate_record(kept, %s) AS our",
+                [rows, ours],
+            )
 
 
 def _tables() -> list[str]:

@@ -30,7 +30,7 @@ install_packages() {
     as_root mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
   fi
-  apt_install postgresql-15 redis-server chromium fonts-liberation fonts-noto-cjk
+  apt_install postgresql-15 redis-server chromium chromium-headless-shell fonts-liberation fonts-noto-cjk
 }
 
 start() {
@@ -63,7 +63,6 @@ TEST_DATABASE_ADMIN_URL=postgresql://admin@127.0.0.1:$postgres_port/postgres
 DATABASE_OWNER_URL=postgresql://encore_owner@127.0.0.1:$postgres_port/encore
 DATABASE_URL=postgresql://encore_app@127.0.0.1:$postgres_port/encore
 REDIS_URL=redis://127.0.0.1:$redis_port/0
-CHROMIUM_PATH=$(command -v chromium)
 ENV
 }
 

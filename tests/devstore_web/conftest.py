@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.chromium import chromium
 from tests.devstore_web.dummy_app import DummyApp, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,10 +81,8 @@ def installed(devstore: str, app: DummyApp) -> DummyApp:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

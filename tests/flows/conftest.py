@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Page, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Page
 
+from tests.chromium import DESKTOP, chromium
 from tests.stack import ROOT
-
-CHROMIUM = "/usr/bin/chromium"
-BROWSER_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 needs_services = pytest.mark.skipif(
     "TEST_DATABASE_ADMIN_URL" not in os.environ, reason="needs the servers of tools/services.sh (make test)"
@@ -34,12 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
     """Leaves a picture of how each page looked in the end, for whoever reads a failure."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
+    with chromium(DESKTOP) as browser:
         yield browser
         for number, page in enumerate(page for context in browser.contexts for page in context.pages):
             page.screenshot(path=tmp_path / f"page-{number}.png")
-        browser.close()
 
 
 def pictures_folder(request: pytest.FixtureRequest) -> Path | None:

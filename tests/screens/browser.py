@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Route
 
 from config.env import ROOT
 from retention_app.models import Shop
+from tests.chromium import chromium
 from tests.conftest import id_token, make_staff
 
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
@@ -47,9 +48,8 @@ def browser_page(
         token = id_token(shop, sub=actor)
         route.continue_(headers={**route.request.headers, "authorization": f"Bearer {token}"})
 
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        context = chromium.new_context(viewport={"width": width, "height": 900}, locale=language)
+    with chromium() as browser:
+        context = browser.new_context(viewport={"width": width, "height": 900}, locale=language)
         context.route(f"{base}/app/**", authorised)
         context.route(
             settings.APP_BRIDGE_URL,
@@ -58,10 +58,7 @@ def browser_page(
         page = context.new_page()
         page.set_default_timeout(10_000)
         faults.watch(page)
-        try:
-            yield page, faults
-        finally:
-            chromium.close()
+        yield page, faults
 
 
 def complaints(page: Page, *, axe: bool = True) -> list[str]:

@@ -36,7 +36,12 @@ SHIFTS = """(() => {
   let moved = "";
   new PerformanceObserver((list) => {
     const entries = list.getEntries();
-    for (let i = 0; i < entries.length; i++) moved += `${entries[i].value} `;
+    for (let i = 0; i < entries.length; i++) {
+      moved += `${entries[i].value}`;
+      const from = entries[i].sources;
+      for (let j = 0; j < from.length; j++) moved += ` ${from[j].node && from[j].node.nodeName}`;
+      moved += "; ";
+    }
     call(set, document.documentElement, ["data-moved", moved]);
   }).observe({ type: "layout-shift", buffered: true });
 })()"""
@@ -244,6 +249,8 @@ class Hostile:
         place = self.page.frame_locator("iframe") if case.framed else self.page
         try:
             ended = self._use(place) if case.ends == "works" else self._miss(place)
+            if moved := place.locator("html").get_attribute("data-moved"):
+                self.said.append(f"moved: {moved}")
             self._own_button_works(place)
         except (PlaywrightError, AssertionError) as error:
             ended = str(error).splitlines()[0]
@@ -254,8 +261,6 @@ class Hostile:
         own = place.locator("#own")
         own.click() if own.is_visible() else own.dispatch_event("click")
         expect(own).to_have_text("Added")
-        if moved := place.locator("html").get_attribute("data-moved"):
-            self.said.append(f"moved: {moved}")
 
     def _use(self, place: Page | FrameLocator) -> str:
         place.get_by_role("button", name=LAUNCHER).click()

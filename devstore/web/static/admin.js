@@ -27,7 +27,10 @@
       body.set('quiet', '1');
       const kept = await fetch(form.action, { method: 'POST', body });
       state.textContent = kept.ok ? state.dataset.unsaved : state.dataset.wrong;
-      if (kept.ok) preview.contentWindow.location.reload();
+      if (!kept.ok) return;
+      const loaded = new Promise((done) => { preview.addEventListener('load', done, { once: true }); });
+      preview.contentWindow.location.reload();
+      await loaded; // a reload asked for while another is on its way can be left out
     };
     let shown = Promise.resolve(); // one after the other: the last change is the one that stays
     form.addEventListener('change', () => { shown = shown.then(show, show); });

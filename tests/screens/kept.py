@@ -49,7 +49,7 @@ def _keep(shop: Shop) -> Kept:
     rows = {}
     with shop_scope(shop.id), connection.cursor() as cursor:
         for table in _tables():
-            cursor.execute(f'SELECT json_agg(t)::text FROM "{table}" AS t')
+            cursor.execute(f'SELECT json_agg(t)::text FROM "{table}" AS t WHERE shop_id = %s', [shop.id])
             [found] = cursor.fetchone()
             if found:
                 rows[table] = found

@@ -43,6 +43,7 @@ from tests.conftest import make_shop, make_staff
 from tests.screens import story
 from tests.screens.browser import browser_page, complaints
 from tests.screens.conftest import RULES
+from tests.screens.kept import told_once
 
 PICTURES = ROOT / "docs/screenshots"
 HEIGHT_MAX = 1500  # of a stored picture
@@ -152,11 +153,27 @@ def shops(transactional_db: None, work_off: Callable[[], None]) -> dict[str, Sho
         "importing": make_shop("importing", currency="USD"),
         "empty": make_shop("empty", currency="TWD", timezone="Asia/Taipei"),
     }
-    for name, rules in (("aurora", TIERED), ("importing", document_proposed("USD", 3589))):
-        with shop_scope(shops[name].id):
-            story.tell(shops[name])
-            draft_save(shops[name].id, rules, "42")
     aurora, importing = shops["aurora"], shops["importing"]
+
+    def tell_importing() -> None:
+        with shop_scope(importing.id):
+            story.tell(importing)
+            draft_save(importing.id, document_proposed("USD", 3589), "42")
+        work_off()
+
+    def tell_aurora() -> None:
+        with shop_scope(aurora.id):
+            story.tell(aurora)
+            draft_save(aurora.id, TIERED, "42")
+            programme_publish(aurora.id, "42", "all", "First rules")
+        work_off()
+        with shop_scope(aurora.id):
+            draft = draft_save(aurora.id, {**TIERED, **MORE}, "42")
+            simulation_request(aurora.id, draft.document)
+        work_off()
+
+    told_once("importing", importing, tell_importing)
+    told_once("aurora", aurora, tell_aurora)
     for name, step in (("importing", 5), ("empty", 1)):
         with shop_scope(shops[name].id):
             Setup.objects.create(shop=shops[name], step=step, opened_at=clock.now())
@@ -165,13 +182,6 @@ def shops(transactional_db: None, work_off: Callable[[], None]) -> dict[str, Sho
         storefront_theme={"name": "Dawn", "embed": False, "read_at": clock.now().isoformat()},
         storefront_seen={"products": clock.now().isoformat()},
     )
-    with shop_scope(aurora.id):
-        programme_publish(aurora.id, "42", "all", "First rules")
-    work_off()
-    with shop_scope(aurora.id):
-        draft = draft_save(aurora.id, {**TIERED, **MORE}, "42")
-        simulation_request(aurora.id, draft.document)
-    work_off()
     now = clock.now()
     SyncRun.objects.create(
         shop=importing, phase="orders", orders_done=41220, orders_total=69659, started_at=now, due_at=now

@@ -31,7 +31,7 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.served import ROOT, served
-from tests.chromium import DESKTOP
+from tests.chromium import BROWSER
 from tests.stack import Stack
 
 PAGES = {"home": "", "product": "products/", "collection": "collections/all"}
@@ -64,7 +64,7 @@ def run(runs: int = 5) -> dict[str, Any]:
         paths = {name: path + handle if name == "product" else path for name, path in PAGES.items()}
         reports = _reports(stack.devstore_url, bare, paths, runs)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=DESKTOP, args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
             script_ms = {
                 name: _middle(_script_ms(browser, f"{stack.devstore_url}/{path}") for _ in range(runs))
                 for name, path in paths.items()
@@ -132,7 +132,7 @@ def _lighthouse(url: str) -> Any:
             "--quiet",
             "--chrome-flags=--headless=new --no-sandbox",
         ],
-        env={**os.environ, "CHROME_PATH": DESKTOP},
+        env={**os.environ, "CHROME_PATH": BROWSER},
         capture_output=True,
         timeout=LIGHTHOUSE_SECONDS_MAX,
         check=True,

@@ -1,5 +1,5 @@
-"""The browsers of the tests, both Debian's Chromium. Pages are judged in its headless shell, the same engine without the
-desktop's parts around it: a third of the work (docs/decisions/0025-pages-are-tested-in-the-headless-shell.md). Flows
+"""The browsers of the tests, both Debian's Chromium. Pages are judged in its headless shell: the same engine without
+the desktop's parts around it, a third of the work (docs/decisions/0025-pages-are-tested-in-the-headless-shell.md). Flows
 go through the browser that people have."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
-DESKTOP = "/usr/bin/chromium"
+BROWSER = "/usr/bin/chromium"
 SHELL = "/usr/bin/chromium-headless-shell"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 

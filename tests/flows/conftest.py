@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page
 
-from tests.chromium import DESKTOP, chromium
+from tests.chromium import BROWSER, chromium
 from tests.stack import ROOT
 
 needs_services = pytest.mark.skipif(
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
     """Leaves a picture of how each page looked in the end, for whoever reads a failure."""
-    with chromium(DESKTOP) as browser:
+    with chromium(BROWSER) as browser:
         yield browser
         for number, page in enumerate(page for context in browser.contexts for page in context.pages):
             page.screenshot(path=tmp_path / f"page-{number}.png")

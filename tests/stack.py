@@ -68,6 +68,7 @@ class Stack:
         self.app_url = f"http://localhost:{self.app_port}"
         self.devstore_url = f"http://127.0.0.1:{self.devstore_port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: subprocess.Popen[str] | None = None
         self._database_name = f"stack_{secrets.token_hex(4)}" if database == "postgresql" else None
         self._redis_url = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/{_redis_number()}"
         self.env = {
@@ -114,6 +115,7 @@ class Stack:
     def __exit__(self, *error: object) -> None:
         for name in ("worker", "web", "devstore"):
             self.stop(name)
+        self._commands_end()
         self.database_drop()
 
     @property
@@ -125,6 +127,7 @@ class Stack:
     def database_use(self, name: str) -> None:
         """Work on this PostgreSQL database from the next process on, and drop it in the end."""
         self._database_name = name
+        self._commands_end()
         self.env |= migrated.postgresql_urls(name)
 
     def database_drop(self) -> None:
@@ -216,12 +219,28 @@ class Stack:
 
     def manage(self, *arguments: str) -> str:
         """Run a manage.py command; answers its output. Raises RuntimeError with what it said when it fails."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise RuntimeError(f"manage.py {' '.join(arguments)}: {done.stderr[-2000:]}")
-        return done.stdout
+        if self._commands is None:
+            self._commands = subprocess.Popen(
+                [sys.executable, "-m", "tests.commands"],
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+            )
+        assert self._commands.stdin
+        assert self._commands.stdout
+        said, complained = self.folder / "command.out", self.folder / "command.err"
+        self._commands.stdin.write(json.dumps([arguments, str(said), str(complained)]) + "\n")
+        if self._commands.stdout.readline() != "0\n":
+            raise RuntimeError(f"manage.py {' '.join(arguments)}: {complained.read_text()[-2000:]}")
+        return said.read_text()
+
+    def _commands_end(self) -> None:
+        if self._commands:
+            self._commands.communicate()
+            self._commands = None
 
     def manage_json(self, *arguments: str) -> Any:
         return json.loads(self.manage(*arguments, "--json").splitlines()[-1])

@@ -1,5 +1,5 @@
 """The browsers of the tests, both Debian's Chromium. Pages are judged in its headless shell: the same engine without
-the desktop's parts around it, a third of the work (decision 25). Flows go through the browser that people have."""
+the desktop's parts around it, a third of the work (decision 25). The main story uses the browser that people have."""
 
 from __future__ import annotations
 

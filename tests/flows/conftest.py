@@ -31,11 +31,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    """Leaves a picture of how each page looked in the end, for whoever reads a failure."""
+    with chromium() as browser:
+        yield browser
+        _picture(browser, tmp_path)
+
+
+@pytest.fixture
+def desktop_browser(tmp_path: Path) -> Iterator[Browser]:
+    """The browser that people have."""
     with chromium(BROWSER) as browser:
         yield browser
-        for number, page in enumerate(page for context in browser.contexts for page in context.pages):
-            page.screenshot(path=tmp_path / f"page-{number}.png")
+        _picture(browser, tmp_path)
+
+
+def _picture(browser: Browser, folder: Path) -> None:
+    """How each page looked in the end, for whoever reads a failure."""
+    for number, page in enumerate(page for context in browser.contexts for page in context.pages):
+        page.screenshot(path=folder / f"page-{number}.png")
 
 
 def pictures_folder(request: pytest.FixtureRequest) -> Path | None:

@@ -28,9 +28,9 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def test_from_install_to_a_return_that_everybody_understands(
-    stack: Stack, browser: Browser, request: pytest.FixtureRequest
+    stack: Stack, desktop_browser: Browser, request: pytest.FixtureRequest
 ) -> None:
-    merchant = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    merchant = desktop_browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     problems: list[str] = []
     merchant.on("pageerror", lambda error: problems.append(str(error)))
 
@@ -55,7 +55,7 @@ def test_from_install_to_a_return_that_everybody_understands(
     expect(app.get_by_text("Version 1, live")).to_be_visible(timeout=15_000)
 
     # A shopper sees what is on offer, registers, buys three of something.
-    shopper = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    shopper = desktop_browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     shopper.on("pageerror", lambda error: problems.append(str(error)))
     shopper.goto(stack.devstore_url)
     shopper.get_by_role("button", name=re.compile("^Rewards")).click()
@@ -73,7 +73,7 @@ def test_from_install_to_a_return_that_everybody_understands(
     expect(shopper.get_by_role("dialog")).to_contain_text(f"+{base // 100:,}")
 
     # One of the three comes back: the difference of two roundings, not a rounding of the difference.
-    staff = browser.new_context().new_page()
+    staff = desktop_browser.new_context().new_page()
     staff.goto(f"{stack.devstore_url}/devstore/staff")
     staff.get_by_role("link", name=order).first.click()
     staff.get_by_label(re.compile("Quantity to refund")).fill("1")
@@ -122,4 +122,4 @@ def test_from_install_to_a_return_that_everybody_understands(
     wait_for_pending(shopper, base // 3 // 100, 10)
 
     look_at_the_panel(shopper.context, stack, "member", pictures_folder(request))
-    look_at_the_panel(browser.new_context(), stack, "anonymous", pictures_folder(request))
+    look_at_the_panel(desktop_browser.new_context(), stack, "anonymous", pictures_folder(request))

@@ -45,9 +45,9 @@ def faults(page: Page) -> list[Any]:
     """What axe finds on the page itself, the app's frame left out, and whether it is wider than the window."""
     page.evaluate("document.querySelector('iframe')?.remove()")
     page.add_script_tag(path=AXE)
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    found = page.evaluate("axe.run({resultTypes: ['violations']}).then(({violations}) => violations)")
     wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-    return [(each["id"], [node["target"] for node in each["nodes"]]) for each in found["violations"]] + ["wide"] * wide
+    return [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] + ["wide"] * wide
 
 
 @pytest.mark.parametrize(("width", "locale", "scheme"), LOOKS)

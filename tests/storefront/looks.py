@@ -9,13 +9,14 @@ from playwright.sync_api import Locator, Page, expect
 from tests.storefront.conftest import ROOT
 
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
+VIOLATIONS = """axe.run({ include: [["encore-rewards"]] }, { resultTypes: ["violations"] })
+  .then(({ violations }) => violations)"""
 
 
 def offences(page: Page) -> list[Any]:
     """What axe finds in what is ours: rule and elements."""
     page.evaluate(AXE)
-    found = page.evaluate("axe.run({ include: [['encore-rewards']] }).then(({ violations }) => violations)")
-    return [(it["id"], [node["html"] for node in it["nodes"]]) for it in found]
+    return [(it["id"], [node["html"] for node in it["nodes"]]) for it in page.evaluate(VIOLATIONS)]
 
 
 def is_uncut(dialog: Locator, width: int, height: int) -> None:

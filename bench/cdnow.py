@@ -8,12 +8,14 @@ Refuses to report figures that aren't CDNOW's.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.stack import POLL_SECONDS, Stack
+from tests.stack import POLL_SECONDS, ROOT, Stack
 
 SECONDS_MAX = 900
 LEVELS = (("Bronze", 70), ("Silver", 200), ("Gold", 600))  # from so much spent
@@ -53,9 +55,11 @@ def _run(database: str) -> dict[str, Any]:
             raise RuntimeError(f"{database}: {stats}")
         document = Path(folder) / "what-if.json"
         document.write_text(json.dumps(WHAT_IF))
+        command = ["manage.py", "programme_simulate", "--shop", "cdnow", "--document", str(document), "--json"]
         began = time.monotonic()
-        what_if = stack.manage_json("programme_simulate", "--shop", "cdnow", "--document", str(document))
+        answer = subprocess.check_output([sys.executable, *command], cwd=ROOT, env=stack.env)  # its start counts
         what_if_seconds = time.monotonic() - began
+        what_if = json.loads(answer.splitlines()[-1])
         if what_if["tiers_then"] != TIERS:
             raise RuntimeError(f"{database}: {what_if}")
         return {

@@ -183,7 +183,10 @@ def embed(response: _Response, shop_domain: str, *, within: str = "") -> _Respon
 
 
 def _answer(view: View, request: HttpRequest, locale: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
-    """The view's response, rendered, in the reader's language."""
+    """The view's response, rendered, in the reader's language. An address with a NUL in it is nobody's: no page of ours
+    or of the platform's makes one, and PostgreSQL keeps none."""
+    if "%00" in request.META.get("QUERY_STRING", ""):
+        raise Http404
     request.locale = locale  # type: ignore[attr-defined]
     with translation.override(locale):
         response = view(request, *args, **kwargs)

@@ -45,6 +45,7 @@ HARD = [
 ]
 NAMES = """limit email updated_since
 q orders last sort cursor tab period rate before kind value days note key reason tier language next state
+way after against on order person look
 queue shop host code hmac timestamp id_token embedded locale shopify-reload again action confirm count"""
 text = st.one_of(st.sampled_from([*HARD, "a" * 3000]), st.text(max_size=40))
 names = st.sampled_from(NAMES.split())

@@ -16,7 +16,7 @@ from time_machine import TimeMachineFixture
 
 from config.urls import urlpatterns as real_urlpatterns
 from retention_app import clock
-from retention_app.doors import RETRY_HEADER, ShopRequest, for_each_shop, proxy_view, shop_view
+from retention_app.doors import RETRY_HEADER, ShopRequest, for_each_shop, link_to, proxy_view, shop_view
 from retention_app.models import Customer, Shop, ShopToken
 from retention_app.rights import Right
 from retention_app.tenancy import ShopScopeMissing, current_shop_id, shop_scope
@@ -101,6 +101,13 @@ def test_other_methods_are_405(alpha: Shop) -> None:
     assert fetch(id_token(alpha), "delete").status_code == 405
     assert fetch(id_token(alpha), "post", "/app/lazy/").status_code == 405
     assert fetch(id_token(alpha), "head").status_code == 200
+
+
+def test_an_address_with_a_nul_is_a_404_at_each_door(alpha: Shop) -> None:
+    assert fetch(id_token(alpha), url="/app/probe/?tier=%00").status_code == 404
+    assert Client().get(f"/proxy/v1/probe?{visit_query(alpha, tier=chr(0))}").status_code == 404
+    assert Client().get(link_to(alpha, "/app/customers/file/")).status_code == 200
+    assert Client().get(link_to(alpha, "/app/customers/file/", {"tier": chr(0)})).status_code == 404
 
 
 def test_lazy_answer_is_rendered_inside_the_scope(alpha: Shop) -> None:

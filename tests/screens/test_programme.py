@@ -472,7 +472,7 @@ def test_publishing_waits_until_it_is_counted_who_moves(
     part = staff.get(REVIEW, headers={**HTMX, "HX-Target": "div#consequences"}).content.decode()
     assert "<html" not in part
     assert "every 2s" not in part
-    assert 'hx-swap-oob="true"' in part
+    assert 'hx-swap-oob="outerMorph"' in part
     seen = see(staff.get(REVIEW).content.decode())
     sane(seen)
     assert "Tier Version 1 Version 2 No tier" in seen.text

@@ -216,7 +216,6 @@ def test_home_of_a_shop_with_old_orders_shows_all_time_and_says_why(alpha: Shop,
 
 
 def test_home_shows_an_import_and_renews_itself_until_it_is_done(storied: Shop, staff: Client) -> None:
-
     run = SyncRun.objects.create(
         shop=storied, phase="orders", orders_done=41220, orders_total=69659, started_at=clock.now(), due_at=clock.now()
     )

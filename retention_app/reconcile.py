@@ -30,8 +30,7 @@ from retention_app.wake import wake
 
 log = structlog.get_logger(__name__)
 
-OVERLAP = dt.timedelta(hours=1)  # the platform's lists lag behind its data
-SETTLED = dt.timedelta(seconds=5)  # a row read this soon after its `updated_at` may miss a change of the same second
+LAG = dt.timedelta(hours=1)  # how far behind the platform's data its lists and copies may be
 READS_OF_STALE = 3
 PAUSE_SECONDS = 1.0  # between two reads of what seems gone: a copy of the platform's data may be slow
 RECENT_ORDERS = dt.timedelta(days=59)
@@ -145,7 +144,7 @@ class Comparison:
         if known is None:
             imported = SyncRun.objects.filter(shop=shop, phase=SyncRun.Phase.DONE).order_by("-id").first()
             known = imported.read_at if imported else None
-        return known - OVERLAP if known else None
+        return known - LAG if known else None
 
     def _begin(self, since: dt.datetime) -> None:
         whole = self.row.kind != Reconciliation.Kind.CHANGES
@@ -219,7 +218,8 @@ class Comparison:
         return {numeric_id(node["id"]): instant(node["updatedAt"]) for node in answer["nodes"]}
 
     def _repair(self, resource: Resource, listed: dict[int, dt.datetime]) -> None:
-        """Read again what the mirror lacks, has older, or read so soon that it may have missed something."""
+        """Read again what the mirror lacks, has older, or read so soon that a copy of the platform's data may have had
+        an earlier state of the same second: `updated_at` has no fractions, and both look alike."""
         self.checked[resource.name] += len(listed)
         known = {
             shopify_id: (updated_at, read_at)
@@ -228,7 +228,7 @@ class Comparison:
             ).values_list("shopify_id", "updated_at", "read_at")
         }
         behind = {id_ for id_, changed in listed.items() if id_ not in known or known[id_][0] < changed}
-        unsettled = {id_ for id_, changed in listed.items() if id_ in known and known[id_][1] < changed + SETTLED}
+        unsettled = {id_ for id_, changed in listed.items() if id_ in known and known[id_][1] < changed + LAG}
         for _ in range(READS_OF_STALE):
             written, wrong = self._read(resource, behind | unsettled, listed)
             self.repaired[resource.name] += len(written & behind if resource.kind is not Kind.ORDERS else written)

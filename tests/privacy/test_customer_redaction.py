@@ -423,7 +423,7 @@ def test_who_was_merged_away_takes_the_survivor_along(told: Shop, ask: Ask) -> N
 
 
 def test_what_waits_keeps_its_hint_and_nothing_else(told: Shop, ask: Ask, work_off: Callable[[], None]) -> None:
-    later = clock.now() + 10 * reconcile.OVERLAP
+    later = clock.now() + 10 * reconcile.LAG
     order = deliver("orders/updated", {"id": 6001, "updated_at": "x", "customer": person()}, due_at=later)
     customer = deliver("customers/update", person(), due_at=later)
     ask(REDACT, told)
@@ -465,7 +465,7 @@ def test_what_is_another_shops_stays(told: Shop, ask: Ask) -> None:
 
 
 def test_calls_for_the_person_are_given_up(told: Shop, ask: Ask) -> None:
-    later = clock.now() + 10 * reconcile.OVERLAP
+    later = clock.now() + 10 * reconcile.LAG
     with shop_scope(told.id):
         traces(told)
         row = Customer.objects.get(shopify_id=CUSTOMER)

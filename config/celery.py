@@ -1,8 +1,10 @@
 """Celery wakes workers; what there is to do stands in the tables."""
 
+import gc
 import os
 
 from celery import Celery
+from celery.signals import worker_before_create_process
 from kombu.transport import TRANSPORT_ALIASES
 
 from config.schedule import SCHEDULE
@@ -15,3 +17,9 @@ app = Celery("encore")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = SCHEDULE
 app.autodiscover_tasks()
+
+
+@worker_before_create_process.connect
+def _modules_keep(**_: object) -> None:
+    """What a worker has imported lives as long as it does: its processes share it, and their collections pass it by."""
+    gc.freeze()

@@ -13,8 +13,9 @@ NOTICE = dt.timedelta(days=7)  # between an announcement and what it announces
 
 
 def days_after(instant: dt.datetime, days: int, zone: ZoneInfo) -> dt.datetime:
-    """The same wall-clock time `days` calendar days later."""
-    return (instant.astimezone(zone) + dt.timedelta(days=days)).astimezone(dt.UTC)
+    """The same wall-clock time `days` calendar days later; in an hour that clocks repeat, in the same pass of it."""
+    there = instant.astimezone(zone)
+    return dt.datetime.combine(there.date() + dt.timedelta(days=days), there.time(), zone).astimezone(dt.UTC)
 
 
 def months_after(instant: dt.datetime, months: int, zone: ZoneInfo) -> dt.datetime:

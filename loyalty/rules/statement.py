@@ -20,7 +20,7 @@ from loyalty.rules.programme import Level, Programme, Rules, Version
 from loyalty.rules.reckoning import Saved, day_months_after, days_after, local_day, midnight, saved
 from loyalty.rules.tiers import MoveDown, Standing, TierChange
 
-REVISION = 3  # raised when the same facts come to another statement than before, so that members are judged anew
+REVISION = 4  # raised when the same facts come to another statement than before, so that members are judged anew
 EXPIRIES_EXPLAINED_MAX = 5  # of the points that a spending took
 OUTLOOK_DAYS = 30  # how far ahead a move down is looked for
 

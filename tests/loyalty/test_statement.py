@@ -8,6 +8,7 @@ import itertools
 import random
 from collections import Counter
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from loyalty.rules.facts import MemberFacts, RefundFact
 from loyalty.rules.programme import Programme
+from loyalty.rules.reckoning import days_after, months_after
 from loyalty.rules.statement import Snapshot, Statement, snapshot, statement
 from tests.loyalty.histories import (
     NEVER,
@@ -61,6 +63,20 @@ def as_told(of: Statement) -> dict[str, Any]:
 
 def judged(history: list[dict[str, Any]], of: Programme | None = None, as_of: dt.datetime = NEVER) -> Statement:
     return statement(MemberFacts(orders=tuple(order_fact(order) for order in history)), of or programme(), as_of)
+
+
+@pytest.mark.parametrize(
+    ("zone", "again"),
+    [
+        ("America/Sao_Paulo", dt.datetime(2018, 2, 18, 2, tzinfo=dt.UTC)),
+        ("Europe/Berlin", dt.datetime(2026, 10, 25, 1, 30, tzinfo=dt.UTC)),
+    ],
+)
+def test_in_the_hour_that_clocks_repeat_no_time_later_is_the_same_instant(zone: str, again: dt.datetime) -> None:
+    first = again - dt.timedelta(hours=1)
+    for instant in (first, again):
+        assert days_after(instant, 0, ZoneInfo(zone)) == months_after(instant, 0, ZoneInfo(zone)) == instant
+    assert days_after(first, 1, ZoneInfo(zone)) == days_after(again, 1, ZoneInfo(zone))
 
 
 @pytest.mark.no_cover

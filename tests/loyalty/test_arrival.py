@@ -126,7 +126,6 @@ def partly_known(history: dict[str, Any], rng: random.Random) -> list[dict[str, 
     return states
 
 
-@pytest.mark.no_cover  # measuring takes longer than running; the worked cases go the same ways
 @pytest.mark.parametrize("part", range(SLICES))
 def test_however_facts_arrive_the_books_come_to_the_same(part: int) -> None:
     @settings(max_examples=EXAMPLES, **QUICK)

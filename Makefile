@@ -2,6 +2,8 @@
 
 .PHONY: setup demo test lint bench storm screenshots messages requirements
 export SCENARIO SCENARIO_FILE PORT DEVSTORE_PORT
+# Dozens of processes start: without what Python keeps of the first, each would compile the product and its libraries.
+unexport PYTHONDONTWRITEBYTECODE
 
 setup:
 	@tools/setup.sh

@@ -33,9 +33,11 @@ from retention_app.shopify.auth import staff_from
 from retention_app.shopify.client import Session
 from retention_app.tenancy import shop_scope
 from tests.loyalty.ground import publish
+from tests.stack import CERTIFICATES
 from tests.workers import work_off
 
 START_SECONDS_MAX = 60
+HTTP = httpx.Client(timeout=30, verify=CERTIFICATES)
 ORDERS = """customer,order,processed_at,sku,title,quantity,amount,currency
 1,A-1,2026-01-05T10:00:00Z,BEANS,Beans,2,40.00,EUR
 """
@@ -68,7 +70,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(httpx.TransportError):
-            if httpx.get(f"{url}/devstore/state", timeout=5).status_code == 200:
+            if HTTP.get(f"{url}/devstore/state", timeout=5).status_code == 200:
                 return
         time.sleep(0.1)
     raise TimeoutError(f"devstore did not start: {log.read_text()[-2000:]}")
@@ -77,10 +79,10 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.fixture
 def installed(devstore: str, db: None) -> Iterator[Shop]:
     """The store with the app installed and its customer in the mirror."""
-    httpx.post(f"{devstore}/devstore/install", timeout=30)  # nobody answers at the app: it is opened by hand
-    shop = shop_installed(staff=staff_from(httpx.get(f"{devstore}/devstore/id-token").json()["id_token"]))
+    HTTP.post(f"{devstore}/devstore/install")  # nobody answers at the app: it is opened by hand
+    shop = shop_installed(staff=staff_from(HTTP.get(f"{devstore}/devstore/id-token").json()["id_token"]))
     with shop_scope(shop.id):
-        ids = [each["id"] for each in httpx.get(f"{devstore}/devstore/customers").json()["customers"]]
+        ids = [each["id"] for each in HTTP.get(f"{devstore}/devstore/customers").json()["customers"]]
         rows = reads.read_customers(shop.id, ids)
         mirror.customers_upsert(
             (row for row in rows.values() if row), read_at=clock.now(), origin=DomainEvent.Origin.BACKFILL
@@ -89,12 +91,12 @@ def installed(devstore: str, db: None) -> Iterator[Shop]:
 
 
 def knobs(devstore: str, **values: Any) -> None:
-    assert httpx.post(f"{devstore}/devstore/knobs", json=values).status_code == 200
+    assert HTTP.post(f"{devstore}/devstore/knobs", json=values).status_code == 200
 
 
 def made(devstore: str) -> list[str]:
     """The codes that devstore's log says were made, one entry each time."""
-    entries = httpx.get(f"{devstore}/devstore/log", params={"kind": "graphql"}).json()["entries"]
+    entries = HTTP.get(f"{devstore}/devstore/log", params={"kind": "graphql"}).json()["entries"]
     return [code for entry in entries for code in entry.get("created") or ()]
 
 
@@ -182,7 +184,7 @@ def order_at(devstore: str, ana: Customer, spending: Spending) -> httpx.Response
     """The customer orders with the code."""
     lines = [{"title": "Beans", "price": "20.00", "quantity": 1}]
     body = {"customer_id": ana.shopify_id, "lines": lines, "discount": spending.purpose["code"]}
-    return httpx.post(f"{devstore}/devstore/orders", json=body, timeout=30)
+    return HTTP.post(f"{devstore}/devstore/orders", json=body)
 
 
 def test_points_buy_one_code_and_are_booked_once_whatever_becomes_of_the_call(

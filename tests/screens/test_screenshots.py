@@ -44,6 +44,7 @@ from tests.screens import story
 from tests.screens.browser import browser_page, complaints
 from tests.screens.conftest import RULES
 from tests.screens.kept import told_once
+from tests.storefront.resting import STILL
 
 PICTURES = ROOT / "docs/screenshots"
 HEIGHT_MAX = 1500  # of a stored picture
@@ -356,7 +357,13 @@ def reveal(page: Page, opened: str) -> None:
 
 
 def keep(page: Page, name: str, width: int) -> None:
-    """Store the picture."""
+    """Store the picture, once what moves in a frame has come to rest; it moves only where it is seen."""
+    for frame in page.locator("iframe").all():
+        frame.scroll_into_view_if_needed()
+        inside = frame.element_handle().content_frame()
+        assert inside
+        inside.evaluate(STILL)
+    page.evaluate("scrollTo(0, 0)")
     height = min(page.evaluate("document.documentElement.scrollHeight"), HEIGHT_MAX)
     page.screenshot(
         path=PICTURES / f"{name}.png",

@@ -4,7 +4,7 @@ import gc
 import os
 
 from celery import Celery
-from celery.signals import worker_before_create_process
+from celery.signals import setup_logging, worker_before_create_process
 from kombu.transport import TRANSPORT_ALIASES
 
 from config.schedule import SCHEDULE
@@ -23,3 +23,8 @@ app.autodiscover_tasks()
 def _modules_keep(**_: object) -> None:
     """What a worker has imported lives as long as it does: its processes share it, and their collections pass it by."""
     gc.freeze()
+
+
+@setup_logging.connect
+def _logging_stays(**_: object) -> None:
+    """Django has set it up; without a receiver Celery would set its own level, which leaves out what workers did."""

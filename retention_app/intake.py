@@ -20,6 +20,7 @@ from django.db import transaction
 
 from retention_app import clock, sync, work
 from retention_app.models import DomainEvent, PrivacyRequest, Shop, SyncRun, WebhookDelivery
+from retention_app.observability import ids_said
 from retention_app.privacy.deliveries import deliveries_of_erased_forget
 from retention_app.privacy.requests import request_record
 from retention_app.refresh import AT_A_TIME, READS_OF_MISSING, Refreshed, forget, refresh
@@ -88,7 +89,7 @@ def deliveries_apply(shop: Shop, deliveries: Sequence[WebhookDelivery]) -> None:
         except Malformed as error:
             work.failed(delivery, error, permanent=True)
         except Exception as error:  # no oddity of one body may hold up the shop's others
-            log.exception("delivery_unreadable", delivery_id=delivery.id)
+            log.exception("delivery_unreadable", delivery_ids=str(delivery.id))
             work.failed(delivery, error, permanent=True)
         else:
             if hint is None:
@@ -221,7 +222,9 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
         left = [*deliveries, *(delivery for rest in batches for delivery in _all(rest))]
         keep()
         try:
-            _take_in(shop, kind, batch, keep)
+            with structlog.contextvars.bound_contextvars(delivery_ids=ids_said(each.id for each in deliveries)):
+                _take_in(shop, kind, batch, keep)
+                log.info("deliveries_worked", kind=kind.value)
         except Throttled as error:
             work.wait(left, seconds=error.wait_seconds)
             return
@@ -238,7 +241,7 @@ def _bring(shop: Shop, kind: Kind, rows: ByResource, keep: Keep) -> None:
                 middle = len(batch) // 2
                 batches.extendleft([_slice(batch, middle, None), _slice(batch, 0, middle)])
                 continue
-            log.exception("deliveries_failed", kind=kind.value, delivery_ids=[delivery.id for delivery in deliveries])
+            log.exception("deliveries_failed", kind=kind.value, delivery_ids=ids_said(each.id for each in deliveries))
             for delivery in deliveries:
                 work.failed(delivery, error, permanent=isinstance(error, ShopifyError))
 

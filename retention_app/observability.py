@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging.config
 import re
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -105,6 +105,17 @@ def redacted(text: str) -> str:
     return text
 
 
+def ids_said(ids: Iterable[int]) -> str:
+    """Ids in ascending order, once each, neighbours as a range: `7..9,12`."""
+    runs: list[list[int]] = []
+    for each in sorted(set(ids)):
+        if runs and each == runs[-1][1] + 1:
+            runs[-1][1] = each
+        else:
+            runs.append([each, each])
+    return ",".join(str(first) if first == last else f"{first}..{last}" for first, last in runs)
+
+
 def _value(value: Any, depth: int = 0) -> Any:
     """A logged value without what doesn't belong in a log; what isn't data of JSON becomes its text."""
     if value is None or isinstance(value, bool | int | float):
@@ -175,7 +186,8 @@ def logging_configure(config: dict[str, Any]) -> None:
             "loggers": {
                 "httpx": {"level": "WARNING"},
                 "httpcore": {"level": "WARNING"},
-                "uvicorn.access": {"level": "WARNING"},
+                "uvicorn": {"handlers": [], "propagate": True},
+                "uvicorn.access": {"level": "WARNING", "handlers": [], "propagate": True},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.beat": {"level": "WARNING"},

@@ -17,7 +17,7 @@ from retention_app import clock, outbound, sync, work
 from retention_app.counts import count_and_keep
 from retention_app.events import BATCH_MAX, Consumer, consumers
 from retention_app.models import DomainEvent, EventRun, PrivacyRequest, Reconciliation, Shop, SyncRun, WebhookDelivery
-from retention_app.observability import RUNS
+from retention_app.observability import RUNS, ids_said
 from retention_app.shopify.errors import ShopClosed, TransientError
 from retention_app.tenancy import shop_scope
 
@@ -73,10 +73,12 @@ def runs_handle(consumer: Consumer, runs: list[EventRun], events: dict[int, Doma
     batch = consumer.batch
 
     def handle(some: Sequence[EventRun]) -> None:
-        batch([events[run.event_id] for run in some])
+        with structlog.contextvars.bound_contextvars(event_ids=ids_said(run.event_id for run in some)):
+            batch([events[run.event_id] for run in some])
+            log.info("events_worked", consumer=consumer.name)
 
     def put_back(run: EventRun, error: Exception) -> None:
-        log.error("event_run_failed", consumer=consumer.name, event_id=run.event_id, exc_info=error)
+        log.error("event_run_failed", consumer=consumer.name, event_ids=str(run.event_id), exc_info=error)
         RUNS.labels(consumer.name, "failed").inc()
         work.failed(run, error)
 
@@ -90,12 +92,13 @@ def _run_step(consumer: Consumer, run: EventRun, event: DomainEvent, until: dt.d
     assert consumer.step is not None
     cursor: int | None = run.cursor
     try:
-        while cursor is not None and clock.now() < until:
-            cursor = consumer.step(event, cursor)
-            if cursor is not None and not work.run_advanced(run, cursor):
-                return
+        with structlog.contextvars.bound_contextvars(event_ids=str(event.id)):
+            while cursor is not None and clock.now() < until:
+                cursor = consumer.step(event, cursor)
+                if cursor is not None and not work.run_advanced(run, cursor):
+                    return
     except Exception as error:
-        log.exception("event_run_failed", consumer=consumer.name, event_id=event.id)
+        log.exception("event_run_failed", consumer=consumer.name, event_ids=str(event.id))
         RUNS.labels(consumer.name, "failed").inc()
         work.failed(run, error)
         return

@@ -147,7 +147,7 @@ class Stack:
         self._start("web", [*command, "--log-level", "warning", "--no-access-log"])
 
     def start_worker(self) -> None:
-        command = ["celery", "-A", "config", "worker", "--beat", "--concurrency", "2", "--loglevel", "warning"]
+        command = ["celery", "-A", "config", "worker", "--beat", "--concurrency", "2"]
         command += ["--without-gossip", "--without-mingle", "--schedule", str(self.folder / "beat")]
         self._start("worker", command)
 

@@ -99,7 +99,7 @@ def demo(children: list[Child]) -> NoReturn:
         devstore += ["--file", str(file)]
     web = [python, "-m", "uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", str(port)]
     web += ["--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "3"]
-    worker = [python, "-m", "celery", "-A", "config", "worker", "--beat", "--concurrency", "2", "--loglevel", "warning"]
+    worker = [python, "-m", "celery", "-A", "config", "worker", "--beat", "--concurrency", "2"]
     worker += ["--without-gossip", "--without-mingle", "--schedule", str(VAR / "celery" / "beat")]
     for name, command in (("devstore", devstore), ("web", web), ("worker", worker)):
         children.append(Child(name, command, env))

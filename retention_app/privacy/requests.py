@@ -55,14 +55,14 @@ def request_work(request: PrivacyRequest) -> None:
     try:
         _DO[Kind(request.kind)](request, work.keeping([request], overtaken=Overtaken))
     except Overtaken:
-        log.warning("privacy_request_overtaken", request_id=request.id, kind=request.kind)
+        log.warning("privacy_request_overtaken", privacy_request_id=request.id, kind=request.kind)
     except TransientError as error:
         work.postponed(request, error, since=request.received_at)
     except Exception as error:
-        log.exception("privacy_request_failed", request_id=request.id, kind=request.kind)
+        log.exception("privacy_request_failed", privacy_request_id=request.id, kind=request.kind)
         work.failed(request, error)
     else:
-        log.info("privacy_request_done", request_id=request.id, kind=request.kind)
+        log.info("privacy_request_done", privacy_request_id=request.id, kind=request.kind)
 
 
 def _finish(request: PrivacyRequest, proof: Proof) -> None:

@@ -169,7 +169,9 @@ def _check_status(response: httpx.Response, operation_name: str) -> None:
     status = response.status_code
     if status == 200:
         return
-    log.warning("shopify_call_failed", operation=operation_name, status=status, request_id=_request_id(response))
+    log.warning(
+        "shopify_call_failed", operation=operation_name, status=status, shopify_request_id=_request_id(response)
+    )
     if status == 401:
         raise TokenRejected("The platform rejected the token.")
     if status == 429:
@@ -195,7 +197,7 @@ def _read_answer(response: httpx.Response, domain: str, operation_name: str) -> 
         requested=cost.get("requestedQueryCost"),
         actual=cost.get("actualQueryCost"),
         available=(cost.get("throttleStatus") or {}).get("currentlyAvailable"),
-        request_id=_request_id(response),
+        shopify_request_id=_request_id(response),
     )
     if errors:
         _check_errors(errors, data, bucket.seconds_until(domain, operation_name), operation_name)

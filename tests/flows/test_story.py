@@ -4,6 +4,7 @@ buys, points appear with their reason, a return takes back exactly what it shoul
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -132,6 +133,14 @@ def test_from_install_to_a_return_that_everybody_understands(
     shopper.get_by_role("button", name=re.compile("^Rewards")).click()
     wait_for_points(shopper, left, 10)
     wait_for_pending(shopper, base // 3 // 100, 10)
+
+    # The workers' log leads from a delivery to the calls it took, and tells which events were worked.
+    lines = [json.loads(line) for line in stack.log("worker").splitlines() if line.startswith("{")]
+    calls = [line for line in lines if line["event"] == "shopify_call" and line.get("delivery_ids")]
+    assert "OrdersByIds" in {line["operation"] for line in calls}
+    worked = [line for line in lines if line["event"] == "events_worked" and line["event_ids"]]
+    assert {line["consumer"] for line in worked} >= {"loyalty.bring_up_to_date"}
+    assert {line["shop_id"] for line in [*calls, *worked]} == {1}
 
     look_at_the_panel(shopper.context, stack, "member", pictures_folder(request))
     look_at_the_panel(desktop_browser.new_context(), stack, "anonymous", pictures_folder(request))

@@ -279,7 +279,7 @@ def test_log_tells_cost_and_neither_token_nor_variables(shop: Shop, platform: Pl
     with capture_logs() as lines:
         client.graphql(shop.id, "CustomersByIds", {"ids": ["gid://shopify/Customer/81"]})
     (line,) = [line for line in lines if line["event"] == "shopify_call"]
-    assert (line["operation"], line["requested"], line["available"], line["request_id"]) == (
+    assert (line["operation"], line["requested"], line["available"], line["shopify_request_id"]) == (
         "CustomersByIds",
         7,
         1990,

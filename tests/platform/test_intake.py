@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
+from structlog.contextvars import get_contextvars, merge_contextvars
+from structlog.testing import capture_logs
 
 from retention_app import clock, intake, work
 from retention_app.models import (
@@ -69,6 +71,16 @@ def test_many_hints_at_one_order_read_it_once(store: Store, apply: Callable[...,
     apply(*(delivery("orders/updated", {"id": 6001}) for _ in range(5)))
     assert store.asked.count(["gid://shopify/Order/6001"]) == 1
     assert states() == ["done"] * 5
+
+
+def test_log_lines_tell_which_deliveries_a_worker_has_in_hand(apply: Callable[..., None]) -> None:
+    orders = [delivery("orders/updated", {"id": 6001}) for _ in range(3)]
+    product = delivery("products/update", {"id": 9001})
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        apply(*orders, product)
+    worked = {line["kind"]: line["delivery_ids"] for line in lines if line["event"] == "deliveries_worked"}
+    assert worked == {"orders": f"{orders[0].id}..{orders[2].id}", "products": str(product.id)}
+    assert "delivery_ids" not in get_contextvars()
 
 
 def test_applied_twice_changes_nothing(apply: Callable[..., None]) -> None:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+import structlog
 import time_machine
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from retention_app import clock, events, tasks, work
 from retention_app.events import Consumer, Fact, events_record
 from retention_app.models import DomainEvent, EventRun, Shop
+from retention_app.observability import ids_said
 from tests.orders import at
 
 LIVE = DomainEvent.Origin.LIVE
@@ -69,6 +73,24 @@ def test_each_run_is_done_once_in_event_order(shop: Shop, consume: Any) -> None:
     work_runs(shop)
     assert seen == ["a", "b", "c"]
     assert set(EventRun.objects.values_list("state", flat=True)) == {"done"}
+
+
+def test_log_lines_tell_which_events_a_worker_has_in_hand(shop: Shop, consume: Any) -> None:
+    log = structlog.get_logger()
+    consume(name="test", batch=lambda batch: log.info("in_hand"))
+    record("a", "b", "c")
+    first, *_, last = DomainEvent.objects.order_by("id").values_list("id", flat=True)
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        work_runs(shop)
+    assert [(line["event"], line["event_ids"]) for line in lines] == [
+        ("in_hand", f"{first}..{last}"),
+        ("events_worked", f"{first}..{last}"),
+    ]
+
+
+def test_ids_are_said_as_ranges() -> None:
+    assert ids_said([9, 7, 8, 12, 12, 14, 15]) == "7..9,12,14..15"
+    assert ids_said([]) == ""
 
 
 def test_a_failing_batch_is_split_until_the_bad_event_is_alone(shop: Shop, consume: Any) -> None:

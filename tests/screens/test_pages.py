@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from loyalty.models import Setup
 from retention_app import clock, home
+from retention_app.doors import link_to
 from retention_app.models import Customer, Outbound, Shop, SyncRun
 from retention_app.outbound import outbound_request
 from retention_app.statistics import MonthRate
@@ -21,7 +22,7 @@ from retention_app.tenancy import shop_scope
 from retention_app.words import words_for
 from tests.conftest import make_staff
 from tests.screens.conftest import sane, see
-from tests.screens.test_programme import FIELDS, REVIEW, TIERS
+from tests.screens.test_programme import FIELDS, REVIEW, TIERS, seen_at
 
 # path → queries, the door's two included (shop, person)
 PAGES = {
@@ -101,6 +102,15 @@ def test_later_review_costs_its_queries(programmed: Shop, staff: Client, work_of
     assert queries_of(staff, REVIEW) <= 19
     assert queries_of(staff, f"{REVIEW}moves/") <= 9
     assert queries_of(staff, f"{REVIEW}moves/?q=ana&way=up") <= 10
+
+
+def test_weighing_earlier_orders_costs_its_queries(storied: Shop, staff: Client) -> None:
+    staff.post("/app/loyalty/draft/", FIELDS)
+    staff.post(REVIEW, {"count_past": "none", **seen_at(staff, REVIEW)})
+    page, day = "/app/loyalty/backfill/", clock.now().date() - dt.timedelta(days=60)
+    assert queries_of(staff, page) <= 7
+    assert queries_of(staff, f"{page}?day={day}") <= 8
+    assert queries_of(staff, link_to(storied, "/app/loyalty/draft/panel/")) <= 1
 
 
 def test_page_of_one_row_costs_its_queries(programmed: Shop, staff: Client) -> None:

@@ -102,7 +102,13 @@ def _rate_stat(definition: Definition, numbers: ShopNumbers, window: Window, wor
         "%(repeat)s of %(all)s customers ordered twice or more",
         numbers.rate_customers,
     ) % {"repeat": words.count(numbers.rate_repeat), "all": words.count(numbers.rate_customers)}
-    return stat(words.percent(numbers.repeat_rate), note=_against_healthy(numbers.repeat_rate, words), figures=figures)
+    rows_agree = (numbers.repeat_customers, numbers.customers) == (numbers.rate_repeat, numbers.rate_customers)
+    return stat(
+        words.percent(numbers.repeat_rate),
+        note=_against_healthy(numbers.repeat_rate, words),
+        figures=figures,
+        rows_label="" if rows_agree else _("See the rows, fully refunded orders included"),
+    )
 
 
 def _aov_stat(definition: Definition, numbers: ShopNumbers, window: Window, words: Words) -> Stat:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 import pytest
 import time_machine
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from loyalty.models import Setup
 from retention_app import clock, home
 from retention_app.doors import link_to
-from retention_app.models import Customer, Outbound, Shop, SyncRun
+from retention_app.models import Customer, Order, Outbound, Shop, SyncRun
 from retention_app.outbound import outbound_request
 from retention_app.statistics import MonthRate
 from retention_app.tenancy import shop_scope
@@ -186,6 +187,18 @@ def test_home_explains_each_number(programmed: Shop, staff: Client) -> None:
         assert f"What is “{said}”?" in seen.html
     assert "customers ordered twice or more" in seen.text
     assert seen.html.count("See the rows") == 4
+
+
+def test_home_says_when_the_rows_behind_the_rate_hold_more_than_it_counts(programmed: Shop, staff: Client) -> None:
+    said = "See the rows, fully refunded orders included"
+    with shop_scope(programmed.id):
+        Order.objects.update(refunded_minor=0)
+    assert said not in see(staff.get("/app/?period=all").content.decode()).text
+    with shop_scope(programmed.id):
+        once_more = Order.objects.filter(customer__orders_count=2, cancelled_at=None, test=False).first()
+        assert once_more
+        Order.objects.filter(pk=once_more.pk).update(refunded_minor=F("total_minor"))
+    assert said in see(staff.get("/app/?period=all").content.decode()).text
 
 
 CHARTS = {"headers": {"HX-Request": "true", "HX-Target": "div#charts"}}
